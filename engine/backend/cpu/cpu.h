@@ -1,0 +1,91 @@
+/* cpu.h - what the files of the CPU backend share: the device, its weights, its scratch memory.
+ *
+ * On this device stream, operand and values are all float32 [rows][width] at their start; an
+ * operand may have room behind its floats for what the matrix kernels derive from them (see gemm.h).
+ * Weights stay in the file's bytes (a view) unless a kernel asks for a packed copy at creation.
+ *
+ * Rules for every op: parallel regions say num_threads(cpu->threads); work is cut by shape alone,
+ * never by the number of threads, and no sum crosses a cut, so the bits do not depend on it; working
+ * memory comes from ti_cpu_scratch(), never from malloc. plain.c has each op once more, slow and
+ * readable, as ti_plain_*: the tests compare the two.
+ */
+#ifndef TI_BACKEND_CPU_H
+#define TI_BACKEND_CPU_H
+
+#include "backend/backend.h"
+#include "base/memory.h"
+
+#define TI_CPU_SCRATCH ((size_t)4 << 20) /* bytes per thread; pages are touched only when used */
+
+typedef struct ti_cpu {
+    ti_backend base; /* first: a ti_backend * of this device is a ti_cpu * */
+    int threads;
+    unsigned char *scratch; /* [threads][TI_CPU_SCRATCH], 64-byte aligned */
+    char description[96];
+} ti_cpu;
+
+struct ti_weight {
+    ti_tensor tensor; /* view of the caller's bytes: type, shape, data */
+    int64_t rows;     /* shape[0] */
+    int64_t cols;     /* product of the other dimensions */
+    float *values;    /* 1-D: the vector as float32, owned; else NULL */
+    void *packed;     /* a kernel's own arrangement, owned (free()); NULL: works from the view */
+    size_t packed_bytes;
+};
+
+static inline ti_cpu *ti_cpu_of(ti_backend *be)
+{
+    return (ti_cpu *)be;
+}
+
+/* Scratch of THREAD (omp_get_thread_num() of a region of at most cpu->threads). */
+static inline void *ti_cpu_scratch(ti_cpu *cpu, int thread)
+{
+    return cpu->scratch + (size_t)thread * TI_CPU_SCRATCH;
+}
+
+/* Row ROW of a 2-D weight as float32. */
+static inline void ti_weight_row(const ti_weight *w, int64_t row, float *to)
+{
+    size_t bytes = ti_type_row_bytes(w->tensor.type, w->cols);
+    ti_dequantize(w->tensor.type, (const char *)w->tensor.data + (size_t)row * bytes, to, w->cols);
+}
+
+te_status ti_cpu_create(ti_backend **out, int threads, te_error *err);
+
+/* ---- the ops, one file each; contracts in backend.h ------------------------------------------- */
+
+void ti_cpu_embed(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
+                  int n_rows);
+void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
+                 int n_rows, const ti_weight *gain, float eps);
+void ti_cpu_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w, int n_rows);
+void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows, int n_heads,
+                 int head_size, float theta);
+void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *k, const void *v,
+                      const ti_heads *heads, const ti_segment *segments, int n_segments);
+void ti_cpu_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w,
+                       int n_rows);
+void ti_cpu_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
+                 const ti_weight *w_up, int n_rows);
+void ti_cpu_gather(ti_backend *be, void *stream, const void *from, const int32_t *host_rows,
+                   int n_rows, int width);
+void ti_cpu_head(ti_backend *be, float *logits, const void *operand, int first_row, int n_rows,
+                 const ti_weight *w, int first_out, int n_out, float scale);
+void ti_cpu_pick(ti_backend *be, const ti_pick *pick);
+
+/* Image tokeniser ops (conv.c, group_norm.c, upsample.c, add.c, pixel_attention.c). */
+void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
+                 const ti_conv *shape, bool accumulate);
+void ti_cpu_group_norm(ti_backend *be, float *y, const float *x, const ti_weight *gain,
+                       const ti_weight *bias, int n_pixels, int channels, int groups, float eps,
+                       bool silu);
+void ti_cpu_upsample(ti_backend *be, float *y, const float *x, int height, int width, int channels);
+void ti_cpu_add(ti_backend *be, float *y, const float *x, size_t n);
+void ti_cpu_pixel_attention(ti_backend *be, float *y, const float *q, const float *k, const float *v,
+                            int n_pixels, int channels);
+
+/* Packs a [out][in][kh][kw] kernel for ti_cpu_conv into w->packed (conv.c); called by weight_create. */
+te_status ti_cpu_pack_conv(ti_cpu *cpu, ti_weight *w, te_error *err);
+
+#endif
