@@ -53,7 +53,7 @@ grep -nE '\b(strcpy|strcat|sprintf|vsprintf|gets|strtok|atoi|atol|atof|system|po
 grep -nE '\b(exit|abort|_exit|printf|puts|perror|getenv|rand|srand|signal)[ ]*\(' -r engine/base engine/format engine/text \
     engine/vision engine/model engine/denoise engine/backend engine/*.c --include='*.[ch]' \
     --include='*.cu' | grep -vE ':[ ]*(/?\*|//)' | say "a library neither exits, prints nor reads the environment"
-grep -nE -- '-ffast-math' -r CMakeLists.txt engine models plugin ui --include=CMakeLists.txt | say "no -ffast-math"
+grep -rn --include=CMakeLists.txt -e '-ffast-math' CMakeLists.txt engine models plugin ui | say "no -ffast-math"
 
 # ---- sizes: files at most 1000 lines, functions at most 100 ---------------------------------------
 find engine ui plugin models tests -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' | while read -r file; do
