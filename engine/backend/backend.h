@@ -40,7 +40,8 @@ typedef struct ti_heads {
  *     l[c] = sum_i scale[i] * logits[i][row][c]                      (i < n_terms, float32)
  *     greedy             id = arg-max l (lowest id on ties)
  *     gumbel             id = arg-max exp(l) / (-ln u)^temperature   (float64; released code, text)
- *     multinomial        id ~ softmax(l)                             (released code, image)
+ *     multinomial        id = first c with sum_{j<=c} exp(l[j]) > u * sum exp(l), u = draw (row, 0)
+ *                                                                    (released code, image)
  * prob = softmax(l)[id] in float64. Draw (row, c) of the generator is index keys[row] * n_cols + c. */
 typedef enum ti_pick_method { TI_PICK_GREEDY, TI_PICK_GUMBEL, TI_PICK_MULTINOMIAL } ti_pick_method;
 

@@ -52,6 +52,9 @@ static inline void ti_weight_row(const ti_weight *w, int64_t row, float *to)
 }
 
 te_status ti_cpu_create(ti_backend **out, int threads, te_error *err);
+te_status ti_cpu_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
+                               te_error *err);
+void ti_cpu_weight_free(ti_backend *be, ti_weight *w);
 
 /* ---- the ops, one file each; contracts in backend.h ------------------------------------------- */
 

@@ -1,0 +1,132 @@
+/* cpu.c - the CPU as a device: its memory, its op table, and how many threads it runs.
+ *
+ * Memory is ordinary memory, so upload and download are copies and nothing is ever pending: sync()
+ * returns at once. Scratch for every thread is taken here once. */
+#include "backend/cpu/cpu.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void cpu_free(ti_backend *be)
+{
+    free(ti_cpu_of(be)->scratch);
+    free(be);
+}
+
+static te_status cpu_alloc(ti_backend *be, size_t bytes, void **memory, te_error *err)
+{
+    (void)be;
+    *memory = ti_aligned_alloc(bytes);
+    if (!*memory) return ti_fail_memory(err, "the working memory of an edit", bytes);
+    return TE_OK;
+}
+
+static void cpu_release(ti_backend *be, void *memory)
+{
+    (void)be;
+    free(memory);
+}
+
+static te_status cpu_copy(ti_backend *be, void *to, const void *from, size_t bytes, te_error *err)
+{
+    (void)be, (void)err;
+    if (bytes) memcpy(to, from, bytes);
+    return TE_OK;
+}
+
+static te_status cpu_sync(ti_backend *be, te_error *err)
+{
+    (void)be, (void)err;
+    return TE_OK;
+}
+
+/* The number after LABEL in a small text file, or UINT64_MAX ("max", no file, no such line). */
+static uint64_t read_number(const char *path, const char *label, uint64_t unit)
+{
+    char line[256];
+    uint64_t value = UINT64_MAX;
+    FILE *file = fopen(path, "re");
+    if (!file) return value;
+    while (value == UINT64_MAX && fgets(line, sizeof line, file)) {
+        unsigned long long n;
+        size_t skip = strlen(label);
+        if (!strncmp(line, label, skip) && sscanf(line + skip, "%llu", &n) == 1) value = n * unit;
+    }
+    fclose(file);
+    return value;
+}
+
+/* What the kernel says can be had without swapping, or the rest of a container's limit. */
+static uint64_t cpu_memory_free(ti_backend *be)
+{
+    (void)be;
+    uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:", 1024);
+    uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "", 1);
+    uint64_t used = read_number("/sys/fs/cgroup/memory.current", "", 1);
+    if (limit != UINT64_MAX && used != UINT64_MAX) {
+        uint64_t rest = limit > used ? limit - used : 0;
+        if (rest < bytes) bytes = rest;
+    }
+    return bytes;
+}
+
+static size_t float_bytes(ti_backend *be, int rows, int width)
+{
+    (void)be;
+    return (size_t)rows * (size_t)width * sizeof(float);
+}
+
+static const ti_ops cpu_ops = {
+    .free = cpu_free,
+    .alloc = cpu_alloc,
+    .release = cpu_release,
+    .upload = cpu_copy,
+    .download = cpu_copy,
+    .sync = cpu_sync,
+    .memory_free = cpu_memory_free,
+    .weight_create = ti_cpu_weight_create,
+    .weight_free = ti_cpu_weight_free,
+    .stream_bytes = float_bytes,
+    .operand_bytes = float_bytes,
+    .values_bytes = float_bytes,
+    .embed = ti_cpu_embed,
+    .norm = ti_cpu_norm,
+    .linear = ti_cpu_linear,
+    .rope = ti_cpu_rope,
+    .attention = ti_cpu_attention,
+    .linear_add = ti_cpu_linear_add,
+    .gate = ti_cpu_gate,
+    .gather = ti_cpu_gather,
+    .head = ti_cpu_head,
+    .pick = ti_cpu_pick,
+    .conv = ti_cpu_conv,
+    .group_norm = ti_cpu_group_norm,
+    .upsample = ti_cpu_upsample,
+    .add = ti_cpu_add,
+    .pixel_attention = ti_cpu_pixel_attention,
+};
+
+te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
+{
+    *out = NULL;
+    if (threads < 0 || threads > 1024)
+        return ti_fail(err, TE_INVALID, "%d threads are impossible; use 0 (all cores) to 1024",
+                       threads);
+    if (!threads) threads = omp_get_num_procs();
+    ti_cpu *cpu = ti_calloc(1, sizeof *cpu);
+    if (!cpu) return ti_fail_memory(err, "the device", sizeof *cpu);
+    cpu->base.op = &cpu_ops;
+    cpu->base.description = cpu->description;
+    cpu->threads = threads;
+    cpu->scratch = ti_aligned_alloc((size_t)threads * TI_CPU_SCRATCH);
+    if (!cpu->scratch) {
+        free(cpu);
+        return ti_fail_memory(err, "the threads' scratch", (size_t)threads * TI_CPU_SCRATCH);
+    }
+    snprintf(cpu->description, sizeof cpu->description, "cpu (%d thread%s)", threads,
+             threads == 1 ? "" : "s");
+    *out = &cpu->base;
+    return TE_OK;
+}

@@ -1,0 +1,37 @@
+/* exp.h - e^x in float32 without a branch, so that loops over it become vector code. Cody and Waite's
+ * reduction to |r| <= ln 2 / 2 and the Taylor polynomial to r^7; within 2 units in the last place.
+ * Below -87 the result is that of -87, about 1e-38; above 88 that of 88. */
+#ifndef TI_BACKEND_CPU_EXP_H
+#define TI_BACKEND_CPU_EXP_H
+
+#include <stdint.h>
+
+static inline float ti_cpu_exp(float x)
+{
+    x = x < -87.0f ? -87.0f : x;
+    x = x > 88.0f ? 88.0f : x;
+    const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
+    float n = (x * 1.44269504f + magic) - magic;
+    float r = x - n * 0.693145752f;
+    r -= n * 1.42860677e-6f;
+    float p = 1.0f / 5040;
+    p = p * r + 1.0f / 720;
+    p = p * r + 1.0f / 120;
+    p = p * r + 1.0f / 24;
+    p = p * r + 1.0f / 6;
+    p = p * r + 0.5f;
+    p = p * r + 1.0f;
+    p = p * r + 1.0f;
+    union {
+        int32_t bits;
+        float f;
+    } power = {.bits = ((int32_t)n + 127) * (1 << 23)};
+    return p * power.f;
+}
+
+static inline float ti_cpu_silu(float x)
+{
+    return x / (1.0f + ti_cpu_exp(-x));
+}
+
+#endif

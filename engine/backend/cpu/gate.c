@@ -1,0 +1,18 @@
+/* gate.c - y = silu(h w_gate^T) * (h w_up^T), the wide half of the feed-forward layer. */
+#include "backend/cpu/product.h"
+
+void ti_cpu_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
+                 const ti_weight *w_up, int n_rows)
+{
+    ti_product p = {.x = h,
+                    .n_rows = n_rows,
+                    .w = w_gate,
+                    .n_out = (int)w_gate->rows,
+                    .y = operand,
+                    .finish = TI_FINISH_STORE,
+                    .scale = 1};
+    ti_cpu_product(ti_cpu_of(be), &p);
+    p.w = w_up;
+    p.finish = TI_FINISH_GATE;
+    ti_cpu_product(ti_cpu_of(be), &p);
+}

@@ -1,0 +1,15 @@
+/* module.h - the seam between the library and the CUDA module: one function. */
+#ifndef TI_BACKEND_MODULE_H
+#define TI_BACKEND_MODULE_H
+
+#include "backend/backend.h"
+
+#define TI_CUDA_MODULE "libthinkedit-cuda.so"
+#define TI_CUDA_ENTRY "ti_cuda_create"
+#define TI_MODULE_VERSION 1 /* grows with every change of ti_ops */
+
+/* A backend on CARD, or an error: TE_DEVICE when there is no usable card or driver, or when VERSION is
+ * not the module's own. */
+typedef te_status (*ti_cuda_create_fn)(ti_backend **out, int card, int version, te_error *err);
+
+#endif
