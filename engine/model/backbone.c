@@ -1,0 +1,104 @@
+/* backbone.c - binds the weights of the model file to the device, each checked against the shape the
+ * configuration promises. */
+#include "model/backbone.h"
+#include "base/memory.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+typedef struct binder {
+    ti_backbone *b;
+    const ti_gguf *file;
+} binder;
+
+/* COLS 0: a vector of ROWS. */
+static te_status bind(const binder *bind, const char *name, int64_t rows, int64_t cols, ti_weight **out,
+                      te_error *err)
+{
+    const ti_tensor *tensor;
+    int64_t shape[2] = {rows, cols};
+    te_status st = ti_gguf_need(bind->file, name, cols ? 2 : 1, shape, &tensor, err);
+    if (!st) st = bind->b->backend->op->weight_create(bind->b->backend, tensor, out, err);
+    if (!st) bind->b->parameters += rows * (cols ? cols : 1);
+    return st;
+}
+
+static te_status bind_in_layer(const binder *b, int layer, const char *part, int64_t rows, int64_t cols,
+                               ti_weight **out, te_error *err)
+{
+    char name[64];
+    snprintf(name, sizeof name, "blk.%d.%s.weight", layer, part);
+    return bind(b, name, rows, cols, out, err);
+}
+
+static te_status bind_layer(const binder *b, int i, te_error *err)
+{
+    const ti_backbone_config *c = &b->b->config;
+    ti_layer *l = &b->b->layers[i];
+    int64_t width = c->width, ff = c->ff_width;
+    int64_t kv = (int64_t)c->heads.n_kv_heads * c->heads.head_size;
+    te_status st = bind_in_layer(b, i, "attn_norm", width, 0, &l->attention_norm, err);
+    if (!st) st = bind_in_layer(b, i, "attn_q", width, width, &l->q, err);
+    if (!st) st = bind_in_layer(b, i, "attn_k", kv, width, &l->k, err);
+    if (!st) st = bind_in_layer(b, i, "attn_v", kv, width, &l->v, err);
+    if (!st) st = bind_in_layer(b, i, "attn_output", width, width, &l->o, err);
+    if (!st) st = bind_in_layer(b, i, "ffn_norm", width, 0, &l->ff_norm, err);
+    if (!st) st = bind_in_layer(b, i, "ffn_gate", ff, width, &l->gate, err);
+    if (!st) st = bind_in_layer(b, i, "ffn_up", ff, width, &l->up, err);
+    if (!st) st = bind_in_layer(b, i, "ffn_down", width, ff, &l->down, err);
+    return st;
+}
+
+static te_status bind_all(const binder *b, te_error *err)
+{
+    ti_backbone *m = b->b;
+    const ti_backbone_config *c = &m->config;
+    te_status st = bind(b, "token_embd.weight", c->vocab, c->width, &m->embedding, err);
+    for (int i = 0; i < c->n_layers && !st; i++) st = bind_layer(b, i, err);
+    if (!st) st = bind(b, "output_norm.weight", c->width, 0, &m->norm, err);
+    if (st) return st;
+    if (!ti_gguf_find(b->file, "output.weight")) {
+        m->head = m->embedding;
+        return TE_OK;
+    }
+    return bind(b, "output.weight", c->vocab, c->width, &m->head, err);
+}
+
+te_status ti_backbone_create(ti_backbone **out, const ti_gguf *file, ti_backend *backend, te_error *err)
+{
+    *out = NULL;
+    ti_backbone *b = ti_calloc(1, sizeof *b);
+    if (!b) return ti_fail_memory(err, "the backbone", sizeof *b);
+    b->backend = backend;
+    te_status st = ti_backbone_read_config(&b->config, file, err);
+    if (!st) {
+        b->layers = ti_calloc((size_t)b->config.n_layers, sizeof *b->layers);
+        if (!b->layers)
+            st = ti_fail_memory(err, "the layers", (size_t)b->config.n_layers * sizeof *b->layers);
+    }
+    if (!st) st = bind_all(&(binder){b, file}, err);
+    if (st) {
+        ti_backbone_free(b);
+        return st;
+    }
+    *out = b;
+    return TE_OK;
+}
+
+static void free_layer(ti_backend *be, ti_layer *l)
+{
+    ti_weight *all[] = {l->attention_norm, l->q, l->k, l->v, l->o, l->ff_norm, l->gate, l->up, l->down};
+    for (size_t i = 0; i < sizeof all / sizeof *all; i++) be->op->weight_free(be, all[i]);
+}
+
+void ti_backbone_free(ti_backbone *b)
+{
+    if (!b) return;
+    ti_backend *be = b->backend;
+    for (int i = 0; b->layers && i < b->config.n_layers; i++) free_layer(be, &b->layers[i]);
+    free(b->layers);
+    be->op->weight_free(be, b->norm);
+    if (b->head != b->embedding) be->op->weight_free(be, b->head);
+    be->op->weight_free(be, b->embedding);
+    free(b);
+}
