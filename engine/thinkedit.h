@@ -149,6 +149,9 @@ typedef struct te_option_info {
 TE_API void te_options_init(te_options *opt); /* all "the model's default" */
 TE_API const te_option_info *te_option_table(size_t *n_rows);
 TE_API te_status te_options_set(te_options *opt, const char *name, const char *value, te_error *err);
+/* The value of option NAME as te_options_set() takes it, into VALUE of SIZE bytes. */
+TE_API te_status te_options_get(const te_options *opt, const char *name, char *value, size_t size,
+                                te_error *err);
 /* Presets: "fast", "balanced", "paper". */
 TE_API te_status te_options_preset(te_options *opt, const te_model *model, const char *preset,
                                    te_error *err);
@@ -218,8 +221,13 @@ TE_API const int32_t *te_result_step_text(const te_result *result, int step, int
 TE_API const int32_t *te_result_step_image(const te_result *result, int step, int *n);
 /* The reasoning as it stood after STEP, one U+2588 per masked token. The caller frees it: te_free(). */
 TE_API char *te_result_step_reasoning(const te_result *result, int step);
+/* Which part of that text was masked one step before: up to CAPACITY half-open ranges of code points,
+ * [2 * i] first and [2 * i + 1] past the last. Returns how many there are; RANGES may be NULL. */
+TE_API int te_result_step_revealed(const te_result *result, int step, int *ranges, int capacity);
+TE_API int32_t te_result_mask_id(const te_result *result); /* the id of a masked token */
 /* The picture as it stood after STEP (masked tokens drawn from the input, or grey after a generation).
- * *out is the caller's: te_image_free(). Runs the image decoder of MODEL. */
+ * *out is the caller's: te_image_free(). Runs the image decoder of MODEL; waits for a running job
+ * unless called from that job's own progress function, where it runs at once. */
 TE_API te_status te_result_step_image_pixels(te_model *model, const te_result *result, int step,
                                              te_image **out, te_error *err);
 /* The whole trajectory as JSON lines: {"step": i, "image": [...], "text": [...]}, then {"final": ...}. */
