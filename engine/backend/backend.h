@@ -118,7 +118,8 @@ typedef struct ti_ops {
     /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL */
     void (*conv)(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
                  const ti_conv *shape, bool accumulate);
-    /* y = (x - mean) / sqrt(var + eps) * gain + bias over each group of channels; then SiLU if asked */
+    /* y = (x - mean) / sqrt(var + eps) * gain + bias over each group of channels; then SiLU if asked.
+     * y may be x */
     void (*group_norm)(ti_backend *be, float *y, const float *x, const ti_weight *gain,
                        const ti_weight *bias, int n_pixels, int channels, int groups, float eps,
                        bool silu);

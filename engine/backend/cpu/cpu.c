@@ -120,6 +120,7 @@ te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
     cpu->base.op = &cpu_ops;
     cpu->base.description = cpu->description;
     cpu->threads = threads;
+    cpu->features = ti_cpu_detect();
     cpu->scratch = ti_aligned_alloc((size_t)threads * TI_CPU_SCRATCH);
     if (!cpu->scratch) {
         free(cpu);

@@ -1,0 +1,251 @@
+/* conv.c - convolution as matrix products that are never laid out whole.
+ *
+ * In [height][width][channels] memory, what one kernel row sees under an output pixel is one run of
+ * kernel * channels floats, and the next pixel's run begins stride * channels later. So a block of
+ * output pixels needs a few zero-padded lines of x, and the left side of the product is packed from
+ * them a few hundred floats deep at a time. An item of work is a block of output pixels with all their
+ * channels; memory per thread does not grow with the picture. Kernels are packed when they are bound.
+ *
+ * Each output is summed over (ky, kx, channel) in that order, cut by the kernel's shape alone. */
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/gemm_kernels.h"
+
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    DEPTH = 384,           /* floats of the sum packed at a time */
+    TILES = 8,             /* pixel tiles of an item, at most */
+    LINE_FLOATS = 1 << 16, /* of x, padded, that an item works from: most of it stays in L2 */
+    MAX_SPAN = 16384       /* kernel * in_channels: beyond it one tile's lines outgrow the scratch */
+};
+
+typedef struct job {
+    const ti_conv *shape;
+    const ti_gemm_kernel *kernel;
+    const float *x, *packed, *bias; /* packed: [panel][total][nr] */
+    float *y;
+    bool accumulate;
+    int run, total;        /* floats under one kernel row, and under the kernel */
+    int tiles, rows;       /* an item: tiles across, output rows down */
+    int line_pixels;       /* of x under an item's row, padding included */
+} job;
+
+/* An item's place in the output. */
+typedef struct block {
+    int y, x, height, width;
+} block;
+
+static int min_int(int a, int b)
+{
+    return a < b ? a : b;
+}
+
+static int ceil_div(int a, int b)
+{
+    return (a + b - 1) / b;
+}
+
+/* ---- binding ---------------------------------------------------------------------------------- */
+
+/* ROW [in][kernel * kernel] of the file as [kernel * kernel][in]. */
+static void turn_row(const float *row, float *to, int in, int taps)
+{
+    for (int tap = 0; tap < taps; tap++)
+        for (int c = 0; c < in; c++) to[(size_t)tap * (size_t)in + (size_t)c] = row[c * taps + tap];
+}
+
+static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, float *rows, float *row)
+{
+    int in = (int)w->tensor.shape[1], total = (int)w->cols, out = (int)w->rows;
+    for (int first = 0; first < out; first += f->nr) {
+        int lanes = min_int(f->nr, out - first);
+        for (int j = 0; j < lanes; j++) {
+            ti_weight_row(w, first + j, row);
+            turn_row(row, rows + (size_t)j * (size_t)total, in, total / in);
+        }
+        ti_gemm_panel panel = {.from = rows, .lane_step = total, .k_step = 1, .lanes = lanes,
+                               .width = f->nr, .k = total};
+        f->pack((uint32_t *)w->packed + (size_t)first * (size_t)total, &panel);
+    }
+}
+
+te_status ti_cpu_pack_conv(ti_cpu *cpu, ti_weight *w, te_error *err)
+{
+    const ti_tensor *t = &w->tensor;
+    if (t->shape[2] != t->shape[3] || t->shape[1] * t->shape[2] > MAX_SPAN || w->rows > MAX_SPAN)
+        return ti_fail(err, TE_UNSUPPORTED, "%s: a convolution of %lld x %lld over %lld channels is "
+                       "not supported", t->name, (long long)t->shape[2], (long long)t->shape[3],
+                       (long long)t->shape[1]);
+    const ti_gemm_kernel *f = ti_gemm_kernel_for(&cpu->features, false);
+    size_t total = (size_t)w->cols, width = (size_t)f->nr;
+    size_t lanes = ((size_t)w->rows + width - 1) / width * width;
+    w->packed_bytes = lanes * total * sizeof(float);
+    w->packed = ti_aligned_alloc(w->packed_bytes);
+    float *rows = ti_malloc_array((width + 1) * total, sizeof *rows);
+    te_status st = TE_OK;
+    if (w->packed && rows)
+        pack_panels(w, f, rows, rows + width * total);
+    else
+        st = ti_fail_memory(err, t->name, w->packed_bytes);
+    free(rows);
+    return st; /* w->packed is freed with w */
+}
+
+/* ---- running ---------------------------------------------------------------------------------- */
+
+static int block_lines(const job *j)
+{
+    return (j->rows - 1) * j->shape->stride + j->shape->kernel;
+}
+
+static int line_pixels(const job *j)
+{
+    return (j->tiles * j->kernel->mr - 1) * j->shape->stride + j->shape->kernel;
+}
+
+/* As many tiles across as there are and fit, then as many rows. */
+static void choose_block(job *j)
+{
+    const ti_conv *s = j->shape;
+    size_t in = (size_t)s->in_channels;
+    j->rows = 1;
+    j->tiles = min_int(TILES, ceil_div(s->out_width, j->kernel->mr));
+    while (j->tiles > 1 && (size_t)block_lines(j) * (size_t)line_pixels(j) * in > LINE_FLOATS)
+        j->tiles--;
+    j->line_pixels = line_pixels(j);
+    j->rows = min_int(TILES / j->tiles, s->out_height);
+    while (j->rows > 1 && (size_t)block_lines(j) * (size_t)j->line_pixels * in > LINE_FLOATS)
+        j->rows--;
+}
+
+/* The lines of x under B, zeros where they leave x: [lines][line_pixels][in_channels]. */
+static void fill_lines(const job *j, const block *b, float *lines)
+{
+    const ti_conv *s = j->shape;
+    size_t in = (size_t)s->in_channels;
+    int n = block_lines(j), left = b->x * s->stride - s->pad_left;
+    int first = left < 0 ? -left : 0;
+    int end = s->width - left < j->line_pixels ? s->width - left : j->line_pixels;
+    if (end < first) end = first = 0; /* the whole line lies beside x */
+    for (int l = 0; l < n; l++) {
+        float *line = lines + (size_t)l * (size_t)j->line_pixels * in;
+        int y = b->y * s->stride - s->pad_top + l;
+        bool inside = y >= 0 && y < s->height;
+        int from = inside ? first : 0, to = inside ? end : 0;
+        memset(line, 0, (size_t)from * in * sizeof *line);
+        if (to > from)
+            memcpy(line + (size_t)from * in,
+                   j->x + ((size_t)y * (size_t)s->width + (size_t)(left + from)) * in,
+                   (size_t)(to - from) * in * sizeof *line);
+        memset(line + (size_t)to * in, 0, (size_t)(j->line_pixels - to) * in * sizeof *line);
+    }
+}
+
+/* Floats [k0, k0 + depth) of the sum for the tile of LANES pixels that begins COLUMN pixels into line L. */
+static void pack_tile(const job *j, const float *lines, int l, int column, int lanes, int k0, int depth,
+                      float *to)
+{
+    const ti_conv *s = j->shape;
+    size_t in = (size_t)s->in_channels, line = (size_t)j->line_pixels * in;
+    for (int k = k0; k < k0 + depth;) {
+        int ky = k / j->run, within = k % j->run;
+        int n = min_int(j->run - within, k0 + depth - k);
+        ti_gemm_panel panel = {.from = lines + (size_t)(l + ky) * line +
+                                       (size_t)(column * s->stride) * in + (size_t)within,
+                               .lane_step = s->stride * s->in_channels,
+                               .k_step = 1,
+                               .lanes = lanes,
+                               .width = j->kernel->a_width,
+                               .k = n};
+        j->kernel->pack((uint32_t *)to + (size_t)(k - k0) * (size_t)j->kernel->a_width, &panel);
+        k += n;
+    }
+}
+
+static float *output_at(const job *j, int y, int x)
+{
+    const ti_conv *s = j->shape;
+    return j->y + ((size_t)y * (size_t)s->out_width + (size_t)x) * (size_t)s->out_channels;
+}
+
+/* What the sums are added to: the bias, or what is there already and the bias. */
+static void start_block(const job *j, const block *b)
+{
+    int out = j->shape->out_channels;
+    for (int r = 0; r < b->height; r++)
+        for (int x = 0; x < b->width; x++) {
+            float *y = output_at(j, b->y + r, b->x + x);
+            if (!j->accumulate) memset(y, 0, (size_t)out * sizeof *y);
+            for (int o = 0; j->bias && o < out; o++) y[o] += j->bias[o];
+        }
+}
+
+/* All output channels of B, for floats [k0, k0 + depth) of the sum. */
+static void multiply_block(const job *j, const block *b, const float *a, int k0, int depth)
+{
+    const ti_gemm_kernel *f = j->kernel;
+    int out = j->shape->out_channels;
+    size_t tile_floats = (size_t)depth * (size_t)f->a_width;
+    for (int o = 0; o < out; o += f->nr) {
+        const float *panel = j->packed + (size_t)o * (size_t)j->total + (size_t)k0 * (size_t)f->nr;
+        const float *left = a;
+        for (int r = 0; r < b->height; r++)
+            for (int x = 0; x < b->width; x += f->mr, left += tile_floats)
+                f->tile(&(ti_gemm_tile){.rows = min_int(f->mr, b->width - x),
+                                        .cols = min_int(f->nr, out - o),
+                                        .k = depth,
+                                        .a = left,
+                                        .b = panel,
+                                        .c = output_at(j, b->y + r, b->x + x) + o,
+                                        .ldc = out,
+                                        .alpha = 1.0f,
+                                        .add = true});
+    }
+}
+
+static void convolve_block(const job *j, const block *b, float *scratch)
+{
+    const ti_conv *s = j->shape;
+    float *a = scratch;
+    float *lines = a + (size_t)TILES * DEPTH * TI_GEMM_MAX_WIDTH;
+    int depth = ceil_div(j->total, ceil_div(j->total, DEPTH));
+    fill_lines(j, b, lines);
+    start_block(j, b);
+    for (int k0 = 0; k0 < j->total; k0 += depth) {
+        int n = min_int(depth, j->total - k0);
+        float *to = a;
+        for (int r = 0; r < b->height; r++)
+            for (int x = 0; x < b->width; x += j->kernel->mr) {
+                pack_tile(j, lines, r * s->stride, x, min_int(j->kernel->mr, b->width - x), k0, n, to);
+                to += (size_t)n * (size_t)j->kernel->a_width;
+            }
+        multiply_block(j, b, a, k0, n);
+    }
+}
+
+void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
+                 const ti_conv *shape, bool accumulate)
+{
+    ti_cpu *cpu = ti_cpu_of(be);
+    job j = {.shape = shape,
+             .kernel = ti_gemm_kernel_for(&cpu->features, false),
+             .x = x,
+             .packed = w->packed,
+             .bias = bias ? bias->values : NULL,
+             .y = y,
+             .accumulate = accumulate,
+             .run = shape->kernel * shape->in_channels,
+             .total = (int)w->cols};
+    choose_block(&j);
+    int width = j.tiles * j.kernel->mr;
+    int across = ceil_div(shape->out_width, width), down = ceil_div(shape->out_height, j.rows);
+#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
+    for (int i = 0; i < across * down; i++) {
+        block b = {.y = i / across * j.rows, .x = i % across * width};
+        b.height = min_int(j.rows, shape->out_height - b.y);
+        b.width = min_int(width, shape->out_width - b.x);
+        convolve_block(&j, &b, ti_cpu_scratch(cpu, omp_get_thread_num()));
+    }
+}
