@@ -1,0 +1,38 @@
+/* features.c - see features.h */
+#include "backend/cpu/features.h"
+
+#if defined(__aarch64__)
+#include <sys/auxv.h>
+#ifndef HWCAP_ASIMDDP
+#define HWCAP_ASIMDDP (1u << 20)
+#endif
+#endif
+
+ti_cpu_features ti_cpu_detect(void)
+{
+    ti_cpu_features f = {0};
+#if defined(__x86_64__)
+    /* These builtins also ask whether the operating system saves the wide registers. */
+    __builtin_cpu_init();
+    f.avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+    f.avx512 = f.avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+               __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    f.avx512_bf16 = f.avx512 && __builtin_cpu_supports("avx512bf16");
+    f.avx512_vnni = f.avx512 && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+    f.neon = true;
+    f.neon_dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
+#endif
+    return f;
+}
+
+const char *ti_cpu_features_name(const ti_cpu_features *f)
+{
+    if (f->avx512_vnni && f->avx512_bf16) return "AVX-512 VNNI BF16";
+    if (f->avx512_vnni) return "AVX-512 VNNI";
+    if (f->avx512) return "AVX-512";
+    if (f->avx2) return "AVX2";
+    if (f->neon_dot) return "NEON dot product";
+    if (f->neon) return "NEON";
+    return "portable";
+}
