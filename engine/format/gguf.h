@@ -17,6 +17,8 @@ te_status ti_gguf_open_memory(ti_gguf **out, const char *name, const void *bytes
 void ti_gguf_free(ti_gguf *file);
 const char *ti_gguf_path(const ti_gguf *file);
 size_t ti_gguf_size(const ti_gguf *file); /* bytes */
+/* Tells models apart: over the header and sampled content. */
+uint64_t ti_gguf_hash(const ti_gguf *file);
 
 int ti_gguf_tensor_count(const ti_gguf *file);
 const ti_tensor *ti_gguf_tensor(const ti_gguf *file, int index);
