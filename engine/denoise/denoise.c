@@ -177,10 +177,10 @@ static int count_masked(const int32_t *ids, int n, int32_t mask)
     return count;
 }
 
-static void report(const ti_denoiser *d, int step)
+static te_status report(const ti_denoiser *d, int step, te_error *err)
 {
     const ti_trajectory *t = d->t;
-    if (!d->job->progress) return;
+    if (!d->job->progress) return TE_OK;
     ti_denoise_state state = {.step = step + 1,
                               .steps = t->n_steps,
                               .image = t->image + (size_t)step * (size_t)t->n_image,
@@ -191,7 +191,7 @@ static void report(const ti_denoiser *d, int step)
     state.masked_text = count_masked(state.text, t->n_text, t->layout.mask);
     for (int i = 0; i <= step; i++) state.cost_done += step_cost(d, i);
     for (int i = step + 1; i < t->n_steps; i++) state.cost_left += step_cost(d, i);
-    d->job->progress(d->job->user, &state);
+    return d->job->progress(d->job->user, &state, err);
 }
 
 /* The released code runs every iteration over every row and column: M two sequences, A one and both
@@ -219,10 +219,11 @@ static te_status walk(ti_denoiser *d, te_error *err)
         if (st) return st;
         if (d->plan.steps[step].last_image) settle_codes(d);
         record(d, step);
-        report(d, step);
+        st = report(d, step, err);
+        if (st) return st;
     }
     memcpy(d->t->codes, d->sample, (size_t)d->n_image * sizeof *d->sample);
-    return st;
+    return TE_OK;
 }
 
 te_status ti_denoise(const ti_denoise_job *job, ti_trajectory **out, te_error *err)

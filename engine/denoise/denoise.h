@@ -43,7 +43,8 @@ typedef struct ti_denoise_job {
      * other tokens alone: a region's tokens are revealed over the same steps as a whole picture's. */
     const int32_t *pinned;
     const volatile int *cancel;
-    void (*progress)(void *user, const ti_denoise_state *state); /* may be NULL */
+    /* Called after every step; anything but TE_OK ends the job with that. May be NULL. */
+    te_status (*progress)(void *user, const ti_denoise_state *state, te_error *err);
     void *user;
 } ti_denoise_job;
 

@@ -11,6 +11,7 @@
 
 static void cpu_free(ti_backend *be)
 {
+    ti_gemm_free(ti_cpu_of(be)->gemm);
     free(ti_cpu_of(be)->scratch);
     free(be);
 }
@@ -122,12 +123,16 @@ te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
     cpu->threads = threads;
     cpu->features = ti_cpu_detect();
     cpu->scratch = ti_aligned_alloc((size_t)threads * TI_CPU_SCRATCH);
-    if (!cpu->scratch) {
-        free(cpu);
-        return ti_fail_memory(err, "the threads' scratch", (size_t)threads * TI_CPU_SCRATCH);
+    te_status st = cpu->scratch ? TE_OK
+                                : ti_fail_memory(err, "the threads' scratch",
+                                                 (size_t)threads * TI_CPU_SCRATCH);
+    if (!st) st = ti_gemm_create(&cpu->gemm, &cpu->features, threads, err);
+    if (st) {
+        cpu_free(&cpu->base);
+        return st;
     }
-    snprintf(cpu->description, sizeof cpu->description, "cpu (%d thread%s)", threads,
-             threads == 1 ? "" : "s");
+    snprintf(cpu->description, sizeof cpu->description, "cpu (%s, %d thread%s)",
+             ti_cpu_features_name(&cpu->features), threads, threads == 1 ? "" : "s");
     *out = &cpu->base;
     return TE_OK;
 }

@@ -14,6 +14,7 @@
 
 #include "backend/backend.h"
 #include "backend/cpu/features.h"
+#include "backend/cpu/gemm.h"
 #include "base/memory.h"
 
 #define TI_CPU_SCRATCH ((size_t)4 << 20) /* bytes per thread; pages are touched only when used */
@@ -22,6 +23,7 @@ typedef struct ti_cpu {
     ti_backend base; /* first: a ti_backend * of this device is a ti_cpu * */
     int threads;
     ti_cpu_features features; /* the processor's; a test clears members to force a path */
+    ti_gemm *gemm;
     unsigned char *scratch; /* [threads][TI_CPU_SCRATCH], 64-byte aligned */
     char description[96];
 } ti_cpu;

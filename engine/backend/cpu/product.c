@@ -1,63 +1,68 @@
-/* product.c - see product.h. Sixteen rows of w are widened and turned into a panel [cols][16] that stays
- * in a core's cache while all of x passes; threads take whole panels. Each output is one sum in order of
- * k, so its bits do not depend on rows beside it or on the threads. */
+/* product.c - see product.h. Float32 weights are multiplied where they lie. Others are widened a panel of
+ * rows at a time into the threads' scratch taken together; wide ones are then multiplied with operands
+ * rounded to bf16, as the released model runs, which is twice as fast where processors have it.
+ * The gate's second product goes through a strip of sums, a few rows at a time. */
 #include "backend/cpu/product.h"
 #include "backend/cpu/exp.h"
 
-#include <omp.h>
-#include <string.h>
+#define STRIP_ROWS 64     /* rows of the gate's strip of sums */
+#define WIDE 1024         /* columns from which operands are rounded: small models stay exact */
 
-#define PANEL 16
-#define TILE 4
-
-static void fill_panel(const ti_product *p, int first, int n, float *panel, float *row)
+static ti_gemm_shape shape_of(const ti_product *p, int n_rows, int n_out)
 {
-    int k_count = (int)p->w->cols;
-    if (n < PANEL) memset(panel, 0, (size_t)k_count * PANEL * sizeof *panel);
-    for (int j = 0; j < n; j++) {
-        ti_weight_row(p->w, p->first_out + first + j, row);
-        for (int k = 0; k < k_count; k++) panel[(size_t)k * PANEL + j] = row[k];
+    return (ti_gemm_shape){.form = TI_GEMM_NT,
+                           .bf16 = p->w->tensor.type != TI_F32 && p->w->cols >= WIDE,
+                           .accumulate = p->finish == TI_FINISH_ADD,
+                           .m = n_rows,
+                           .n = n_out,
+                           .k = (int)p->w->cols,
+                           .alpha = p->finish == TI_FINISH_STORE ? p->scale : 1.0f,
+                           .lda = (ptrdiff_t)p->w->cols,
+                           .ldb = (ptrdiff_t)p->w->cols,
+                           .ldc = p->n_out};
+}
+
+/* y = silu(y) * (x w^T) for the panel's columns FIRST .. + N. */
+static void gate_panel(ti_cpu *cpu, const ti_product *p, const float *w, int first, int n, float *strip)
+{
+    for (int r = 0; r < p->n_rows; r += STRIP_ROWS) {
+        int n_rows = p->n_rows - r < STRIP_ROWS ? p->n_rows - r : STRIP_ROWS;
+        ti_gemm_shape shape = shape_of(p, n_rows, n);
+        shape.ldc = n;
+        ti_gemm_run(cpu->gemm, &shape, p->x + (size_t)r * (size_t)p->w->cols, w, strip);
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+        for (int i = 0; i < n_rows; i++) {
+            float *y = p->y + (size_t)(r + i) * (size_t)p->n_out + first;
+            const float *sum = strip + (size_t)i * (size_t)n;
+            for (int j = 0; j < n; j++) y[j] = ti_cpu_silu(y[j]) * sum[j];
+        }
     }
 }
 
-static void finish_row(const ti_product *p, float *y, const float *acc, int n)
+static const float *widen_panel(ti_cpu *cpu, const ti_product *p, int first, int n, float *panel)
 {
-    for (int j = 0; j < n; j++) {
-        if (p->finish == TI_FINISH_STORE)
-            y[j] = p->scale * acc[j];
-        else if (p->finish == TI_FINISH_ADD)
-            y[j] += acc[j];
-        else
-            y[j] = ti_cpu_silu(y[j]) * acc[j];
-    }
-}
-
-static void multiply_tile(const float *x, size_t x_stride, int n_rows, const float *panel, int k_count,
-                          float acc[TILE][PANEL])
-{
-    memset(acc, 0, TILE * sizeof acc[0]);
-    for (int k = 0; k < k_count; k++)
-        for (int i = 0; i < n_rows; i++)
-            for (int j = 0; j < PANEL; j++)
-                acc[i][j] += x[(size_t)i * x_stride + k] * panel[(size_t)k * PANEL + j];
+    size_t cols = (size_t)p->w->cols;
+    if (p->w->tensor.type == TI_F32)
+        return (const float *)p->w->tensor.data + (size_t)(p->first_out + first) * cols;
+#pragma omp parallel for num_threads(cpu->threads) schedule(static)
+    for (int j = 0; j < n; j++) ti_weight_row(p->w, p->first_out + first + j, panel + (size_t)j * cols);
+    return panel;
 }
 
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
 {
-    int k_count = (int)p->w->cols, n_panels = (p->n_out + PANEL - 1) / PANEL;
-#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
-    for (int b = 0; b < n_panels; b++) {
-        float *panel = ti_cpu_scratch(cpu, omp_get_thread_num());
-        float *row = panel + (size_t)k_count * PANEL;
-        int first = b * PANEL, n = p->n_out - first < PANEL ? p->n_out - first : PANEL;
-        fill_panel(p, first, n, panel, row);
-        for (int r = 0; r < p->n_rows; r += TILE) {
-            float acc[TILE][PANEL];
-            int n_rows = p->n_rows - r < TILE ? p->n_rows - r : TILE;
-            multiply_tile(p->x + (size_t)r * (size_t)k_count, (size_t)k_count, n_rows, panel, k_count,
-                          acc);
-            for (int i = 0; i < n_rows; i++)
-                finish_row(p, p->y + (size_t)(r + i) * (size_t)p->n_out + first, acc[i], n);
+    size_t cols = (size_t)p->w->cols, floats = (size_t)cpu->threads * TI_CPU_SCRATCH / sizeof(float);
+    size_t fits = floats / (cols + STRIP_ROWS);
+    int width = fits < (size_t)p->n_out ? (int)fits : p->n_out;
+    float *panel = ti_cpu_scratch(cpu, 0), *strip = panel + (size_t)width * cols;
+    for (int first = 0; first < p->n_out; first += width) {
+        int n = p->n_out - first < width ? p->n_out - first : width;
+        const float *w = widen_panel(cpu, p, first, n, panel);
+        if (p->finish == TI_FINISH_GATE) {
+            gate_panel(cpu, p, w, first, n, strip);
+            continue;
         }
+        ti_gemm_shape shape = shape_of(p, p->n_rows, n);
+        ti_gemm_run(cpu->gemm, &shape, p->x, w, p->y + first);
     }
 }
