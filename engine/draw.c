@@ -1,5 +1,6 @@
 /* draw.c - image tokens to 8-bit pixels. */
 #include "api.h"
+#include "vision/geometry.h"
 
 #include <stdlib.h>
 
@@ -12,14 +13,6 @@ void ti_codes_of_ids(int32_t *codes, const int32_t *ids, const int32_t *input, i
         int32_t code = ids[i] - layout->image_offset;
         if (ids[i] == layout->mask) code = input ? input[i] : -1;
         codes[i] = code;
-    }
-}
-
-static void to_bytes(uint8_t *to, const float *from, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        float v = from[i] * 255.0f + 0.5f;
-        to[i] = (uint8_t)(v < 0 ? 0 : v > 255 ? 255 : v);
     }
 }
 
@@ -51,7 +44,7 @@ te_status ti_draw_codes(te_image *out, te_model *model, const int32_t *codes, in
     if (!st)
         st = ti_image_tokenizer_decode(model->pictures, known, grid_h, grid_w, rgb, false, cancel, err);
     if (!st) {
-        to_bytes(out->pixels, rgb, values);
+        ti_rgb_to_u8(out->pixels, rgb, values);
         for (int i = 0; i < n; i++)
             if (codes[i] < 0) paint_grey(out, i % grid_w * patch, i / grid_w * patch, patch);
     }

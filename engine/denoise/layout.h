@@ -27,9 +27,13 @@ typedef struct ti_layout {
     int grid_h, grid_w; /* tokens, of the model's default picture */
     int32_t edit_task, generate_task, soi, eoi, bos, eos;         /* M (eoi, bos, eos: A too) */
     int32_t newline, boi, uncondition, answer_start, answer_end; /* A */
+    /* A: what stands between <system> and </system>; the file's, NULL for the released sentences. */
+    const char *system_edit, *system_generate;
+    size_t n_system_edit, n_system_generate;
 } ti_layout;
 
-/* The layout of the model in FILE (keys: models/FORMAT.md). */
+/* The layout of the model in FILE, which must outlive it (keys: models/FORMAT.md). TE_UNSUPPORTED when
+ * the file has none. */
 te_status ti_layout_read(ti_layout *out, const ti_gguf *file, te_error *err);
 const char *ti_profile_name(ti_profile profile);
 te_status ti_profile_parse(const char *name, ti_profile *out, te_error *err);

@@ -11,16 +11,21 @@
     "Generate an image applying the following editing instruction based on the original image."
 #define GENERATE_SYSTEM "Generate an image according to the text prompt."
 
-static te_status encode_wrapped(const ti_tokenizer *tokenizer, const char *words, bool edit,
-                                int32_t **ids, int *n, te_error *err)
+static te_status encode_wrapped(const ti_tokenizer *tokenizer, const ti_layout *layout,
+                                const char *words, bool edit, int32_t **ids, int *n, te_error *err)
 {
-    static const char format[] = "<system>%s</system><user>%s</user>";
-    const char *system = edit ? EDIT_SYSTEM : GENERATE_SYSTEM;
-    size_t room = sizeof format + strlen(system) + strlen(words);
+    static const char format[] = "<system>%.*s</system><user>%s</user>";
+    const char *system = edit ? layout->system_edit : layout->system_generate;
+    size_t length = edit ? layout->n_system_edit : layout->n_system_generate;
+    if (!system) {
+        system = edit ? EDIT_SYSTEM : GENERATE_SYSTEM;
+        length = strlen(system);
+    }
+    size_t room = sizeof format + length + strlen(words);
     char *text = ti_malloc_array(room, 1);
     if (!text) return ti_fail_memory(err, "the prompt", room);
-    int length = snprintf(text, room, format, system, words);
-    te_status st = ti_tokenizer_encode(tokenizer, text, (size_t)length, ids, n, err);
+    int used = snprintf(text, room, format, (int)length, system, words);
+    te_status st = ti_tokenizer_encode(tokenizer, text, (size_t)used, ids, n, err);
     free(text);
     return st;
 }
@@ -33,8 +38,8 @@ te_status ti_prompt_encode(const ti_tokenizer *tokenizer, const ti_layout *layou
     *n_ids = *n_bare = 0;
     if (layout->profile == TI_PROFILE_M)
         return ti_tokenizer_encode(tokenizer, prompt, strlen(prompt), ids, n_ids, err);
-    te_status st = encode_wrapped(tokenizer, prompt, edit, ids, n_ids, err);
-    if (!st) st = encode_wrapped(tokenizer, "<uncondition>", edit, bare, n_bare, err);
+    te_status st = encode_wrapped(tokenizer, layout, prompt, edit, ids, n_ids, err);
+    if (!st) st = encode_wrapped(tokenizer, layout, "<uncondition>", edit, bare, n_bare, err);
     if (st) {
         free(*ids);
         free(*bare);
