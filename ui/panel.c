@@ -1,0 +1,427 @@
+/* panel.c - the window: its frame, its buttons, and what it does when told something. */
+#include "ui/panel_internal.h"
+
+#include <gdk/gdkkeysyms.h>
+#include <string.h>
+
+GtkWidget *ti_panel_label(const char *text, GtkWidget *names)
+{
+    GtkWidget *label = gtk_label_new_with_mnemonic(text);
+    gtk_label_set_xalign(GTK_LABEL(label), 0);
+    gtk_label_set_mnemonic_widget(GTK_LABEL(label), names);
+    return label;
+}
+
+/* ---- settings and messages ----------------------------------------------------------------------- */
+
+static gboolean save_now(gpointer data)
+{
+    ti_panel *panel = data;
+    panel->save = 0;
+    ti_settings_save(panel->settings);
+    return G_SOURCE_REMOVE;
+}
+
+void ti_panel_save_soon(ti_panel *panel)
+{
+    if (!panel->save) panel->save = g_timeout_add(400, save_now, panel);
+}
+
+void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bool retry)
+{
+    gtk_info_bar_set_message_type(GTK_INFO_BAR(panel->info_bar), type);
+    gtk_label_set_text(GTK_LABEL(panel->info_text), text);
+    gtk_widget_set_visible(panel->retry, retry);
+    gtk_widget_show(panel->info_bar);
+}
+
+/* ---- generate and cancel ------------------------------------------------------------------------- */
+
+static void generate(ti_panel *panel)
+{
+    char *instruction = ti_panel_instruction(panel);
+    if (!ti_state_busy(panel->state) && !ti_state_obstacle(panel->state, instruction)) {
+        const ti_settings *s = panel->settings;
+        char *options = panel->form ? ti_form_options(panel->form)
+                                    : g_strdup_printf("preset=%s", s->preset);
+        const char *seed = gtk_entry_get_text(GTK_ENTRY(panel->seed));
+        ti_panel_request request = {
+            instruction,
+            options,
+            s->seed_locked && *seed ? g_ascii_strtoll(seed, NULL, 10) : -1,
+            s->use_selection && panel->state->target.has_selection,
+            (ti_output)s->output,
+            s->variations,
+        };
+        ti_settings_used(panel->settings, instruction);
+        ti_panel_save_soon(panel);
+        gtk_widget_hide(panel->info_bar);
+        gtk_stack_set_visible_child_name(GTK_STACK(panel->stack), "result");
+        panel->host.generate(panel->host.user, &request);
+        g_free(options);
+    }
+    g_free(instruction);
+}
+
+static void cancel(ti_panel *panel)
+{
+    if (ti_state_busy(panel->state)) panel->host.cancel(panel->host.user);
+}
+
+static void on_generate(GtkWidget *button, gpointer data)
+{
+    (void)button;
+    generate(data);
+}
+
+static void on_cancel(GtkWidget *button, gpointer data)
+{
+    (void)button;
+    cancel(data);
+}
+
+static void on_response(GtkInfoBar *bar, int response, gpointer data)
+{
+    gtk_widget_hide(GTK_WIDGET(bar));
+    if (response == GTK_RESPONSE_ACCEPT) generate(data);
+}
+
+static gboolean on_key(GtkWidget *window, GdkEventKey *event, gpointer data)
+{
+    (void)window;
+    ti_panel *panel = data;
+    bool enter = event->keyval == GDK_KEY_Return || event->keyval == GDK_KEY_KP_Enter;
+    if (enter && (event->state & GDK_CONTROL_MASK)) {
+        generate(panel);
+        return TRUE;
+    }
+    if (event->keyval == GDK_KEY_Escape && ti_state_busy(panel->state)) {
+        cancel(panel);
+        return TRUE;
+    }
+    return FALSE;
+}
+
+void ti_panel_refresh(ti_panel *panel)
+{
+    ti_state *s = panel->state;
+    char *instruction = ti_panel_instruction(panel), *status = ti_state_status(s);
+    const char *obstacle = ti_state_obstacle(s, instruction);
+    bool busy = ti_state_busy(s);
+    gtk_widget_set_sensitive(panel->generate, !busy && !obstacle);
+    gtk_widget_set_tooltip_text(panel->generate, obstacle && !busy ? obstacle : _("Ctrl+Enter"));
+    gtk_widget_set_sensitive(panel->cancel, busy);
+    double fraction = ti_state_fraction(s);
+    if (fraction < 0)
+        gtk_progress_bar_pulse(GTK_PROGRESS_BAR(panel->progress));
+    else
+        gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(panel->progress), fraction);
+    gtk_label_set_text(GTK_LABEL(panel->status),
+                       *status || busy ? status : obstacle ? obstacle : _("Ready"));
+    g_free(status);
+    g_free(instruction);
+}
+
+/* ---- building ------------------------------------------------------------------------------------ */
+
+static void on_use_selection(GtkToggleButton *toggle, gpointer data)
+{
+    ti_panel *panel = data;
+    if (panel->filling) return;
+    panel->settings->use_selection = gtk_toggle_button_get_active(toggle);
+    ti_panel_save_soon(panel);
+    char *text = ti_state_target_text(panel->state, panel->settings->use_selection);
+    gtk_label_set_text(GTK_LABEL(panel->target_size), text);
+    g_free(text);
+}
+
+static GtkWidget *build_target(ti_panel *panel)
+{
+    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
+    GtkWidget *text = gtk_box_new(GTK_ORIENTATION_VERTICAL, 2);
+    panel->thumbnail = gtk_image_new_from_icon_name("image-x-generic", GTK_ICON_SIZE_DIALOG);
+    gtk_widget_set_size_request(panel->thumbnail, 72, 72);
+    panel->target_name = gtk_label_new(_("No image"));
+    panel->target_size = gtk_label_new("");
+    panel->model_text = gtk_label_new(_("Connecting to the engine…"));
+    GtkWidget *labels[] = {panel->target_name, panel->target_size, panel->model_text};
+    for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
+        gtk_label_set_xalign(GTK_LABEL(labels[i]), 0);
+        gtk_label_set_ellipsize(GTK_LABEL(labels[i]), PANGO_ELLIPSIZE_END);
+    }
+    gtk_label_set_ellipsize(GTK_LABEL(panel->target_size), PANGO_ELLIPSIZE_NONE);
+    gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);
+    panel->use_selection = gtk_check_button_new_with_mnemonic(_("Edit the _selection only"));
+    gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(panel->use_selection),
+                                 panel->settings->use_selection);
+    gtk_widget_set_sensitive(panel->use_selection, FALSE);
+    g_signal_connect(panel->use_selection, "toggled", G_CALLBACK(on_use_selection), panel);
+    gtk_container_add(GTK_CONTAINER(text), panel->target_name);
+    gtk_container_add(GTK_CONTAINER(text), panel->target_size);
+    gtk_container_add(GTK_CONTAINER(text), panel->use_selection);
+    gtk_container_add(GTK_CONTAINER(text), panel->model_text);
+    gtk_widget_set_hexpand(text, TRUE);
+    gtk_container_add(GTK_CONTAINER(row), panel->thumbnail);
+    gtk_container_add(GTK_CONTAINER(row), text);
+    return row;
+}
+
+static GtkWidget *build_buttons(ti_panel *panel)
+{
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 4);
+    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6);
+    panel->generate = gtk_button_new_with_mnemonic(_("_Generate"));
+    gtk_style_context_add_class(gtk_widget_get_style_context(panel->generate), "suggested-action");
+    panel->cancel = gtk_button_new_with_mnemonic(_("Cance_l"));
+    gtk_widget_set_tooltip_text(panel->cancel, _("Escape"));
+    g_signal_connect(panel->generate, "clicked", G_CALLBACK(on_generate), panel);
+    g_signal_connect(panel->cancel, "clicked", G_CALLBACK(on_cancel), panel);
+    gtk_widget_set_hexpand(panel->generate, TRUE);
+    gtk_container_add(GTK_CONTAINER(row), panel->generate);
+    gtk_container_add(GTK_CONTAINER(row), panel->cancel);
+    panel->progress = gtk_progress_bar_new();
+    panel->status = gtk_label_new("");
+    gtk_label_set_xalign(GTK_LABEL(panel->status), 0);
+    gtk_label_set_line_wrap(GTK_LABEL(panel->status), TRUE);
+    gtk_container_add(GTK_CONTAINER(box), row);
+    gtk_container_add(GTK_CONTAINER(box), panel->progress);
+    gtk_container_add(GTK_CONTAINER(box), panel->status);
+    return box;
+}
+
+static GtkWidget *build_info_bar(ti_panel *panel)
+{
+    panel->info_bar = gtk_info_bar_new();
+    gtk_info_bar_set_show_close_button(GTK_INFO_BAR(panel->info_bar), TRUE);
+    panel->info_text = gtk_label_new("");
+    gtk_label_set_line_wrap(GTK_LABEL(panel->info_text), TRUE);
+    gtk_label_set_selectable(GTK_LABEL(panel->info_text), TRUE);
+    gtk_label_set_xalign(GTK_LABEL(panel->info_text), 0);
+    gtk_container_add(GTK_CONTAINER(gtk_info_bar_get_content_area(GTK_INFO_BAR(panel->info_bar))),
+                      panel->info_text);
+    panel->retry = gtk_info_bar_add_button(GTK_INFO_BAR(panel->info_bar), _("_Try again"),
+                                           GTK_RESPONSE_ACCEPT);
+    g_signal_connect(panel->info_bar, "response", G_CALLBACK(on_response), panel);
+    gtk_widget_show_all(panel->info_bar);
+    gtk_widget_set_no_show_all(panel->info_bar, TRUE);
+    gtk_widget_hide(panel->info_bar);
+    return panel->info_bar;
+}
+
+static gboolean on_poll(gpointer data)
+{
+    ti_panel *panel = data;
+    if (gtk_widget_get_visible(panel->window)) panel->host.poll(panel->host.user);
+    return G_SOURCE_CONTINUE;
+}
+
+static void on_size(GtkWidget *window, GdkRectangle *size, gpointer data)
+{
+    (void)size;
+    ti_panel *panel = data;
+    gtk_window_get_size(GTK_WINDOW(window), &panel->settings->width, &panel->settings->height);
+    ti_panel_save_soon(panel);
+}
+
+static void on_destroy(GtkWidget *window, gpointer data)
+{
+    (void)window;
+    ti_panel *panel = data;
+    cancel(panel);
+    if (panel->poll) g_source_remove(panel->poll);
+    if (panel->save) g_source_remove(panel->save);
+    panel->poll = panel->save = 0;
+    ti_settings_save(panel->settings);
+    panel->window = NULL;
+    panel->host.closed(panel->host.user);
+}
+
+static void build(ti_panel *panel)
+{
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 8);
+    g_object_set(box, "margin", 10, NULL);
+    panel->window = gtk_window_new(GTK_WINDOW_TOPLEVEL);
+    gtk_window_set_title(GTK_WINDOW(panel->window), _("Thinking-Aware Edit"));
+    gtk_window_set_default_size(GTK_WINDOW(panel->window), panel->settings->width,
+                                panel->settings->height);
+    gtk_container_add(GTK_CONTAINER(box), build_info_bar(panel));
+    gtk_container_add(GTK_CONTAINER(box), build_target(panel));
+    gtk_container_add(GTK_CONTAINER(box), ti_panel_build_prompt(panel));
+    gtk_container_add(GTK_CONTAINER(box), ti_panel_build_options(panel));
+    gtk_container_add(GTK_CONTAINER(box), build_buttons(panel));
+    panel->stack = gtk_stack_new();
+    gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_result(panel), "result", _("Result"));
+    gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_history(panel), "history",
+                         _("History"));
+    GtkWidget *switcher = gtk_stack_switcher_new();
+    gtk_stack_switcher_set_stack(GTK_STACK_SWITCHER(switcher), GTK_STACK(panel->stack));
+    gtk_widget_set_halign(switcher, GTK_ALIGN_CENTER);
+    gtk_widget_set_vexpand(panel->stack, TRUE);
+    gtk_container_add(GTK_CONTAINER(box), switcher);
+    gtk_container_add(GTK_CONTAINER(box), panel->stack);
+    gtk_container_add(GTK_CONTAINER(panel->window), box);
+    g_signal_connect(panel->window, "key-press-event", G_CALLBACK(on_key), panel);
+    g_signal_connect(panel->window, "size-allocate", G_CALLBACK(on_size), panel);
+    g_signal_connect(panel->window, "destroy", G_CALLBACK(on_destroy), panel);
+    gtk_widget_show_all(box);
+}
+
+ti_panel *ti_panel_new(const ti_panel_host *host, const char *settings)
+{
+    ti_panel *panel = g_new0(ti_panel, 1);
+    panel->host = *host;
+    panel->state = ti_state_new();
+    panel->settings = ti_settings_load(settings);
+    panel->step_pictures = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_object_unref);
+    build(panel);
+    panel->poll = g_timeout_add_seconds(1, on_poll, panel);
+    ti_panel_refresh(panel);
+    return panel;
+}
+
+void ti_panel_free(ti_panel *panel)
+{
+    if (!panel) return;
+    if (panel->window) gtk_widget_destroy(panel->window);
+    g_hash_table_unref(panel->step_pictures);
+    ti_form_free(panel->form);
+    ti_settings_free(panel->settings);
+    ti_state_free(panel->state);
+    g_free(panel->shown_entry);
+    g_free(panel);
+}
+
+GtkWidget *ti_panel_window(ti_panel *panel)
+{
+    return panel->window;
+}
+
+void ti_panel_present(ti_panel *panel)
+{
+    gtk_window_present(GTK_WINDOW(panel->window));
+    gtk_widget_grab_focus(panel->instruction);
+}
+
+/* ---- what the owner tells ------------------------------------------------------------------------ */
+
+void ti_panel_set_info(ti_panel *panel, const char *json, gssize length)
+{
+    ti_form *form = ti_form_parse(json, length, NULL);
+    if (!form) return;
+    ti_form_set_preset(form, panel->form ? panel->form->preset : panel->settings->preset);
+    ti_form_free(panel->form);
+    panel->form = form;
+    ti_panel_fill_options(panel);
+    gtk_label_set_text(GTK_LABEL(panel->model_text), form->model ? form->model : _("No model"));
+    gtk_widget_set_tooltip_text(panel->model_text, form->model ? form->model : form->problem);
+    if (form->problem) ti_panel_message(panel, GTK_MESSAGE_ERROR, form->problem, false);
+}
+
+void ti_panel_set_target(ti_panel *panel, const ti_target *target, GdkPixbuf *thumbnail)
+{
+    ti_state_set_target(panel->state, target);
+    char *name = target->image ? g_strdup_printf("%s · %s", target->layer ? target->layer : "–",
+                                                 target->image)
+                               : g_strdup(_("No image"));
+    char *size = ti_state_target_text(panel->state, panel->settings->use_selection);
+    gtk_label_set_text(GTK_LABEL(panel->target_name), name);
+    gtk_label_set_text(GTK_LABEL(panel->target_size), size);
+    gtk_widget_set_sensitive(panel->use_selection, target->has_selection);
+    if (thumbnail)
+        gtk_image_set_from_pixbuf(GTK_IMAGE(panel->thumbnail), thumbnail);
+    g_free(name);
+    g_free(size);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
+{
+    if (ti_state_busy(panel->state) || !g_strcmp0(entry ? entry->id : NULL, panel->shown_entry)) return;
+    g_free(panel->shown_entry);
+    panel->shown_entry = g_strdup(entry ? entry->id : NULL);
+    if (!entry) return;
+    ti_state_set_timeline(panel->state, NULL);
+    ti_panel_show_timeline(panel);
+    ti_panel_show_text(panel, entry->reasoning ? entry->reasoning : "", NULL);
+    char *text = g_strdup_printf(_("“%s” · seed %" G_GINT64_FORMAT " · %s"),
+                                 entry->instruction ? entry->instruction : "", entry->seed,
+                                 entry->model ? entry->model : "");
+    gtk_label_set_text(GTK_LABEL(panel->status), text);
+    g_free(text);
+}
+
+void ti_panel_set_history(ti_panel *panel, GPtrArray *entries, GPtrArray *thumbnails)
+{
+    ti_state_set_history(panel->state, entries);
+    ti_panel_fill_history(panel, thumbnails);
+}
+
+void ti_panel_submitted(ti_panel *panel, int variation, int variations)
+{
+    ti_state_submitted(panel->state, variation, variations);
+    g_hash_table_remove_all(panel->step_pictures);
+    ti_panel_show_timeline(panel);
+    ti_panel_show_text(panel, "", NULL);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_queued(ti_panel *panel, int position)
+{
+    ti_state_queued(panel->state, position);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_progress(ti_panel *panel, const char *stage, int step, int steps, double seconds,
+                       double seconds_left)
+{
+    ti_state_progress(panel->state, stage, step, steps, seconds, seconds_left);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_text(ti_panel *panel, const char *text)
+{
+    ti_state_text(panel->state, text);
+    ti_panel_show_text(panel, text, NULL);
+}
+
+void ti_panel_preview(ti_panel *panel, GdkPixbuf *picture)
+{
+    ti_picture_set(panel->picture, picture);
+}
+
+void ti_panel_applying(ti_panel *panel)
+{
+    ti_state_applying(panel->state);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_done(ti_panel *panel, const char *reasoning, GdkPixbuf *picture, gint64 seed,
+                   int grid_width, int grid_height)
+{
+    char text[24];
+    ti_state_done(panel->state, reasoning, grid_width, grid_height);
+    g_clear_pointer(&panel->shown_entry, g_free);
+    ti_panel_show_text(panel, reasoning, NULL);
+    if (picture) ti_picture_set(panel->picture, picture);
+    g_snprintf(text, sizeof text, "%" G_GINT64_FORMAT, seed);
+    gtk_entry_set_text(GTK_ENTRY(panel->seed), text);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_failed(ti_panel *panel, const char *message, bool retry)
+{
+    ti_state_failed(panel->state, message, retry);
+    ti_panel_message(panel, GTK_MESSAGE_ERROR, message, retry);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_cancelled(ti_panel *panel)
+{
+    ti_state_cancelled(panel->state);
+    ti_panel_refresh(panel);
+}
+
+void ti_panel_notice(ti_panel *panel, const char *message)
+{
+    ti_panel_message(panel, GTK_MESSAGE_INFO, message, false);
+}

@@ -1,0 +1,240 @@
+/* state.c - see state.h */
+#include "ui/state.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "ui/i18n.h"
+
+static void replace(char **slot, const char *text)
+{
+    char *copy = g_strdup(text);
+    g_free(*slot);
+    *slot = copy;
+}
+
+static void target_clear(ti_target *target)
+{
+    g_free(target->image);
+    g_free(target->layer);
+    g_free(target->problem);
+    memset(target, 0, sizeof *target);
+}
+
+ti_state *ti_state_new(void)
+{
+    ti_state *s = g_new0(ti_state, 1);
+    s->history = g_ptr_array_new_with_free_func(ti_entry_free);
+    s->seconds_left = -1;
+    return s;
+}
+
+void ti_state_free(ti_state *s)
+{
+    if (!s) return;
+    target_clear(&s->target);
+    g_free(s->stage);
+    g_free(s->text);
+    g_free(s->message);
+    ti_timeline_free(s->timeline);
+    g_ptr_array_unref(s->history);
+    g_free(s);
+}
+
+void ti_state_set_target(ti_state *s, const ti_target *target)
+{
+    ti_target copy = *target;
+    copy.image = g_strdup(target->image);
+    copy.layer = g_strdup(target->layer);
+    copy.problem = g_strdup(target->problem);
+    target_clear(&s->target);
+    s->target = copy;
+}
+
+void ti_state_submitted(ti_state *s, int variation, int variations)
+{
+    s->phase = TI_PHASE_WAITING;
+    s->variation = variation;
+    s->variations = variations;
+    s->position = 0;
+    s->step = s->steps = 0;
+    s->seconds = 0;
+    s->seconds_left = -1;
+    replace(&s->stage, "");
+    replace(&s->text, "");
+    replace(&s->message, NULL);
+    g_clear_pointer(&s->timeline, ti_timeline_free);
+}
+
+void ti_state_queued(ti_state *s, int position)
+{
+    s->position = position;
+}
+
+void ti_state_progress(ti_state *s, const char *stage, int step, int steps, double seconds,
+                       double seconds_left)
+{
+    s->phase = TI_PHASE_WORKING;
+    replace(&s->stage, stage);
+    s->step = step;
+    s->steps = steps;
+    s->seconds = seconds;
+    s->seconds_left = seconds_left;
+}
+
+void ti_state_text(ti_state *s, const char *text)
+{
+    replace(&s->text, text);
+}
+
+void ti_state_applying(ti_state *s)
+{
+    s->phase = TI_PHASE_APPLYING;
+}
+
+void ti_state_done(ti_state *s, const char *reasoning, int grid_width, int grid_height)
+{
+    s->phase = TI_PHASE_DONE;
+    s->grid_width = grid_width;
+    s->grid_height = grid_height;
+    replace(&s->text, reasoning);
+}
+
+void ti_state_failed(ti_state *s, const char *message, bool retry)
+{
+    s->phase = TI_PHASE_FAILED;
+    s->retry = retry;
+    replace(&s->message, message);
+}
+
+void ti_state_cancelled(ti_state *s)
+{
+    s->phase = TI_PHASE_CANCELLED;
+}
+
+void ti_state_set_timeline(ti_state *s, ti_timeline *timeline)
+{
+    ti_timeline_free(s->timeline);
+    s->timeline = timeline;
+    s->shown_step = MAX(0, ti_timeline_length(timeline) - 1);
+}
+
+void ti_state_set_history(ti_state *s, GPtrArray *entries)
+{
+    g_ptr_array_unref(s->history);
+    s->history = entries;
+}
+
+bool ti_state_busy(const ti_state *s)
+{
+    return s->phase == TI_PHASE_WAITING || s->phase == TI_PHASE_WORKING ||
+           s->phase == TI_PHASE_APPLYING;
+}
+
+const char *ti_state_obstacle(const ti_state *s, const char *instruction)
+{
+    if (!s->target.image) return _("Open an image first.");
+    if (s->target.problem) return s->target.problem;
+    if (!instruction[strspn(instruction, " \t\n")]) return _("Write what should change.");
+    return NULL;
+}
+
+double ti_state_fraction(const ti_state *s)
+{
+    if (s->phase == TI_PHASE_DONE) return 1;
+    if (s->phase != TI_PHASE_WORKING && s->phase != TI_PHASE_APPLYING) return 0;
+    if (s->steps <= 0) return -1;
+    double one = CLAMP((double)s->step / s->steps, 0, 1);
+    return s->variations > 1 ? (s->variation - 1 + one) / s->variations : one;
+}
+
+char *ti_duration_text(double seconds)
+{
+    gint64 s = (gint64)(seconds + 0.5);
+    if (s >= 3600)
+        return g_strdup_printf("%d:%02d:%02d", (int)(s / 3600), (int)(s / 60 % 60), (int)(s % 60));
+    return g_strdup_printf("%d:%02d", (int)(s / 60), (int)(s % 60));
+}
+
+static char *working_text(const ti_state *s)
+{
+    GString *text = g_string_new(NULL);
+    if (s->variations > 1)
+        g_string_append_printf(text, _("Variation %d of %d"), s->variation, s->variations);
+    if (s->steps > 0 && s->step > 0) {
+        if (text->len) g_string_append(text, " · ");
+        g_string_append_printf(text, _("Step %d of %d"), s->step, s->steps);
+    } else if (s->stage && *s->stage) {
+        if (text->len) g_string_append(text, " · ");
+        g_string_append(text, _(s->stage));
+    }
+    char *elapsed = ti_duration_text(s->seconds);
+    g_string_append_printf(text, " · %s", elapsed);
+    g_free(elapsed);
+    if (s->seconds_left >= 0) {
+        char *left = ti_duration_text(s->seconds_left);
+        g_string_append(text, " · ");
+        g_string_append_printf(text, _("%s left"), left);
+        g_free(left);
+    }
+    return g_string_free(text, FALSE);
+}
+
+char *ti_state_status(const ti_state *s)
+{
+    switch (s->phase) {
+    case TI_PHASE_IDLE:
+        return g_strdup("");
+    case TI_PHASE_WAITING:
+        return s->position > 0
+                   ? g_strdup_printf(g_dngettext(TI_DOMAIN, "Waiting behind %d other edit",
+                                                 "Waiting behind %d other edits",
+                                                 (gulong)s->position),
+                                     s->position)
+                   : g_strdup(_("Starting…"));
+    case TI_PHASE_WORKING:
+        return working_text(s);
+    case TI_PHASE_APPLYING:
+        return g_strdup(_("Bringing the edit to full size…"));
+    case TI_PHASE_DONE: {
+        char *elapsed = ti_duration_text(s->seconds);
+        char *text = g_strdup_printf(_("Done in %s"), elapsed);
+        g_free(elapsed);
+        return text;
+    }
+    case TI_PHASE_FAILED:
+        return g_strdup(_("Nothing was changed."));
+    case TI_PHASE_CANCELLED:
+        return g_strdup(_("Cancelled. Nothing was changed."));
+    }
+    return g_strdup("");
+}
+
+char *ti_state_target_text(const ti_state *s, bool use_selection)
+{
+    const ti_target *t = &s->target;
+    if (!t->image) return g_strdup(_("No image"));
+    if (t->problem) return g_strdup(t->problem);
+    if (t->has_selection && use_selection)
+        return g_strdup_printf(_("Selection, %d × %d pixels"), t->select_width, t->select_height);
+    return g_strdup_printf(_("Whole layer, %d × %d pixels"), t->width, t->height);
+}
+
+ti_entry *ti_entry_new(const char *id)
+{
+    ti_entry *entry = g_new0(ti_entry, 1);
+    entry->id = g_strdup(id);
+    return entry;
+}
+
+void ti_entry_free(gpointer data)
+{
+    ti_entry *entry = data;
+    g_free(entry->id);
+    g_free(entry->instruction);
+    g_free(entry->reasoning);
+    g_free(entry->options);
+    g_free(entry->model);
+    g_free(entry->time);
+    g_free(entry);
+}
