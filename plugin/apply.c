@@ -1,0 +1,218 @@
+/* apply.c - taking the shot that the model is shown, and putting its edit into the image.
+ *
+ * The pixel work is engine/picture's. What is decided here: which region is shown, and which of the
+ * carried pixels and masks become what in the image:
+ *
+ *     new layer                the whole layer with the edit in it, no mask
+ *     new layer, selection     the edit, with selection times change as a layer mask to paint on
+ *     replace, new image       the whole layer with the edit in it, within the selection
+ */
+#include "apply.h"
+
+#include <gdk-pixbuf/gdk-pixbuf.h>
+#include <string.h>
+
+#include "picture/picture.h"
+#include "record.h"
+
+struct ti_shot {
+    int image, layer;
+    ti_host_kind kind;
+    char *layer_name;
+    GeglBuffer *source, *selection; /* the layer as it was; NULL: everything */
+    GeglRectangle region;           /* of the layer, shown to the model */
+    GBytes *png, *mask;
+};
+
+static void set_error(GError **error, const te_error *err)
+{
+    g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_FAILED, err->message);
+}
+
+void ti_shot_free(ti_shot *shot)
+{
+    if (!shot) return;
+    ti_host_kind_clear(&shot->kind);
+    g_free(shot->layer_name);
+    g_clear_object(&shot->source);
+    g_clear_object(&shot->selection);
+    g_clear_pointer(&shot->png, g_bytes_unref);
+    g_clear_pointer(&shot->mask, g_bytes_unref);
+    g_free(shot);
+}
+
+GBytes *ti_shot_image(const ti_shot *shot)
+{
+    return shot->png;
+}
+
+GBytes *ti_shot_mask(const ti_shot *shot)
+{
+    return shot->mask;
+}
+
+/* ---- PNG ----------------------------------------------------------------------------------- */
+
+static GBytes *write_png(const te_image *image, GError **error)
+{
+    GdkPixbuf *pixels =
+        gdk_pixbuf_new_from_data(image->pixels, GDK_COLORSPACE_RGB, FALSE, 8, image->width,
+                                 image->height, (int)image->stride, NULL, NULL);
+    char *data = NULL;
+    gsize size = 0;
+    gboolean ok =
+        gdk_pixbuf_save_to_buffer(pixels, &data, &size, "png", error, "compression", "1", NULL);
+    g_object_unref(pixels);
+    return ok ? g_bytes_new_take(data, size) : NULL;
+}
+
+/* RGB u8, a view of the pixbuf's pixels. NULL when it is not a picture of that size. */
+static GdkPixbuf *read_png(GBytes *png, int width, int height, te_image *view, GError **error)
+{
+    g_autoptr(GInputStream) stream = g_memory_input_stream_new_from_bytes(png);
+    GdkPixbuf *pixels = gdk_pixbuf_new_from_stream(stream, NULL, error);
+    if (!pixels) return NULL;
+    *view = (te_image){gdk_pixbuf_get_pixels(pixels),
+                       gdk_pixbuf_get_width(pixels),
+                       gdk_pixbuf_get_height(pixels),
+                       gdk_pixbuf_get_n_channels(pixels),
+                       TE_U8,
+                       (size_t)gdk_pixbuf_get_rowstride(pixels)};
+    if (view->channels == 3 && view->width == width && view->height == height) return pixels;
+    g_object_unref(pixels);
+    g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                        "The engine's picture is not of the size it announced: update the engine.");
+    return NULL;
+}
+
+/* ---- taking -------------------------------------------------------------------------------- */
+
+/* One grey RGB pixel per byte of the mask. */
+static bool take_mask(ti_shot *shot, int width, int height, GError **error)
+{
+    te_error err;
+    uint8_t *grey = NULL;
+    size_t n = (size_t)width * (size_t)height;
+    if (ti_picture_sample_mask(&grey, shot->selection, &shot->region, width, height, &err)) {
+        set_error(error, &err);
+        return false;
+    }
+    if (!memchr(grey, 255, n)) {
+        g_free(grey);
+        g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
+                            "The selection is too faint to edit in: select something fully.");
+        return false;
+    }
+    uint8_t *rgb = g_malloc(3 * n);
+    for (size_t i = 0; i < 3 * n; i++) rgb[i] = grey[i / 3];
+    te_image image = {rgb, width, height, 3, TE_U8, 3 * (size_t)width};
+    shot->mask = write_png(&image, error);
+    g_free(rgb);
+    g_free(grey);
+    return shot->mask != NULL;
+}
+
+static bool take_pictures(ti_shot *shot, ti_client *client, GError **error)
+{
+    te_error err;
+    te_image *small = NULL;
+    int width, height;
+    if (!ti_client_size(client, shot->region.width, shot->region.height, &width, &height, error))
+        return false;
+    if (ti_picture_sample(&small, shot->source, &shot->region, width, height, &err)) {
+        set_error(error, &err);
+        return false;
+    }
+    shot->png = write_png(small, error);
+    ti_picture_image_free(small);
+    return shot->png && (!shot->selection || take_mask(shot, width, height, error));
+}
+
+ti_shot *ti_shot_take(ti_client *client, int image, int layer, bool use_selection, GError **error)
+{
+    GError *why = NULL;
+    GeglRectangle bounds;
+    ti_shot *shot = g_new0(ti_shot, 1);
+    shot->image = image;
+    shot->layer = layer;
+    shot->layer_name = ti_host_layer_name(layer);
+    ti_host_kind_read(image, &shot->kind);
+    shot->source = ti_host_read(image, layer, &why);
+    if (shot->source) {
+        shot->region = *gegl_buffer_get_extent(shot->source);
+        if (use_selection) shot->selection = ti_host_selection(image, layer, &bounds, &why);
+        if (shot->selection) shot->region = ti_picture_context(&bounds, &shot->region);
+    }
+    if (!why && take_pictures(shot, client, &why)) return shot;
+    ti_shot_free(shot);
+    g_propagate_error(error, why);
+    return NULL;
+}
+
+/* ---- applying ------------------------------------------------------------------------------ */
+
+/* "R'G'B' u8" becomes "R'G'B'A u8", in the same space. */
+static const Babl *with_alpha(const Babl *format)
+{
+    const char *encoding = babl_format_get_encoding(format);
+    const char *type = strchr(encoding, ' ');
+    if (babl_format_has_alpha(format)) return format;
+    g_autofree char *name = g_strdup_printf("%.*sA%s", (int)(type - encoding), encoding, type);
+    return babl_format_with_space(name, babl_format_get_space(format));
+}
+
+/* The result's pixels at full size; MASK is for a layer mask, NULL where there is to be none. */
+static bool carry(const ti_shot *shot, const ti_client_result *result, ti_output output,
+                  GeglBuffer **pixels, GeglBuffer **mask, GError **error)
+{
+    te_image input, edited;
+    te_error err;
+    g_autoptr(GdkPixbuf) before =
+        read_png(result->input, result->width, result->height, &input, error);
+    if (!before) return false;
+    g_autoptr(GdkPixbuf) after =
+        read_png(result->picture, result->width, result->height, &edited, error);
+    if (!after) return false;
+    bool layer_mask = output == TI_NEW_LAYER && shot->selection;
+    ti_carry job = {.original = shot->source,
+                    .area = &shot->region,
+                    .input = &input,
+                    .edited = &edited,
+                    .change = result->change,
+                    .grid_width = result->grid_width,
+                    .grid_height = result->grid_height,
+                    .selection = shot->selection,
+                    .unmasked = layer_mask};
+    if (output != TI_REPLACE) job.format = with_alpha(gegl_buffer_get_format(shot->source));
+    if (!ti_picture_carry(&job, pixels, layer_mask ? mask : NULL, &err)) return true;
+    set_error(error, &err);
+    return false;
+}
+
+/* "make it autumn" names its layer; a long instruction is cut at 48 characters. */
+static char *layer_name(const char *instruction)
+{
+    g_autofree char *line = g_strstrip(g_strdelimit(g_strdup(instruction), "\r\n\t", ' '));
+    if (g_utf8_strlen(line, -1) <= 48) return g_steal_pointer(&line);
+    g_autofree char *start = g_utf8_substring(line, 0, 47);
+    return g_strconcat(start, "\u2026", NULL);
+}
+
+int ti_shot_apply(const ti_shot *shot, const ti_client_result *result, const char *instruction,
+                  ti_output output, GError **error)
+{
+    g_autoptr(GeglBuffer) pixels = NULL;
+    g_autoptr(GeglBuffer) mask = NULL;
+    if (!carry(shot, result, output, &pixels, &mask, error)) return -1;
+    g_autofree char *name = layer_name(instruction);
+    g_autofree char *record = ti_record_write(result, instruction, shot->layer_name, &shot->region);
+    ti_host_result made = {.image = shot->image,
+                           .layer = shot->layer,
+                           .output = output,
+                           .kind = shot->kind,
+                           .pixels = pixels,
+                           .mask = mask,
+                           .name = name,
+                           .record = record};
+    return ti_host_apply(&made, error);
+}

@@ -1,0 +1,62 @@
+/* record.c - writing and reading the JSON that stays with a layer. */
+#include "record.h"
+
+#include <json-glib/json-glib.h>
+
+static void add_string(JsonBuilder *b, const char *name, const char *value)
+{
+    json_builder_set_member_name(b, name);
+    json_builder_add_string_value(b, value);
+}
+
+static void add_int(JsonBuilder *b, const char *name, gint64 value)
+{
+    json_builder_set_member_name(b, name);
+    json_builder_add_int_value(b, value);
+}
+
+char *ti_record_write(const ti_client_result *result, const char *instruction,
+                      const char *source_layer, const GeglRectangle *region)
+{
+    g_autoptr(JsonBuilder) b = json_builder_new();
+    g_autoptr(GDateTime) now = g_date_time_new_now_utc();
+    g_autofree char *time = g_date_time_format(now, "%Y-%m-%dT%H:%M:%SZ");
+    JsonNode *options = json_from_string(result->options, NULL);
+    json_builder_begin_object(b);
+    add_int(b, "schema", 1);
+    add_string(b, "instruction", instruction);
+    add_string(b, "reasoning", result->reasoning);
+    add_int(b, "seed", result->seed);
+    json_builder_set_member_name(b, "options");
+    json_builder_add_value(b, options ? options : json_node_new(JSON_NODE_NULL));
+    json_builder_set_member_name(b, "model");
+    json_builder_begin_object(b);
+    add_string(b, "name", result->model);
+    add_string(b, "hash", result->hash);
+    json_builder_end_object(b);
+    add_string(b, "source_layer", source_layer);
+    json_builder_set_member_name(b, "region");
+    json_builder_begin_object(b);
+    add_int(b, "x", region->x);
+    add_int(b, "y", region->y);
+    add_int(b, "width", region->width);
+    add_int(b, "height", region->height);
+    json_builder_end_object(b);
+    add_string(b, "time", time);
+    json_builder_end_object(b);
+    g_autoptr(JsonNode) root = json_builder_get_root(b);
+    return json_to_string(root, FALSE);
+}
+
+char *ti_record_reasoning(const char *record, GError **error)
+{
+    g_autoptr(JsonNode) root = json_from_string(record, NULL);
+    JsonNode *node = root && JSON_NODE_HOLDS_OBJECT(root)
+                         ? json_object_get_member(json_node_get_object(root), "reasoning")
+                         : NULL;
+    const char *reasoning = node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
+    if (reasoning) return g_strdup(reasoning);
+    g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
+                        "The layer's record of its edit is damaged: edit the picture again.");
+    return NULL;
+}
