@@ -1,0 +1,432 @@
+/* ops_test.c - every backbone op of the CPU against plain.c: odd shapes, shared key heads, every weight
+ * type; and the same bits from 1, 2 and 3 threads. */
+#include "testing.h"
+
+#include <math.h>
+
+#include "backend/cpu/plain.h"
+#include "base/random.h"
+
+enum { MAX_THREADS = 3 };
+
+static ti_backend *backends[MAX_THREADS];
+
+static int create_backends(void **state)
+{
+    (void)state;
+    te_error err;
+    for (int t = 0; t < MAX_THREADS; t++)
+        if (ti_cpu_create(&backends[t], t + 1, &err)) return -1;
+    return 0;
+}
+
+static int free_backends(void **state)
+{
+    (void)state;
+    for (int t = 0; t < MAX_THREADS; t++) ti_backend_free(backends[t]);
+    return 0;
+}
+
+/* ---- data ------------------------------------------------------------------------------------------- */
+
+static float *floats(size_t n, uint64_t stream)
+{
+    float *x = calloc(n + 1, sizeof *x);
+    assert_non_null(x);
+    for (size_t i = 0; i < n; i++) x[i] = (float)ti_random_normal((ti_random){11, stream}, i);
+    return x;
+}
+
+typedef struct matrix {
+    ti_tensor tensor;
+    ti_weight *w;
+    void *bytes;
+} matrix;
+
+/* A random weight of TYPE; COLS 0: a vector. */
+static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
+{
+    matrix m = {.tensor = {.name = "test", .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
+    int64_t width = cols ? cols : rows, n_rows = cols ? rows : 1;
+    if (cols) m.tensor.shape[1] = cols;
+    size_t row_bytes = ti_type_row_bytes(type, width);
+    assert_true(row_bytes > 0);
+    m.tensor.bytes = row_bytes * (size_t)n_rows;
+    m.bytes = malloc(m.tensor.bytes);
+    assert_non_null(m.bytes);
+    m.tensor.data = m.bytes;
+    float *values = floats((size_t)(width * n_rows), stream);
+    for (int64_t r = 0; r < n_rows; r++)
+        ti_quantize(type, values + r * width, (char *)m.bytes + (size_t)r * row_bytes, width);
+    free(values);
+    te_error err;
+    assert_ok(ti_cpu_weight_create(backends[0], &m.tensor, &m.w, &err), err);
+    return m;
+}
+
+static void free_weight(matrix *m)
+{
+    ti_cpu_weight_free(backends[0], m->w);
+    free(m->bytes);
+}
+
+/* Largest difference relative to the expected values' root mean square. */
+static double error_of(const float *got, const float *expected, size_t n)
+{
+    double worst = 0, square = 0;
+    for (size_t i = 0; i < n; i++) {
+        double e = fabs((double)got[i] - (double)expected[i]);
+        assert_false(isnan(e));
+        worst = e > worst ? e : worst;
+        square += (double)expected[i] * (double)expected[i];
+    }
+    return n ? worst / (sqrt(square / (double)n) + 1e-12) : 0;
+}
+
+/* How far a product with this weight may be off: operands become 8-bit codes where weights are
+ * quantised, and are rounded to bf16 where weights are of 16 bits and rows wide. */
+static double tolerance(const matrix *m)
+{
+    if (m->tensor.type == TI_Q8_0 || m->tensor.type == TI_Q4_K) return 4e-2;
+    return m->tensor.type == TI_F32 || m->tensor.shape[1] < 1024 ? 2e-5 : 2e-2;
+}
+
+typedef struct shape {
+    ti_type type;
+    int rows, in, out;
+} shape;
+
+static const shape shapes[] = {
+    {TI_F32, 1, 64, 64},   {TI_F32, 7, 100, 33},   {TI_F32, 70, 257, 131}, {TI_F32, 3, 1100, 65},
+    {TI_F16, 5, 96, 40},   {TI_BF16, 33, 64, 448}, {TI_BF16, 9, 1056, 70}, {TI_Q8_0, 1, 32, 1},
+    {TI_Q8_0, 65, 288, 97}, {TI_Q8_0, 6, 1024, 31}, {TI_Q4_K, 3, 256, 64}, {TI_Q4_K, 19, 1280, 35},
+};
+
+/* ---- products --------------------------------------------------------------------------------------- */
+
+typedef enum kind { LINEAR, LINEAR_ADD, GATE, HEAD, KINDS } kind;
+
+/* The part of the weight the head test asks for. */
+static int head_first(const shape *s)
+{
+    return s->out / 3;
+}
+
+static int outputs(kind k, const shape *s)
+{
+    return k == HEAD ? s->out - head_first(s) : s->out;
+}
+
+static void run_product(ti_backend *be, kind k, const shape *s, float *y, const float *x, const matrix *a,
+                        const matrix *b)
+{
+    const ti_ops *op = be->op;
+    if (k == LINEAR) op->linear(be, y, x, a->w, s->rows);
+    if (k == LINEAR_ADD) op->linear_add(be, y, x, a->w, s->rows);
+    if (k == GATE) op->gate(be, y, x, a->w, b->w, s->rows);
+    if (k == HEAD) op->head(be, y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s),
+                            outputs(k, s), 0.25f);
+}
+
+static void run_plain(kind k, const shape *s, float *y, const float *x, const matrix *a, const matrix *b)
+{
+    float *room = floats((size_t)s->in, 0);
+    if (k == LINEAR) ti_plain_linear(y, x, a->w, s->rows, room);
+    if (k == LINEAR_ADD) ti_plain_linear_add(y, x, a->w, s->rows, room);
+    if (k == GATE) ti_plain_gate(y, x, a->w, b->w, s->rows, room);
+    if (k == HEAD) ti_plain_head(y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s),
+                                 outputs(k, s), 0.25f, room);
+    free(room);
+}
+
+static void check_product(kind k, const shape *s)
+{
+    matrix a = make_weight(s->type, s->out, s->in, 1), b = make_weight(s->type, s->out, s->in, 2);
+    float *x = floats((size_t)s->rows * (size_t)s->in, 3);
+    size_t n = (size_t)(k == HEAD ? s->rows - s->rows / 2 : s->rows) * (size_t)outputs(k, s);
+    float *expected = floats(n, 4), *first = floats(n, 4);
+    run_plain(k, s, expected, x, &a, &b);
+    run_product(backends[0], k, s, first, x, &a, &b);
+    double e = error_of(first, expected, n);
+    if (e > tolerance(&a) * (k == GATE ? 4 : 1)) /* a product of two such sums */
+        fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows, s->in,
+                 s->out, e);
+    for (int t = 1; t < MAX_THREADS; t++) {
+        float *again = floats(n, 4);
+        run_product(backends[t], k, s, again, x, &a, &b);
+        assert_memory_equal(again, first, n * sizeof *again);
+        free(again);
+    }
+    free(x), free(expected), free(first);
+    free_weight(&a), free_weight(&b);
+}
+
+static void test_products(void **state)
+{
+    (void)state;
+    for (int k = 0; k < KINDS; k++)
+        for (size_t i = 0; i < TEST_LENGTH(shapes); i++) check_product((kind)k, &shapes[i]);
+}
+
+/* A row's product is the same alone and among others: the last layer takes only some rows. */
+static void test_rows_do_not_matter_to_each_other(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TEST_LENGTH(shapes); i++) {
+        const shape *s = &shapes[i];
+        matrix a = make_weight(s->type, s->out, s->in, 1);
+        float *x = floats((size_t)s->rows * (size_t)s->in, 3);
+        float *all = floats((size_t)s->rows * (size_t)s->out, 4), *one = floats((size_t)s->out, 5);
+        int last = s->rows - 1;
+        backends[1]->op->linear(backends[1], all, x, a.w, s->rows);
+        backends[1]->op->linear(backends[1], one, x + (size_t)last * (size_t)s->in, a.w, 1);
+        assert_memory_equal(one, all + (size_t)last * (size_t)s->out, (size_t)s->out * sizeof *one);
+        free(x), free(all), free(one);
+        free_weight(&a);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------------------- */
+
+static void test_embed_and_gather(void **state)
+{
+    (void)state;
+    static const ti_type types[] = {TI_F32, TI_F16, TI_BF16, TI_Q8_0, TI_Q4_K};
+    static const int32_t tokens[] = {0, 8, 3, 3, 7}, rows[] = {4, 0, 2};
+    for (size_t i = 0; i < TEST_LENGTH(types); i++) {
+        matrix table = make_weight(types[i], 9, 256, 1);
+        float *expected = floats(5 * 256, 2), *got = floats(5 * 256, 3);
+        ti_plain_embed(expected, table.w, tokens, 5);
+        backends[2]->op->embed(backends[2], got, table.w, tokens, 5);
+        assert_memory_equal(got, expected, 5 * 256 * sizeof *got);
+        float few[3 * 256], wanted[3 * 256];
+        ti_plain_gather(wanted, expected, rows, 3, 256);
+        backends[2]->op->gather(backends[2], few, got, rows, 3, 256);
+        assert_memory_equal(few, wanted, sizeof few);
+        free(expected), free(got);
+        free_weight(&table);
+    }
+}
+
+static void test_norm(void **state)
+{
+    (void)state;
+    static const int widths[] = {1, 2, 15, 16, 64, 1001};
+    static const int32_t rows[] = {3, 0, 5, 5};
+    for (size_t i = 0; i < TEST_LENGTH(widths); i++) {
+        int width = widths[i];
+        matrix gain = make_weight(TI_F32, width, 0, 1);
+        float *x = floats(6 * (size_t)width, 2);
+        float *expected = floats(6 * (size_t)width, 3), *got = floats(6 * (size_t)width, 3);
+        for (int t = 0; t < MAX_THREADS; t++) {
+            ti_plain_norm(expected, x, NULL, 6, gain.w->values, width, 1e-5f);
+            backends[t]->op->norm(backends[t], got, x, NULL, 6, gain.w, 1e-5f);
+            assert_true(error_of(got, expected, 6 * (size_t)width) < 1e-5);
+            ti_plain_norm(expected, x, rows, 4, gain.w->values, width, 1e-5f);
+            backends[t]->op->norm(backends[t], got, x, rows, 4, gain.w, 1e-5f);
+            assert_true(error_of(got, expected, 4 * (size_t)width) < 1e-5);
+        }
+        free(x), free(expected), free(got);
+        free_weight(&gain);
+    }
+}
+
+static void test_rope(void **state)
+{
+    (void)state;
+    static const int32_t positions[] = {0, 1, 2339, 77, 4095};
+    static const int sizes[] = {2, 6, 16, 128};
+    for (size_t i = 0; i < TEST_LENGTH(sizes); i++) {
+        size_t n = 5 * 3 * (size_t)sizes[i];
+        float *expected = floats(n, 1), *got = floats(n, 1);
+        ti_plain_rope(expected, positions, 5, 3, sizes[i], 500000);
+        backends[i % 3]->op->rope(backends[i % 3], got, positions, 5, 3, sizes[i], 500000);
+        assert_true(error_of(got, expected, n) < 2e-3); /* float32 angles up to 4095 */
+        free(expected), free(got);
+    }
+}
+
+/* ---- attention --------------------------------------------------------------------------------------- */
+
+typedef struct attention_case {
+    ti_heads heads;
+    int n_segments;
+    ti_segment segments[3];
+} attention_case;
+
+static const attention_case attention_cases[] = {
+    {{1, 1, 2}, 1, {{0, 1, 0, 1}}},
+    {{4, 4, 16}, 1, {{0, 71, 0, 71}}},
+    {{4, 2, 6}, 2, {{0, 33, 0, 33}, {33, 33, 33, 33}}},      /* shared key heads */
+    {{6, 1, 32}, 2, {{0, 5, 0, 130}, {5, 64, 130, 130}}},    /* few rows read */
+    {{2, 2, 128}, 3, {{0, 0, 0, 40}, {0, 9, 40, 40}, {9, 1, 80, 40}}}, /* none of a sequence */
+};
+
+static void check_attention(const attention_case *c)
+{
+    int n_q = 0, n_kv = 0;
+    for (int s = 0; s < c->n_segments; s++) {
+        n_q += c->segments[s].q_count;
+        n_kv = c->segments[s].kv_first + c->segments[s].kv_count;
+    }
+    size_t size = (size_t)c->heads.head_size, q_width = size * (size_t)c->heads.n_heads;
+    size_t kv_width = size * (size_t)c->heads.n_kv_heads, n = (size_t)n_q * q_width;
+    float *q = floats(n, 1), *k = floats((size_t)n_kv * kv_width, 2), *v = floats((size_t)n_kv * kv_width, 3);
+    for (size_t i = 0; i < n; i++) q[i] *= 4; /* scores far apart, so that the running maximum works */
+    float *expected = floats(n, 4), *first = floats(n, 4), *room = floats((size_t)n_kv, 5);
+    ti_plain_attention(expected, q, k, v, &c->heads, c->segments, c->n_segments, room);
+    backends[0]->op->attention(backends[0], first, q, k, v, &c->heads, c->segments, c->n_segments);
+    assert_true(error_of(first, expected, n) < 1e-4);
+    for (int t = 1; t < MAX_THREADS; t++) {
+        float *again = floats(n, 4);
+        backends[t]->op->attention(backends[t], again, q, k, v, &c->heads, c->segments, c->n_segments);
+        assert_memory_equal(again, first, n * sizeof *again);
+        free(again);
+    }
+    free(q), free(k), free(v), free(expected), free(first), free(room);
+}
+
+static void test_attention(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < TEST_LENGTH(attention_cases); i++) check_attention(&attention_cases[i]);
+}
+
+/* ---- pick --------------------------------------------------------------------------------------------- */
+
+enum { PICK_ROWS = 37, PICK_COLS = 501 };
+
+static ti_pick make_pick(float *const logits[3], int n_terms, ti_pick_method method, double temperature)
+{
+    static int32_t keys[PICK_ROWS];
+    for (int r = 0; r < PICK_ROWS; r++) keys[r] = 3 * r + 1;
+    ti_pick p = {.n_rows = PICK_ROWS,
+                 .n_cols = PICK_COLS,
+                 .n_terms = n_terms,
+                 .scale = {5.5f, -3.5f, -1.0f},
+                 .method = method,
+                 .temperature = temperature,
+                 .random = {99, 4},
+                 .keys = keys};
+    for (int i = 0; i < n_terms; i++) p.logits[i] = logits[i];
+    return p;
+}
+
+static void test_pick(void **state)
+{
+    (void)state;
+    float *logits[3];
+    for (int i = 0; i < 3; i++) logits[i] = floats(PICK_ROWS * PICK_COLS, (uint64_t)i);
+    for (int method = TI_PICK_GREEDY; method <= TI_PICK_MULTINOMIAL; method++)
+        for (int n_terms = 1; n_terms <= 3; n_terms++)
+            for (int t = 0; t < MAX_THREADS; t++) {
+                int32_t expected[PICK_ROWS], got[PICK_ROWS];
+                double expected_p[PICK_ROWS], got_p[PICK_ROWS];
+                ti_pick p = make_pick(logits, n_terms, (ti_pick_method)method, 0.7);
+                p.ids = expected, p.probs = expected_p;
+                ti_plain_pick(&p);
+                p.ids = got, p.probs = got_p;
+                backends[t]->op->pick(backends[t], &p);
+                assert_memory_equal(got, expected, sizeof got);
+                for (int r = 0; r < PICK_ROWS; r++)
+                    assert_true(fabs(got_p[r] - expected_p[r]) < 1e-9 * (1 + expected_p[r]));
+            }
+    for (int i = 0; i < 3; i++) free(logits[i]);
+}
+
+/* Ties go to the lowest id. */
+static void test_pick_ties(void **state)
+{
+    (void)state;
+    float row[8] = {1, 5, 2, 5, 5, 0, -1, 5};
+    int32_t key = 0, id;
+    double prob;
+    ti_pick p = {.n_rows = 1,
+                 .n_cols = 8,
+                 .n_terms = 1,
+                 .logits = {row},
+                 .scale = {1},
+                 .keys = &key,
+                 .ids = &id,
+                 .probs = &prob};
+    backends[0]->op->pick(backends[0], &p);
+    assert_int_equal(id, 1);
+    assert_true(prob > 0.2 && prob < 0.25);
+}
+
+/* Multinomial draws follow the softmax. */
+static void test_pick_frequencies(void **state)
+{
+    (void)state;
+    enum { N = 4000 };
+    static float logits[N][2];
+    static int32_t keys[N], ids[N];
+    static double probs[N];
+    for (int i = 0; i < N; i++) {
+        logits[i][0] = 0;
+        logits[i][1] = logf(3);
+        keys[i] = i;
+    }
+    ti_pick p = {.n_rows = N,
+                 .n_cols = 2,
+                 .n_terms = 1,
+                 .logits = {&logits[0][0]},
+                 .scale = {1},
+                 .method = TI_PICK_MULTINOMIAL,
+                 .random = {1, 2},
+                 .keys = keys,
+                 .ids = ids,
+                 .probs = probs};
+    backends[2]->op->pick(backends[2], &p);
+    int ones = 0;
+    for (int i = 0; i < N; i++) ones += ids[i];
+    assert_true(abs(ones - 3 * N / 4) < N / 20);
+}
+
+/* ---- the device ----------------------------------------------------------------------------------------- */
+
+static void test_device(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_backend *be = NULL;
+    assert_int_equal(ti_backend_create(&be, "gpu9", 1, &err), TE_INVALID);
+    assert_null(be);
+    assert_non_null(strstr(err.message, "gpu9"));
+    assert_int_equal(ti_backend_create(&be, "cpu", -1, &err), TE_INVALID);
+    assert_ok(ti_backend_create(&be, "cpu", 0, &err), err);
+    assert_true(be->op->memory_free(be) > 0);
+    assert_true(ti_cpu_of(be)->threads >= 1);
+    ti_backend_free(be);
+    ti_backend_free(NULL);
+}
+
+static void test_bad_weight(void **state)
+{
+    (void)state;
+    te_error err;
+    float data[33] = {0};
+    ti_weight *w;
+    ti_tensor odd = {.name = "odd", .type = TI_Q8_0, .n_dims = 2, .shape = {1, 33, 1, 1}, .data = data};
+    assert_int_equal(ti_cpu_weight_create(backends[0], &odd, &w, &err), TE_FORMAT);
+    assert_null(w);
+    assert_non_null(strstr(err.message, "odd"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products),
+        cmocka_unit_test(test_rows_do_not_matter_to_each_other),
+        cmocka_unit_test(test_embed_and_gather),
+        cmocka_unit_test(test_norm),
+        cmocka_unit_test(test_rope),
+        cmocka_unit_test(test_attention),
+        cmocka_unit_test(test_pick),
+        cmocka_unit_test(test_pick_ties),
+        cmocka_unit_test(test_pick_frequencies),
+        cmocka_unit_test(test_device),
+        cmocka_unit_test(test_bad_weight),
+    };
+    return cmocka_run_group_tests(tests, create_backends, free_backends);
+}
