@@ -181,9 +181,9 @@ static te_status read_tensor(cursor *c, ti_gguf *f, ti_tensor *t, uint64_t *offs
     if (!st) st = take(c, offset, sizeof *offset, "the tensor table", err);
     if (st) return st;
     t->type = (ti_type)type;
-    if (!ti_type_block(t->type))
+    if (!ti_type_block(t->type) || t->type == TI_U8)
         return ti_fail(err, TE_UNSUPPORTED,
-                       "%s: tensor %s has ggml type %u; f32, f16, bf16, q8_0, q4_k and i32 can be read",
+                       "%s: tensor %s has ggml type %u; f32, f16, bf16, q8_0 and q4_k can be read",
                        f->path, t->name, type);
     size_t row = ti_type_row_bytes(t->type, t->shape[t->n_dims - 1]);
     size_t rows = (size_t)(ti_tensor_elements(t) / t->shape[t->n_dims - 1]);
@@ -432,14 +432,6 @@ const ti_tensor *ti_gguf_find(const ti_gguf *file, const char *name)
     return hit ? *hit : NULL;
 }
 
-static void shape_text(char *to, size_t size, int n_dims, const int64_t *shape)
-{
-    size_t used = 0;
-    to[0] = '\0';
-    for (int i = 0; i < n_dims && used < size; i++)
-        used += (size_t)snprintf(to + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
-}
-
 te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const int64_t *shape,
                        const ti_tensor **out, te_error *err)
 {
@@ -452,8 +444,8 @@ te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const 
     for (int i = 0; same && i < n_dims; i++) same = t->shape[i] == shape[i];
     if (!same) {
         char has[96], needs[96];
-        shape_text(has, sizeof has, t->n_dims, t->shape);
-        shape_text(needs, sizeof needs, n_dims, shape);
+        ti_shape_text(has, sizeof has, t->n_dims, t->shape);
+        ti_shape_text(needs, sizeof needs, n_dims, shape);
         return ti_fail(err, TE_FORMAT, "%s: tensor %s is %s where its keys want %s", file->path, name,
                        has, needs);
     }

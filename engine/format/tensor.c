@@ -10,6 +10,7 @@
 #include "format/tensor.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "model files are little-endian");
@@ -41,6 +42,8 @@ static const struct type_row {
     {TI_F32, "f32", 1, 4},           {TI_F16, "f16", 1, 2},
     {TI_BF16, "bf16", 1, 2},         {TI_Q8_0, "q8_0", Q8_BLOCK, sizeof(q8_block)},
     {TI_Q4_K, "q4_k", Q4_BLOCK, sizeof(q4_block)}, {TI_I32, "i32", 1, 4},
+    {TI_I64, "i64", 1, 8},           {TI_F64, "f64", 1, 8},
+    {TI_U8, "u8", 1, 1},
 };
 
 static const struct type_row *find(ti_type type)
@@ -91,6 +94,14 @@ int64_t ti_tensor_elements(const ti_tensor *tensor)
     int64_t n = 1;
     for (int i = 0; i < tensor->n_dims; i++) n *= tensor->shape[i];
     return n;
+}
+
+void ti_shape_text(char *to, size_t size, int n_dims, const int64_t *shape)
+{
+    size_t used = 0;
+    to[0] = '\0';
+    for (int i = 0; i < n_dims && used < size; i++)
+        used += (size_t)snprintf(to + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
 }
 
 /* ---- 16-bit floats ------------------------------------------------------------------------ */
@@ -279,6 +290,7 @@ static void quantize_q4(const float *x, q4_block *out)
         if (scales[j] > max_scale) max_scale = scales[j];
         if (minima[j] > max_minimum) max_minimum = minima[j];
     }
+    memset(out->scales, 0, sizeof out->scales);
     float inverse_scale = max_scale > 0 ? 63 / max_scale : 0;
     float inverse_minimum = max_minimum > 0 ? 63 / max_minimum : 0;
     for (int j = 0; j < Q4_GROUPS; j++)
@@ -315,27 +327,25 @@ static void dequantize_q4(const q4_block *block, float *to)
 
 /* ---- any type ----------------------------------------------------------------------------- */
 
-/* Blocks go through an aligned copy: safetensors data starts anywhere. */
+/* Scalars and blocks go through an aligned copy: safetensors data starts anywhere. */
+#define EACH(ctype, value_of)                                                                      \
+    for (int64_t i = 0; i < n; i++) {                                                              \
+        ctype v;                                                                                   \
+        memcpy(&v, bytes + i * (int64_t)sizeof v, sizeof v);                                       \
+        to[i] = value_of(v);                                                                       \
+    }
+
 void ti_dequantize(ti_type type, const void *from, float *to, int64_t n)
 {
     const uint8_t *bytes = from;
-    uint16_t half;
     switch (type) {
-    case TI_F32:
-        memcpy(to, from, (size_t)n * sizeof *to);
-        break;
-    case TI_F16:
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(&half, bytes + 2 * i, 2);
-            to[i] = ti_half_to_float(half);
-        }
-        break;
-    case TI_BF16:
-        for (int64_t i = 0; i < n; i++) {
-            memcpy(&half, bytes + 2 * i, 2);
-            to[i] = ti_bf16_to_float(half);
-        }
-        break;
+    case TI_F32: memcpy(to, from, (size_t)n * sizeof *to); break;
+    case TI_F16: EACH(uint16_t, ti_half_to_float) break;
+    case TI_BF16: EACH(uint16_t, ti_bf16_to_float) break;
+    case TI_I32: EACH(int32_t, (float)) break;
+    case TI_I64: EACH(int64_t, (float)) break;
+    case TI_F64: EACH(double, (float)) break;
+    case TI_U8: EACH(uint8_t, (float)) break;
     case TI_Q8_0:
         for (int64_t i = 0; i < n / Q8_BLOCK; i++) {
             q8_block block;
@@ -350,28 +360,18 @@ void ti_dequantize(ti_type type, const void *from, float *to, int64_t n)
             dequantize_q4(&block, to + i * Q4_BLOCK);
         }
         break;
-    case TI_I32:
-        for (int64_t i = 0; i < n; i++) {
-            int32_t value;
-            memcpy(&value, bytes + 4 * i, 4);
-            to[i] = (float)value;
-        }
-        break;
     }
 }
 
 void ti_quantize(ti_type type, const float *from, void *to, int64_t n)
 {
     uint8_t *bytes = to;
-    uint16_t half;
     switch (type) {
-    case TI_F32:
-        memcpy(to, from, (size_t)n * sizeof *from);
-        break;
+    case TI_F32: memcpy(to, from, (size_t)n * sizeof *from); break;
     case TI_F16:
     case TI_BF16:
         for (int64_t i = 0; i < n; i++) {
-            half = type == TI_F16 ? ti_float_to_half(from[i]) : ti_float_to_bf16(from[i]);
+            uint16_t half = type == TI_F16 ? ti_float_to_half(from[i]) : ti_float_to_bf16(from[i]);
             memcpy(bytes + 2 * i, &half, 2);
         }
         break;
@@ -390,10 +390,8 @@ void ti_quantize(ti_type type, const float *from, void *to, int64_t n)
         }
         break;
     case TI_I32:
-        for (int64_t i = 0; i < n; i++) {
-            int32_t value = (int32_t)lrintf(from[i]);
-            memcpy(bytes + 4 * i, &value, 4);
-        }
-        break;
+    case TI_I64:
+    case TI_F64:
+    case TI_U8: break;
     }
 }

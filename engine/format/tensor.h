@@ -9,14 +9,17 @@
 
 #define TI_MAX_DIMS 4
 
-/* Values are GGUF's ggml_type numbers. */
+/* Values are GGUF's ggml_type numbers; what GGUF does not have is above them and stays in checkpoints. */
 typedef enum ti_type {
     TI_F32 = 0,
     TI_F16 = 1,
     TI_Q8_0 = 8,
     TI_Q4_K = 12,
     TI_I32 = 26,
-    TI_BF16 = 30
+    TI_I64 = 27,
+    TI_F64 = 28,
+    TI_BF16 = 30,
+    TI_U8 = 1000
 } ti_type;
 
 typedef struct ti_tensor {
@@ -35,9 +38,11 @@ size_t ti_type_block_bytes(ti_type type);      /* bytes per block */
 /* Bytes of N elements; 0 when N is no multiple of the block. */
 size_t ti_type_row_bytes(ti_type type, int64_t n);
 int64_t ti_tensor_elements(const ti_tensor *tensor);
+/* "4096 x 12288", for messages. */
+void ti_shape_text(char *to, size_t size, int n_dims, const int64_t *shape);
 
-/* N elements (a multiple of the block) to and from float32. Source and target may be unaligned.
- * Quantising rounds like ggml's reference quantisers do. */
+/* N elements (a multiple of the block) to and from float32. The encoded side may be unaligned.
+ * Quantising rounds like ggml's reference quantisers do; integer types are not written. */
 void ti_dequantize(ti_type type, const void *from, float *to, int64_t n);
 void ti_quantize(ti_type type, const float *from, void *to, int64_t n);
 
