@@ -1,0 +1,287 @@
+/* texture.c - see texture.h
+ *
+ * Each recipe draws flat or shaded shapes with cairo in a small palette of muted, related colours; then a
+ * 1/f field roughens the light, and a camera finishes it. */
+#include "world/texture.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/memory.h"
+#include "world/camera.h"
+#include "world/draw.h"
+
+#define PALETTE 6
+
+typedef struct {
+    ti_draw *draw;
+    cairo_t *cr;
+    ti_rgb palette[PALETTE];
+} canvas;
+
+static double between(canvas *c, double low, double high)
+{
+    return ti_draw_between(c->draw, low, high);
+}
+
+static ti_rgb from_hsv(double h, double s, double v)
+{
+    double f[3] = {fabs(fmod(h + 6, 6) - 3) - 1, 2 - fabs(fmod(h + 6, 6) - 2), 2 - fabs(fmod(h + 6, 6) - 4)};
+    for (int i = 0; i < 3; i++) f[i] = v * (1 - s + s * fmin(fmax(f[i], 0), 1));
+    return (ti_rgb){f[0], f[1], f[2]};
+}
+
+/* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an accent. */
+static void draw_palette(canvas *c)
+{
+    static const double hues[6] = {0.5, 0.8, 1.6, 2.1, 3.4, 3.7};
+    double h0 = hues[ti_draw_below(c->draw, 6)] + between(c, -0.3, 0.3);
+    double h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
+    for (int i = 0; i < PALETTE; i++) {
+        double s = between(c, 0, 1);
+        s = i == 0 ? 0.4 + 0.6 * s : 0.65 * s * s;
+        c->palette[i] = from_hsv((i % 2 ? h1 : h0) + between(c, -0.2, 0.2), s, between(c, 0.08, 0.98));
+    }
+}
+
+static ti_rgb pick(canvas *c)
+{
+    ti_rgb colour = c->palette[ti_draw_below(c->draw, PALETTE)];
+    double t = between(c, -0.25, 0.25);
+    return t < 0 ? ti_shade(colour, -t) : ti_tint(colour, t);
+}
+
+static void shade_source(canvas *c, double x, double y, double r, ti_rgb colour)
+{
+    double turn = between(c, 0, 2 * M_PI);
+    cairo_pattern_t *p = cairo_pattern_create_linear(x + r * cos(turn), y + r * sin(turn), x - r * cos(turn), y - r * sin(turn));
+    ti_rgb a = ti_tint(colour, between(c, 0, 0.35)), b = ti_shade(colour, between(c, 0, 0.5));
+    cairo_pattern_add_color_stop_rgb(p, 0, a.r, a.g, a.b);
+    cairo_pattern_add_color_stop_rgb(p, 1, b.r, b.g, b.b);
+    cairo_set_source(c->cr, p);
+    cairo_pattern_destroy(p);
+}
+
+static void blob_path(canvas *c, double x, double y, double r)
+{
+    cairo_save(c->cr);
+    cairo_translate(c->cr, x, y);
+    cairo_rotate(c->cr, between(c, 0, M_PI));
+    cairo_scale(c->cr, r, r * between(c, 0.4, 1));
+    if (ti_draw_chance(c->draw, 0.6)) cairo_arc(c->cr, 0, 0, 1, 0, 2 * M_PI);
+    else cairo_rectangle(c->cr, -1, -1, 2, 2);
+    cairo_restore(c->cr);
+}
+
+/* Opaque shapes whose radii follow a power law hide each other: the statistics of natural pictures. */
+static void dead_leaves(canvas *c)
+{
+    double smallest = between(c, 3, 10);
+    for (int i = 0; i < 110; i++) {
+        double u = between(c, 0.02, 1), r = smallest / sqrt(u) * 1.2;
+        double x = between(c, -8, 136), y = between(c, -8, 136);
+        shade_source(c, x, y, r, pick(c));
+        blob_path(c, x, y, r);
+        cairo_fill(c->cr);
+    }
+}
+
+static void soft_lights(canvas *c)
+{
+    for (int i = 0; i < 26; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 8, 60), pick(c), between(c, 0.4, 1));
+}
+
+static void foliage(canvas *c)
+{
+    double hue = between(c, 1.2, 2.2), grown = between(c, 3, 9);
+    if (ti_draw_chance(c->draw, 0.5)) soft_lights(c);
+    for (int i = 0; i < 170; i++) {
+        double x = between(c, -4, 132), y = between(c, -4, 132);
+        ti_rgb leaf = from_hsv(hue + between(c, -0.25, 0.25), between(c, 0.25, 0.8), between(c, 0.1, 0.75) * (0.5 + (double)i / 340));
+        cairo_save(c->cr);
+        cairo_translate(c->cr, x, y);
+        cairo_rotate(c->cr, between(c, 0, M_PI));
+        ti_oval(c->cr, 0, 0, grown * between(c, 0.7, 1.6), grown * 0.45, leaf);
+        cairo_restore(c->cr);
+    }
+    for (int i = (int)ti_draw_below(c->draw, 8); i > 0; i--) ti_disc(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 2, 7), c->palette[0]);
+}
+
+static void buildings(canvas *c)
+{
+    ti_rgb top = pick(c);
+    shade_source(c, 64, 64, 80, ti_tint(top, 0.3));
+    cairo_paint(c->cr);
+    double x = -10;
+    while (x < 128) {
+        double w = between(c, 18, 50), top_y = between(c, 5, 80), lean = between(c, -6, 6);
+        ti_rgb wall = pick(c), glass = pick(c);
+        TI_POLYGON(c->cr, wall, x, 130, x + lean, top_y, x + w + lean, top_y + between(c, -8, 8), x + w, 130);
+        double step = between(c, 8, 18);
+        for (double v = top_y + 5; v < 126; v += step)
+            for (double u = x + 4; u + step * 0.5 < x + w - 2; u += step)
+                ti_box(c->cr, u + lean * (1 - (v - top_y) / 130), v, step * 0.5, step * 0.6, glass);
+        x += w * between(c, 0.6, 1.1);
+    }
+    if (ti_draw_chance(c->draw, 0.5)) ti_box(c->cr, 0, between(c, 100, 120), 128, 30, pick(c));
+}
+
+static void landscape(canvas *c)
+{
+    double horizon = between(c, 35, 95);
+    ti_rgb sky = from_hsv(between(c, 3.1, 3.8), between(c, 0.05, 0.6), between(c, 0.5, 1));
+    ti_rgb low = ti_mix(sky, from_hsv(between(c, 0, 1), 0.3, 1), between(c, 0.2, 0.9));
+    cairo_pattern_t *p = cairo_pattern_create_linear(0, 0, 0, horizon);
+    cairo_pattern_add_color_stop_rgb(p, 0, sky.r, sky.g, sky.b);
+    cairo_pattern_add_color_stop_rgb(p, 1, low.r, low.g, low.b);
+    cairo_set_source(c->cr, p);
+    cairo_paint(c->cr);
+    cairo_pattern_destroy(p);
+    for (int i = (int)ti_draw_below(c->draw, 7); i > 0; i--) ti_halo(c->cr, between(c, 0, 128), between(c, 0, horizon), between(c, 10, 34), ti_hex(0xffffff), between(c, 0.3, 0.9));
+    for (int layer = 0; layer < 3; layer++) {
+        double y = horizon + layer * 14;
+        ti_rgb land = ti_mix(pick(c), low, 0.5 - 0.25 * layer);
+        cairo_move_to(c->cr, 0, 130);
+        for (int x = 0; x <= 128; x += 16) cairo_line_to(c->cr, x, y - between(c, 0, 20 - 5 * layer));
+        cairo_line_to(c->cr, 130, 130);
+        ti_fill(c->cr, land);
+    }
+    ti_rgb green = from_hsv(between(c, 1, 2), between(c, 0.2, 0.7), between(c, 0.15, 0.6));
+    for (int i = 0; i < 50; i++) ti_oval(c->cr, between(c, 0, 128), horizon + 28 + between(c, 0, 80), between(c, 2, 9), between(c, 2, 6), ti_shade(green, between(c, 0, 0.5)));
+}
+
+/* Things on a table before a blurred wall: what people photograph indoors. */
+static void still_life(canvas *c)
+{
+    shade_source(c, 64, 40, 90, pick(c));
+    cairo_paint(c->cr);
+    for (int i = 0; i < 8; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 70), between(c, 12, 50), pick(c), 0.5);
+    double edge = between(c, 60, 100), tilt = between(c, -20, 20);
+    TI_POLYGON(c->cr, pick(c), -4, edge - tilt, 132, edge + tilt, 132, 132, -4, 132);
+    for (int i = 2 + (int)ti_draw_below(c->draw, 4); i > 0; i--) {
+        double x = between(c, 10, 118), y = between(c, edge - 20, 120), r = between(c, 8, 34);
+        ti_halo(c->cr, x, y + r * 0.8, r * 1.3, ti_hex(0x080808), 0.5);
+        shade_source(c, x, y, r, pick(c));
+        if (ti_draw_chance(c->draw, 0.5)) {
+            blob_path(c, x, y, r);
+        } else {
+            cairo_save(c->cr);
+            cairo_translate(c->cr, x, y);
+            cairo_rotate(c->cr, between(c, -0.5, 0.5));
+            cairo_rectangle(c->cr, -r * 0.7, -r * 1.4, r * 1.4, r * 2);
+            cairo_restore(c->cr);
+        }
+        cairo_fill(c->cr);
+        for (int k = (int)ti_draw_below(c->draw, 4); k > 0; k--) ti_oval(c->cr, x + between(c, -0.5, 0.5) * r, y + between(c, -0.6, 0.5) * r, r * between(c, 0.05, 0.4), r * between(c, 0.05, 0.2), pick(c));
+        ti_halo(c->cr, x - r * 0.35, y - r * 0.4, r * 0.5, ti_hex(0xffffff), 0.6);
+    }
+}
+
+/* A field of 1/f noise in [-1, 1], five octaves of bilinear value noise. */
+static void field(canvas *c, float *out, int size)
+{
+    enum { CELLS = 64 };
+    float lattice[CELLS * CELLS];
+    for (int i = 0; i < size * size; i++) out[i] = 0;
+    for (int cells = 4, octave = 0; octave < 5; cells *= 2, octave++) {
+        for (int i = 0; i < cells * cells; i += 4) {
+            uint32_t w[4];
+            ti_random_words(c->draw->random, c->draw->next++, w);
+            for (int k = 0; k < 4; k++) lattice[i + k] = (float)w[k] * 0x1p-31f - 1;
+        }
+        float weight = 0.5f / (float)(1 << octave) * 1.1f, step = (float)cells / (float)size;
+        for (int y = 0; y < size; y++) {
+            float v = (float)y * step, fy = v - floorf(v);
+            int y0 = (int)v, y1 = (y0 + 1) % cells;
+            for (int x = 0; x < size; x++) {
+                float u = (float)x * step, fx = u - floorf(u);
+                int x0 = (int)u, x1 = (x0 + 1) % cells;
+                float a = lattice[y0 * cells + x0], b = lattice[y0 * cells + x1];
+                float d = lattice[y1 * cells + x0], e = lattice[y1 * cells + x1];
+                float upper = a + (b - a) * fx, lower = d + (e - d) * fx;
+                out[y * size + x] += weight * (upper + (lower - upper) * fy);
+            }
+        }
+    }
+}
+
+static uint8_t to_u8(double v)
+{
+    return (uint8_t)(v < 0 ? 0 : v > 1 ? 255 : v * 255 + 0.5);
+}
+
+/* Clouds of colour: two fields choose among three colours of the palette. */
+static void colour_field(canvas *c, const float *f, uint8_t *rgb, int size)
+{
+    ti_rgb a = pick(c), b = pick(c), d = pick(c);
+    double gain = between(c, 1, 3);
+    for (int i = 0; i < size * size; i++) {
+        double t = fmin(fmax(0.5 + f[i] * gain, 0), 1);
+        ti_rgb v = t < 0.5 ? ti_mix(a, b, 2 * t) : ti_mix(b, d, 2 * t - 1);
+        rgb[3 * i] = to_u8(v.r);
+        rgb[3 * i + 1] = to_u8(v.g);
+        rgb[3 * i + 2] = to_u8(v.b);
+    }
+}
+
+static void roughen(const float *f, double amount, uint8_t *rgb, int size)
+{
+    for (int i = 0; i < size * size; i++)
+        for (int k = 0; k < 3; k++) rgb[3 * i + k] = to_u8(rgb[3 * i + k] / 255.0 * (1 + amount * f[i]));
+}
+
+/* Exposure and contrast of a real picture: many are dark, some are pale. */
+static void expose(canvas *c, uint8_t *rgb, int size)
+{
+    double gamma = between(c, 0.6, 1.7), gain = between(c, 0.75, 1.1), lift = between(c, 0, 0.06);
+    uint8_t curve[256];
+    for (int i = 0; i < 256; i++) curve[i] = to_u8(lift + gain * pow(i / 255.0, gamma));
+    for (int i = 0; i < size * size * 3; i++) rgb[i] = curve[rgb[i]];
+}
+
+static void surface_to_rgb(cairo_surface_t *surface, uint8_t *rgb, int size)
+{
+    cairo_surface_flush(surface);
+    const uint8_t *data = cairo_image_surface_get_data(surface);
+    int stride = cairo_image_surface_get_stride(surface);
+    for (int y = 0; y < size; y++) {
+        const uint32_t *row = (const uint32_t *)(const void *)(data + (size_t)y * (size_t)stride);
+        for (int x = 0; x < size; x++, rgb += 3) {
+            rgb[0] = (uint8_t)(row[x] >> 16);
+            rgb[1] = (uint8_t)(row[x] >> 8);
+            rgb[2] = (uint8_t)row[x];
+        }
+    }
+}
+
+te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
+{
+    static void (*const recipes[])(canvas *) = {dead_leaves, soft_lights, foliage, buildings, landscape, still_life};
+    canvas c = {.draw = draw};
+    float *f = ti_malloc_array((size_t)size * (size_t)size, sizeof *f);
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, size, size);
+    c.cr = cairo_create(surface);
+    te_status st = f && !cairo_status(c.cr) ? TE_OK : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
+    if (!st) {
+        uint32_t recipe = ti_draw_below(draw, 8);
+        draw_palette(&c);
+        field(&c, f, size);
+        if (recipe == 6) {
+            colour_field(&c, f, rgb, size);
+        } else {
+            cairo_scale(c.cr, (double)size / TI_CANVAS, (double)size / TI_CANVAS);
+            shade_source(&c, 64, 64, 80, pick(&c));
+            cairo_paint(c.cr);
+            recipes[recipe == 7 ? 5 : recipe](&c);
+            surface_to_rgb(surface, rgb, size);
+            roughen(f, between(&c, 0, 0.7), rgb, size);
+        }
+        expose(&c, rgb, size);
+        ti_camera camera = ti_camera_random(draw, 1);
+        st = ti_camera_apply(&camera, rgb, size, err);
+    }
+    cairo_destroy(c.cr);
+    cairo_surface_destroy(surface);
+    free(f);
+    return st;
+}
