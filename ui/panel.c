@@ -343,8 +343,10 @@ void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
     ti_state_set_timeline(panel->state, NULL);
     ti_panel_show_timeline(panel);
     ti_panel_show_text(panel, entry->reasoning ? entry->reasoning : "", NULL);
-    char *text = g_strdup_printf(_("“%s” · seed %" G_GINT64_FORMAT " · %s"),
-                                 entry->instruction ? entry->instruction : "", entry->seed,
+    char seed[24];
+    g_snprintf(seed, sizeof seed, "%" G_GINT64_FORMAT, entry->seed);
+    char *text = g_strdup_printf(_("“%s” · seed %s · %s"),
+                                 entry->instruction ? entry->instruction : "", seed,
                                  entry->model ? entry->model : "");
     gtk_label_set_text(GTK_LABEL(panel->status), text);
     g_free(text);
