@@ -64,4 +64,11 @@ te_status ti_draw_codes(te_image *out, te_model *model, const int32_t *codes, in
 void ti_codes_of_ids(int32_t *codes, const int32_t *ids, const int32_t *input, int n,
                      const ti_layout *layout);
 
+/* sequence_file.c: a token sequence from a JSON file, and the whole of `thinkedit denoise`: TRACE_PATH
+ * and LOGITS_PATH (either may be NULL) are written. WORK may be NULL. */
+te_status ti_sequence_file_read(ti_sequence **out, te_options *opt, const te_model *model,
+                                const char *path, te_error *err);
+te_status ti_sequence_file_run(te_model *model, const char *path, const char *trace_path,
+                               const char *logits_path, te_work *work, te_error *err);
+
 #endif

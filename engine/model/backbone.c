@@ -2,6 +2,7 @@
  * configuration promises. */
 #include "model/backbone.h"
 #include "base/memory.h"
+#include "format/rope.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,29 @@ static te_status bind(const binder *bind, const char *name, int64_t rows, int64_
     return st;
 }
 
+/* A query or key matrix, its rows in rotate-half order: *COPY receives a copy where the file's are not. */
+static te_status bind_turning(const binder *bind_to, int layer, const char *part, int64_t rows, ti_weight **out,
+                              void **copy, te_error *err)
+{
+    const ti_backbone_config *c = &bind_to->b->config;
+    ti_backend *be = bind_to->b->backend;
+    char name[64];
+    const ti_tensor *tensor;
+    int64_t shape[2] = {rows, c->width};
+    snprintf(name, sizeof name, "blk.%d.%s.weight", layer, part);
+    te_status st = ti_gguf_need(bind_to->file, name, 2, shape, &tensor, err);
+    if (st) return st;
+    ti_tensor turned = *tensor;
+    if (c->interleaved) {
+        *copy = ti_aligned_alloc(tensor->bytes);
+        if (!*copy) return ti_fail_memory(err, name, tensor->bytes);
+        ti_rope_rows_half(tensor, c->heads.head_size, *copy);
+        turned.data = *copy;
+    }
+    bind_to->b->parameters += rows * c->width;
+    return be->op->weight_create(be, &turned, out, err);
+}
+
 static te_status bind_in_layer(const binder *b, int layer, const char *part, int64_t rows, int64_t cols,
                                ti_weight **out, te_error *err)
 {
@@ -38,8 +62,8 @@ static te_status bind_layer(const binder *b, int i, te_error *err)
     int64_t width = c->width, ff = c->ff_width;
     int64_t kv = (int64_t)c->heads.n_kv_heads * c->heads.head_size;
     te_status st = bind_in_layer(b, i, "attn_norm", width, 0, &l->attention_norm, err);
-    if (!st) st = bind_in_layer(b, i, "attn_q", width, width, &l->q, err);
-    if (!st) st = bind_in_layer(b, i, "attn_k", kv, width, &l->k, err);
+    if (!st) st = bind_turning(b, i, "attn_q", width, &l->q, &l->q_rows, err);
+    if (!st) st = bind_turning(b, i, "attn_k", kv, &l->k, &l->k_rows, err);
     if (!st) st = bind_in_layer(b, i, "attn_v", kv, width, &l->v, err);
     if (!st) st = bind_in_layer(b, i, "attn_output", width, width, &l->o, err);
     if (!st) st = bind_in_layer(b, i, "ffn_norm", width, 0, &l->ff_norm, err);
@@ -89,6 +113,8 @@ static void free_layer(ti_backend *be, ti_layer *l)
 {
     ti_weight *all[] = {l->attention_norm, l->q, l->k, l->v, l->o, l->ff_norm, l->gate, l->up, l->down};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) be->op->weight_free(be, all[i]);
+    free(l->q_rows);
+    free(l->k_rows);
 }
 
 void ti_backbone_free(ti_backbone *b)

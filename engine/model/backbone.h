@@ -17,12 +17,14 @@ typedef struct ti_backbone_config {
     ti_heads heads;
     float norm_eps, rope_theta;
     float logit_scale; /* 1, or 1 / sqrt(width) where the model says scale_logits */
+    bool interleaved;  /* rows of q and k as llama.cpp has them; reordered when bound */
 } ti_backbone_config;
 
 /* One block: x += o(attention(q, k, v of norm(x))); x += down(silu(gate h) * up h), h = norm(x). */
 typedef struct ti_layer {
     ti_weight *attention_norm, *q, *k, *v, *o;
     ti_weight *ff_norm, *gate, *up, *down;
+    void *q_rows, *k_rows; /* reordered copies of an interleaved file's, else NULL */
 } ti_layer;
 
 typedef struct ti_backbone {

@@ -2,6 +2,7 @@
 #include "model/backbone.h"
 
 #include <math.h>
+#include <string.h>
 
 #define PREFIX "llada."
 
@@ -43,6 +44,32 @@ static te_status check_reals(const ti_gguf *file, double eps, double theta, te_e
     return TE_OK;
 }
 
+/* A file without the key is llama.cpp's own. */
+static te_status read_row_order(bool *interleaved, const ti_gguf *file, te_error *err)
+{
+    const char *text = NULL;
+    size_t n = 0;
+    te_status st = ti_gguf_string(file, "thinkedit.rope", &text, &n, err);
+    if (st) return st;
+    bool half = text && n == 4 && !memcmp(text, "half", 4);
+    *interleaved = !half;
+    if (text && !half && (n != 11 || memcmp(text, "interleaved", 11) != 0))
+        return ti_fail(err, TE_UNSUPPORTED, "%s: unknown row order \"%.*s\"; known are half and interleaved",
+                       ti_gguf_path(file), (int)(n < 40 ? n : 40), text);
+    return TE_OK;
+}
+
+/* Neither is LLaDA: a causal model or one that predicts the next token would run and make no sense. */
+static te_status check_kind(const ti_gguf *file, te_error *err)
+{
+    bool causal = false, shifted = false;
+    te_status st = ti_gguf_bool(file, PREFIX "attention.causal", false, &causal, err);
+    if (!st) st = ti_gguf_bool(file, "diffusion.shift_logits", false, &shifted, err);
+    if (st || (!causal && !shifted)) return st;
+    return ti_fail(err, TE_UNSUPPORTED, "%s is %s; only bidirectional mask predictors can edit",
+                   ti_gguf_path(file), causal ? "a causal model" : "a model with shifted logits");
+}
+
 te_status ti_backbone_read_config(ti_backbone_config *out, const ti_gguf *file, te_error *err)
 {
     ti_backbone_config c = {0};
@@ -58,6 +85,8 @@ te_status ti_backbone_read_config(ti_backbone_config *out, const ti_gguf *file, 
     if (!st) st = ti_gguf_real(file, PREFIX "rope.freq_base", 500000, &theta, err);
     if (!st) st = ti_gguf_bool(file, PREFIX "scale_logits", false, &scaled, err);
     if (!st) st = check_reals(file, eps, theta, err);
+    if (!st) st = check_kind(file, err);
+    if (!st) st = read_row_order(&c.interleaved, file, err);
     c.norm_eps = (float)eps;
     c.rope_theta = (float)theta;
     c.logit_scale = scaled ? 1.0f / sqrtf((float)c.width) : 1.0f;
