@@ -107,4 +107,5 @@ void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *
                        &w);
             }
     }
+    ti_cpu_operand_written(cpu, operand);
 }

@@ -12,13 +12,29 @@
 static void cpu_free(ti_backend *be)
 {
     ti_gemm_free(ti_cpu_of(be)->gemm);
+    free(ti_cpu_of(be)->codes);
     free(ti_cpu_of(be)->scratch);
     free(be);
 }
 
+/* Room for codes of the largest operand anyone asked the size of; smaller room only means more passes. */
+static te_status grow_codes(ti_cpu *cpu, te_error *err)
+{
+    if (cpu->codes_bytes >= cpu->codes_wanted) return TE_OK;
+    unsigned char *codes = ti_aligned_alloc(cpu->codes_wanted);
+    if (!codes) return ti_fail_memory(err, "the operands of an edit", cpu->codes_wanted);
+    free(cpu->codes);
+    cpu->codes = codes;
+    cpu->codes_bytes = cpu->codes_wanted;
+    cpu->coded.x = NULL;
+    return TE_OK;
+}
+
 static te_status cpu_alloc(ti_backend *be, size_t bytes, void **memory, te_error *err)
 {
-    (void)be;
+    *memory = NULL;
+    te_status st = grow_codes(ti_cpu_of(be), err);
+    if (st) return st;
     *memory = ti_aligned_alloc(bytes);
     if (!*memory) return ti_fail_memory(err, "the working memory of an edit", bytes);
     return TE_OK;
@@ -32,8 +48,9 @@ static void cpu_release(ti_backend *be, void *memory)
 
 static te_status cpu_copy(ti_backend *be, void *to, const void *from, size_t bytes, te_error *err)
 {
-    (void)be, (void)err;
+    (void)err;
     if (bytes) memcpy(to, from, bytes);
+    ti_cpu_of(be)->coded.x = NULL; /* the bytes may be an operand's */
     return TE_OK;
 }
 
@@ -79,6 +96,14 @@ static size_t float_bytes(ti_backend *be, int rows, int width)
     return (size_t)rows * (size_t)width * sizeof(float);
 }
 
+static size_t operand_bytes(ti_backend *be, int rows, int width)
+{
+    ti_cpu *cpu = ti_cpu_of(be);
+    size_t wanted = ti_int8_operand_bytes(cpu->int8, rows, width);
+    if (cpu->codes_wanted < wanted) cpu->codes_wanted = wanted;
+    return float_bytes(be, rows, width);
+}
+
 static const ti_ops cpu_ops = {
     .free = cpu_free,
     .alloc = cpu_alloc,
@@ -90,7 +115,7 @@ static const ti_ops cpu_ops = {
     .weight_create = ti_cpu_weight_create,
     .weight_free = ti_cpu_weight_free,
     .stream_bytes = float_bytes,
-    .operand_bytes = float_bytes,
+    .operand_bytes = operand_bytes,
     .values_bytes = float_bytes,
     .embed = ti_cpu_embed,
     .norm = ti_cpu_norm,
@@ -122,10 +147,13 @@ te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
     cpu->base.description = cpu->description;
     cpu->threads = threads;
     cpu->features = ti_cpu_detect();
+    cpu->int8 = ti_int8_kernel_for(&cpu->features);
+    cpu->codes_wanted = (size_t)4 << 20;
     cpu->scratch = ti_aligned_alloc((size_t)threads * TI_CPU_SCRATCH);
     te_status st = cpu->scratch ? TE_OK
                                 : ti_fail_memory(err, "the threads' scratch",
                                                  (size_t)threads * TI_CPU_SCRATCH);
+    if (!st) st = grow_codes(cpu, err);
     if (!st) st = ti_gemm_create(&cpu->gemm, &cpu->features, threads, err);
     if (st) {
         cpu_free(&cpu->base);

@@ -1,7 +1,8 @@
 /* cpu.h - what the files of the CPU backend share: the device, its weights, its scratch memory.
  *
- * On this device stream, operand and values are all float32 [rows][width] at their start; an
- * operand may have room behind its floats for what the matrix kernels derive from them (see gemm.h).
+ * On this device stream, operand and values are all float32 [rows][width]. The operand last multiplied
+ * with quantised weights is kept as 8-bit codes too (see int8.h), so that queries, keys and values share
+ * one conversion; an op that writes operands says so by ti_cpu_operand_written().
  * Weights stay in the file's bytes (a view) unless a kernel asks for a packed copy at creation.
  *
  * Rules for every op: parallel regions say num_threads(cpu->threads); work is cut by shape alone,
@@ -15,6 +16,7 @@
 #include "backend/backend.h"
 #include "backend/cpu/features.h"
 #include "backend/cpu/gemm.h"
+#include "backend/cpu/int8.h"
 #include "base/memory.h"
 
 #define TI_CPU_SCRATCH ((size_t)4 << 20) /* bytes per thread; pages are touched only when used */
@@ -24,6 +26,14 @@ typedef struct ti_cpu {
     int threads;
     ti_cpu_features features; /* the processor's; a test clears members to force a path */
     ti_gemm *gemm;
+    const ti_int8_kernel *int8;
+    unsigned char *codes; /* room for an operand as the int8 kernel reads it */
+    size_t codes_bytes, codes_wanted; /* had, and asked for through operand_bytes since */
+    const void *operand; /* written last by an op */
+    struct {
+        const void *x; /* what the codes are of, if it is that operand; else NULL */
+        int n_rows, width;
+    } coded;
     unsigned char *scratch; /* [threads][TI_CPU_SCRATCH], 64-byte aligned */
     char description[96];
 } ti_cpu;
@@ -46,6 +56,13 @@ static inline ti_cpu *ti_cpu_of(ti_backend *be)
 static inline void *ti_cpu_scratch(ti_cpu *cpu, int thread)
 {
     return cpu->scratch + (size_t)thread * TI_CPU_SCRATCH;
+}
+
+/* Every op that writes an operand calls this; without it codes would be made anew for each product. */
+static inline void ti_cpu_operand_written(ti_cpu *cpu, const void *operand)
+{
+    cpu->operand = operand;
+    cpu->coded.x = NULL;
 }
 
 /* Row ROW of a 2-D weight as float32. */

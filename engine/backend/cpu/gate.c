@@ -4,15 +4,13 @@
 void ti_cpu_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
                  const ti_weight *w_up, int n_rows)
 {
-    ti_product p = {.x = h,
-                    .n_rows = n_rows,
-                    .w = w_gate,
-                    .n_out = (int)w_gate->rows,
-                    .y = operand,
-                    .finish = TI_FINISH_STORE,
-                    .scale = 1};
-    ti_cpu_product(ti_cpu_of(be), &p);
-    p.w = w_up;
-    p.finish = TI_FINISH_GATE;
-    ti_cpu_product(ti_cpu_of(be), &p);
+    ti_cpu *cpu = ti_cpu_of(be);
+    ti_cpu_product(cpu, &(ti_product){.x = h,
+                                      .n_rows = n_rows,
+                                      .w = w_up,
+                                      .w_gate = w_gate,
+                                      .n_out = (int)w_up->rows,
+                                      .y = operand,
+                                      .finish = TI_FINISH_GATE});
+    ti_cpu_operand_written(cpu, operand);
 }

@@ -33,4 +33,5 @@ void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_
         float scale = 1.0f / sqrtf(sum_of_squares(x, width) / (float)width + eps);
         for (int i = 0; i < width; i++) y[i] = x[i] * scale * g[i];
     }
+    ti_cpu_operand_written(ti_cpu_of(be), operand);
 }

@@ -1,12 +1,13 @@
-/* product.c - see product.h. Float32 weights are multiplied where they lie. Others are widened a panel of
- * rows at a time into the threads' scratch taken together; wide ones are then multiplied with operands
- * rounded to bf16, as the released model runs, which is twice as fast where processors have it.
- * The gate's second product goes through a strip of sums, a few rows at a time. */
+/* product.c - see product.h. Float32 weights are multiplied where they lie. Others are widened a
+ * panel of rows at a time into the threads' scratch taken together; wide ones are then multiplied
+ * with operands rounded to bf16, as the released model runs, which is twice as fast where
+ * processors have it. The gate's second product goes through a strip of sums, a few rows at a time.
+ */
 #include "backend/cpu/product.h"
 #include "backend/cpu/exp.h"
 
-#define STRIP_ROWS 64     /* rows of the gate's strip of sums */
-#define WIDE 1024         /* columns from which operands are rounded: small models stay exact */
+#define STRIP_ROWS 64   /* rows of the gate's strip of sums */
+#define WIDE       1024 /* columns from which operands are rounded: small models stay exact */
 
 static ti_gemm_shape shape_of(const ti_product *p, int n_rows, int n_out)
 {
@@ -22,8 +23,9 @@ static ti_gemm_shape shape_of(const ti_product *p, int n_rows, int n_out)
                            .ldc = p->n_out};
 }
 
-/* y = silu(y) * (x w^T) for the panel's columns FIRST .. + N. */
-static void gate_panel(ti_cpu *cpu, const ti_product *p, const float *w, int first, int n, float *strip)
+/* y = silu(y) * (x w^T), y being x w_gate^T, for the panel's columns FIRST .. + N. */
+static void gate_panel(ti_cpu *cpu, const ti_product *p, const float *w, int first, int n,
+                       float *strip)
 {
     for (int r = 0; r < p->n_rows; r += STRIP_ROWS) {
         int n_rows = p->n_rows - r < STRIP_ROWS ? p->n_rows - r : STRIP_ROWS;
@@ -45,13 +47,15 @@ static const float *widen_panel(ti_cpu *cpu, const ti_product *p, int first, int
     if (p->w->tensor.type == TI_F32)
         return (const float *)p->w->tensor.data + (size_t)(p->first_out + first) * cols;
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
-    for (int j = 0; j < n; j++) ti_weight_row(p->w, p->first_out + first + j, panel + (size_t)j * cols);
+    for (int j = 0; j < n; j++)
+        ti_weight_row(p->w, p->first_out + first + j, panel + (size_t)j * cols);
     return panel;
 }
 
-void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
+static void product_float(ti_cpu *cpu, const ti_product *p)
 {
-    size_t cols = (size_t)p->w->cols, floats = (size_t)cpu->threads * TI_CPU_SCRATCH / sizeof(float);
+    size_t cols = (size_t)p->w->cols,
+           floats = (size_t)cpu->threads * TI_CPU_SCRATCH / sizeof(float);
     size_t fits = floats / (cols + STRIP_ROWS);
     int width = fits < (size_t)p->n_out ? (int)fits : p->n_out;
     float *panel = ti_cpu_scratch(cpu, 0), *strip = panel + (size_t)width * cols;
@@ -65,4 +69,21 @@ void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
         ti_gemm_shape shape = shape_of(p, p->n_rows, n);
         ti_gemm_run(cpu->gemm, &shape, p->x, w, p->y + first);
     }
+}
+
+void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
+{
+    if (p->n_rows <= 0) return;
+    if (ti_int8_takes(p->w->tensor.type) && (!p->w_gate || ti_int8_takes(p->w_gate->tensor.type))) {
+        ti_cpu_product_int8(cpu, p);
+        return;
+    }
+    if (p->finish == TI_FINISH_GATE) {
+        ti_product gate = *p;
+        gate.w = p->w_gate;
+        gate.finish = TI_FINISH_STORE;
+        gate.scale = 1;
+        product_float(cpu, &gate);
+    }
+    product_float(cpu, p);
 }

@@ -1,0 +1,121 @@
+/* int8_avx2.c - the AVX2 kernel of int8.h: tiles of 4 x 16, twice for a panel.
+ *
+ * Codes are widened to 16 bits when they are laid out, and vpmaddwd adds pairs of their products:
+ * exact, where vpmaddubsw would need x in 7 bits. */
+#include "backend/cpu/exp.h"
+#include "backend/cpu/int8.h"
+
+#if defined(__x86_64__)
+
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#define AVX2 __attribute__((target("avx2,fma")))
+
+enum { ROWS = 4, PAIRS = TI_INT8_BLOCK / 2, PANEL = TI_INT8_PANEL };
+
+typedef struct x_block {
+    int16_t code[PAIRS][ROWS][2];
+    float scale[ROWS];
+} x_block;
+
+typedef struct w_block {
+    int16_t code[PAIRS][PANEL][2];
+    float scale[PANEL];
+} w_block;
+
+AVX2 static float pack_x(unsigned char *to, int row, const float *values)
+{
+    x_block *block = (x_block *)(void *)to;
+    float high = 0.0f, low = 0.0f, inverse;
+    for (int k = 0; k < TI_INT8_BLOCK && values; k++) {
+        high = values[k] > high ? values[k] : high;
+        low = values[k] < low ? values[k] : low;
+    }
+    block->scale[row] = ti_int8_scale(high > -low ? high : low, &inverse);
+    for (int k = 0; k < TI_INT8_BLOCK; k++) {
+        int code = values ? _mm_cvtss_si32(_mm_set_ss(values[k] * inverse)) : 0;
+        block->code[k / 2][row][k % 2] = (int16_t)(code > 127 ? 127 : code < -128 ? -128 : code);
+    }
+    return high > -low ? high : -low;
+}
+
+static void unpack_x(float *values, int row, const unsigned char *from)
+{
+    const x_block *block = (const x_block *)(const void *)from;
+    for (int k = 0; k < TI_INT8_BLOCK; k++)
+        values[k] = block->scale[row] * (float)block->code[k / 2][row][k % 2];
+}
+
+static void pack_w(unsigned char *to, const ti_int8_block *block)
+{
+    w_block *w = (w_block *)(void *)to;
+    for (int n = 0; n < PANEL; n++)
+        for (int k = 0; k < TI_INT8_BLOCK; k++) w->code[k / 2][n][k % 2] = block->code[n][k];
+    memcpy(w->scale, block->scale, sizeof w->scale);
+}
+
+/* Half a panel: outputs [0, 16) of what w points at. */
+AVX2 static void half(float *y, const x_block *x, const w_block *w, int at, int n_blocks, bool add)
+{
+    __m256 f[ROWS][2];
+#pragma GCC unroll 4
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < 2; j++)
+            f[i][j] = add ? _mm256_loadu_ps(y + i * PANEL + at + j * 8) : _mm256_setzero_ps();
+    for (int b = 0; b < n_blocks; b++, x++, w++) {
+        __m256i sum[ROWS][2];
+#pragma GCC unroll 4
+        for (int i = 0; i < ROWS; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+        for (int p = 0; p < PAIRS; p++) {
+            __m256i w0 = _mm256_loadu_si256((const __m256i *)w->code[p][at]);
+            __m256i w1 = _mm256_loadu_si256((const __m256i *)w->code[p][at + 8]);
+#pragma GCC unroll 4
+            for (int i = 0; i < ROWS; i++) {
+                int32_t two;
+                memcpy(&two, x->code[p][i], 4);
+                __m256i v = _mm256_set1_epi32(two);
+                sum[i][0] = _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(v, w0));
+                sum[i][1] = _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(v, w1));
+            }
+        }
+        __m256 d0 = _mm256_loadu_ps(w->scale + at), d1 = _mm256_loadu_ps(w->scale + at + 8);
+#pragma GCC unroll 4
+        for (int i = 0; i < ROWS; i++) {
+            __m256 s = _mm256_set1_ps(x->scale[i]);
+            f[i][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][0]), _mm256_mul_ps(d0, s), f[i][0]);
+            f[i][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][1]), _mm256_mul_ps(d1, s), f[i][1]);
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < 2; j++) _mm256_storeu_ps(y + i * PANEL + at + j * 8, f[i][j]);
+}
+
+AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks,
+                      bool add)
+{
+    const x_block *xb = (const x_block *)(const void *)x;
+    const w_block *wb = (const w_block *)(const void *)w;
+    half(y, xb, wb, 0, n_blocks, add);
+    half(y, xb, wb, 16, n_blocks, add);
+}
+
+AVX2 static void gate(float *y, const float *g, const float *u, int n)
+{
+    for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
+}
+
+const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
+                                     .x_bytes = sizeof(x_block),
+                                     .w_bytes = sizeof(w_block),
+                                     .pack_x = pack_x,
+                                     .unpack_x = unpack_x,
+                                     .pack_w = pack_w,
+                                     .tile = tile,
+                                     .gate = gate};
+
+#else
+typedef int int8_avx2_is_for_x86; /* C wants a file to declare something */
+#endif
