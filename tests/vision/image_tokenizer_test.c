@@ -4,97 +4,16 @@
 #include "testing.h"
 
 #include <math.h>
-#include <unistd.h>
 
 #include "backend/cpu/cpu.h"
-#include "format/checkpoint.h"
+#include "vision/golden.h"
 #include "vision/image_tokenizer.h"
-
-/* ---- the golden models, as GGUF files in a folder of their own ---------------------------------- */
-
-enum { MAGVIT, AMUSED, MODELS };
-
-static const struct {
-    const char *folder, *file, *type;
-    int codebook;
-} golden[MODELS] = {
-    {TE_GOLDEN "/magvit-tiny", "model.safetensors", "magvit-v2", 64},
-    {TE_GOLDEN "/amused-tiny", "diffusion_pytorch_model.safetensors", "amused-vq", 64},
-};
-
-static char folder[] = "/tmp/thinkedit-vision-XXXXXX";
-
-/* What to do to a model on the way, to see it refused. */
-typedef struct damage {
-    const char *leave_out;  /* a tensor's name */
-    const char *poison;     /* a tensor whose first element becomes NaN */
-    const char *type;       /* instead of the right one; "" for none at all */
-    int patch, layout_codebook, groups;
-} damage;
-
-static ti_checkpoint *open_golden(int model, const char *file)
-{
-    te_error err;
-    char path[512];
-    ti_checkpoint *st = NULL;
-    snprintf(path, sizeof path, "%s/%s", golden[model].folder, file);
-    assert_ok(ti_checkpoint_open(&st, path, &err), err);
-    return st;
-}
-
-static void write_keys(ti_gguf_writer *w, int model, const damage *d)
-{
-    te_error err;
-    const char *type = d->type ? d->type : golden[model].type;
-    if (*type) assert_ok(ti_gguf_put_string(w, "image_tokenizer.type", type, strlen(type), &err), err);
-    if (d->patch)
-        assert_ok(ti_gguf_put_int(w, "image_tokenizer.patch", (uint32_t)d->patch, &err), err);
-    if (d->layout_codebook)
-        assert_ok(ti_gguf_put_int(w, "thinkedit.layout.codebook", (uint32_t)d->layout_codebook, &err),
-                  err);
-    if (d->groups)
-        assert_ok(ti_gguf_put_int(w, "image_tokenizer.groups", (uint32_t)d->groups, &err), err);
-}
-
-static bool kept(const ti_tensor *t, const damage *d)
-{
-    return t->type == TI_F32 && (!d->leave_out || strcmp(t->name, d->leave_out) != 0);
-}
-
-static void write_tensor(ti_gguf_writer *w, const ti_tensor *t, const damage *d)
-{
-    te_error err;
-    if (!d->poison || strcmp(t->name, d->poison) != 0) {
-        assert_ok(ti_gguf_write(w, t->data, t->bytes, &err), err);
-        return;
-    }
-    const float nan = NAN;
-    assert_ok(ti_gguf_write(w, &nan, sizeof nan, &err), err);
-    assert_ok(ti_gguf_write(w, (const char *)t->data + sizeof nan, t->bytes - sizeof nan, &err), err);
-}
 
 static ti_gguf *convert(int model, const damage *d)
 {
     te_error err;
-    char path[64], name[160];
-    ti_gguf_writer *w = NULL;
     ti_gguf *file = NULL;
-    ti_checkpoint *from = open_golden(model, golden[model].file);
-    int n = ti_checkpoint_count(from);
-    snprintf(path, sizeof path, "%s/model.gguf", folder);
-    assert_ok(ti_gguf_writer_create(&w, path, &err), err);
-    write_keys(w, model, d);
-    for (int i = 0; i < n; i++) {
-        const ti_tensor *t = ti_checkpoint_tensor(from, i);
-        snprintf(name, sizeof name, "image.%s", t->name);
-        if (kept(t, d)) assert_ok(ti_gguf_declare(w, name, t->type, t->n_dims, t->shape, &err), err);
-    }
-    for (int i = 0; i < n; i++)
-        if (kept(ti_checkpoint_tensor(from, i), d)) write_tensor(w, ti_checkpoint_tensor(from, i), d);
-    assert_ok(ti_gguf_finish(w, &err), err);
-    ti_gguf_writer_free(w);
-    ti_checkpoint_free(from);
-    assert_ok(ti_gguf_open(&file, path, &err), err);
+    assert_ok(ti_gguf_open(&file, convert_golden(model, d), &err), err);
     return file;
 }
 
@@ -192,7 +111,7 @@ static void check_golden(int model, int path)
     float *features = NULL, *pixels = malloc((size_t)(3 * e.height * e.width) * sizeof *pixels);
     int channels = 0;
     assert_non_null(pixels);
-    assert_int_equal(ti_image_tokenizer_codebook(r.tokenizer), golden[model].codebook);
+    assert_int_equal(ti_image_tokenizer_codebook(r.tokenizer), 64);
     assert_int_equal(ti_image_tokenizer_patch(r.tokenizer), 4);
     assert_ok(ti_image_tokenizer_encode(r.tokenizer, e.rgb, e.height, e.width, codes, NULL, &err), err);
     assert_memory_equal(codes, e.codes, sizeof codes);
@@ -404,21 +323,6 @@ static void test_memory(void **state)
                          (3 * 32 * 48 * 32 + 3 * 32 * 48) * sizeof(float));
         free_rig(&r);
     }
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    char path[64];
-    (void)state;
-    snprintf(path, sizeof path, "%s/model.gguf", folder);
-    unlink(path);
-    return rmdir(folder);
 }
 
 int main(void)

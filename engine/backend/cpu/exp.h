@@ -8,7 +8,7 @@
 
 static inline float ti_cpu_exp(float x)
 {
-    x = x < -87.0f ? -87.0f : x;
+    x = x > -87.0f ? x : -87.0f; /* so written that a NaN, which no integer holds, becomes -87 too */
     x = x > 88.0f ? 88.0f : x;
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float n = (x * 1.44269504f + magic) - magic;
