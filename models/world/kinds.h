@@ -3,9 +3,8 @@
  * A kind is a row: a function that stages a scene and chooses the operation, phrasings and causes.
  * Phrasings and causes are templates: (a|b|c) is a choice, the letters after $ are those of words.h and
  *   $c setting ("meadow"), $w where the object stands ("on the left"), $h the plan's hint ("a ripe lemon"),
- *   $l every object of the scene, $A the operation's object with an article.
- * A phrasing that begins with '*' is held out: it is never used for training. One that begins with '-'
- * (after the star, if any) is no imperative, so nobody says "please" or "can you" around it.
+ *   $i the place's preposition ("on a"), $l every object of the scene, $A the operation's object with an article.
+ * A phrasing that begins with '*' is held out: it is never used for training.
  */
 #ifndef TI_WORLD_KINDS_H
 #define TI_WORLD_KINDS_H

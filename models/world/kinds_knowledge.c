@@ -211,13 +211,12 @@ static bool plan_weather_fact(ti_plan *plan, int unused)
         ti_weather weather;
         const char *fact;
     } facts[] = {
-        {TI_RAIN, "one needs an umbrella"}, {TI_RAIN, "ducks love"}, {TI_RAIN, "farmers wish for in a dry year"}, {TI_SNOWFALL, "one can build a snowman in"}, {TI_SNOWFALL, "skiers love"},
-        {TI_FOG, "ships blow their horns in"}, {TI_FOG, "one cannot see far in"}, {TI_CLEAR, "one needs sunglasses"}, {TI_CLEAR, "people go for a picnic in"}, {TI_STORM, "one should not stand under a tree in"},
-        {TI_RAINBOW, "comes when sun and rain meet"}};
+        {TI_RAIN, "that needs an umbrella"}, {TI_RAIN, "that ducks love"}, {TI_RAIN, "that farmers wish for in a dry year"}, {TI_SNOWFALL, "for building a snowman"},
+        {TI_SNOWFALL, "that skiers love"}, {TI_FOG, "in which ships blow their horns"}, {TI_FOG, "in which one cannot see far"}, {TI_CLEAR, "for sunglasses"},
+        {TI_CLEAR, "for a picnic"}, {TI_STORM, "in which one must not stand under a tree"}, {TI_STORM, "in which dogs fear the noise"}};
     (void)unused;
     ti_stage(plan, TI_OUTDOORS);
     uint32_t i = ti_draw_below(plan->draw, COUNT(facts));
-    if (facts[i].weather == TI_RAINBOW && plan->scene.time >= TI_DUSK) return false;
     if (facts[i].weather == TI_CLEAR) plan->scene.weather = (uint8_t)(TI_CLOUDY + ti_draw_below(plan->draw, 2));
     ti_stage_fill(plan, 1 + (int)ti_draw_below(plan->draw, 3));
     plan->hint = facts[i].fact;
@@ -227,8 +226,8 @@ static bool plan_weather_fact(ti_plan *plan, int unused)
 
 const ti_kind ti_kinds_knowledge[] = {
     {"lamps-hour", plan_lamps_hour, 0,
-     TI_WORDS("make it the hour when the street lamps come on", "the hour when the lamps come on", "-what does the $c look like when the street lamps go on", "show the blue hour", "between day and night", "just after the sun is gone", "the time when people switch on their lights",
-              "when the lamps are lit but the sky is not black yet", "go to dusk", "make it dusk", "*show the hour when the lamps are lit", "the minutes after sunset", "*make it the time when the lamps come on", "twilight please", "*-how is the $c in the blue hour"),
+     TI_WORDS("make it the hour when the street lamps come on", "the hour when the lamps come on", "what does the $c look like when the street lamps go on", "show the blue hour", "between day and night", "just after the sun is gone", "the time when people switch on their lights",
+              "when the lamps are lit but the sky is not black yet", "go to dusk", "make it dusk", "*show the hour when the lamps are lit", "the minutes after sunset", "*make it the time when the lamps come on", "twilight please", "*how is the $c in the blue hour"),
      TI_WORDS("street lamps come on at dusk", "at dusk the sky is violet and lamps are lit")},
     {"may-drive", plan_traffic, TI_GO,
      TI_WORDS("let the cars go", "the cars may drive now", "the drivers may start", "show that one may drive", "set the light so that cars may go", "give the cars free way", "the traffic should move", "the light should tell drivers to go", "allow the cars to drive", "drivers have waited long enough",
@@ -247,12 +246,12 @@ const ti_kind ti_kinds_knowledge[] = {
               "colour the $n with $h stirred together", "*paint the $n with $h mixed together", "pour $h into one pot and paint the $n", "*blend $h and colour the $n with it", "*the mixture of $h goes on the $n", "put mixed paint from $h on the $n"),
      TI_WORDS("$h give $v", "mixed paint of $h is $v")},
     {"butterfly", plan_becomes, TI_CATERPILLAR,
-     TI_WORDS("-what does the $n turn into", "show what the $n becomes", "let the $n grow its wings", "the next stage of the $n", "finish the life cycle of the $n", "the $n after its time in the cocoon", "make the $n what it is meant to be", "let nature change the $n", "-what will come out of the cocoon of the $n",
-              "turn the $n into its grown form", "*show the grown form of the $n", "let the $n leave its cocoon", "*-what becomes of the $n", "*the $n turns into its next stage"),
+     TI_WORDS("what does the $n turn into", "show what the $n becomes", "let the $n grow its wings", "the next stage of the $n", "finish the life cycle of the $n", "the $n after its time in the cocoon", "make the $n what it is meant to be", "let nature change the $n", "what will come out of the cocoon of the $n",
+              "turn the $n into its grown form", "*show the grown form of the $n", "let the $n leave its cocoon", "*what becomes of the $n", "*the $n turns into its next stage"),
      TI_WORDS("a caterpillar becomes a butterfly", "out of the cocoon comes a butterfly")},
     {"chick", plan_becomes, TI_EGG,
-     TI_WORDS("-what comes out of the $n", "let the $n hatch", "the hen has sat on the $n long enough", "show what hatches from the $n", "the $n after three warm weeks", "crack goes the $n and life comes out", "hatch the $n", "let life come out of the $n", "-what was growing inside the $n", "keep the $n warm until it opens",
-              "*show what comes out of the $n", "open the $n from inside", "*-what hatches from the $n", "*the $n after three weeks under the hen"),
+     TI_WORDS("what comes out of the $n", "let the $n hatch", "the hen has sat on the $n long enough", "show what hatches from the $n", "the $n after three warm weeks", "crack goes the $n and life comes out", "hatch the $n", "let life come out of the $n", "what was growing inside the $n", "keep the $n warm until it opens",
+              "*show what comes out of the $n", "open the $n from inside", "*what hatches from the $n", "*the $n after three weeks under the hen"),
      TI_WORDS("a chick hatches from an egg", "after three warm weeks a chick comes out")},
     {"remove-described", plan_remove_described, 0,
      TI_WORDS("remove $h", "take away $h", "get rid of $h", "$h should go", "delete $h", "without $h please", "i do not want $h", "erase $h", "the picture is better without $h", "make $h disappear", "*cut out $h", "clear away $h", "*$h has to go", "*let $h vanish", "no need for $h"),
@@ -289,16 +288,16 @@ const ti_kind ti_kinds_knowledge[] = {
               "*put birthday candles on the $n", "happy birthday", "*the $n on a birthday", "*someone has a birthday, light the candles"),
      TI_WORDS("a birthday cake carries lit candles", "candles on the cake count the years")},
     {"season-fact", plan_season_fact, 0,
-     TI_WORDS("make it the season when $h", "the time of year when $h", "go to the season when $h", "show the $c when $h", "it is the season when $h", "-how is the $c in the season when $h", "change to the season when $h", "let it be the time of year when $h", "turn to the months when $h", "-what does the $c look like when $h",
+     TI_WORDS("make it the season when $h", "the time of year when $h", "go to the season when $h", "show the $c when $h", "it is the season when $h", "how is the $c in the season when $h", "change to the season when $h", "let it be the time of year when $h", "turn to the months when $h", "what does the $c look like when $h",
               "*show the season when $h", "the season in which $h", "*make it the time of year when $h", "*go to the months when $h"),
      TI_WORDS("$h in $v", "the season when $h is $v")},
     {"hour-fact", plan_hour_fact, 0,
-     TI_WORDS("make it the hour when $h", "the time of day when $h", "go to the hour when $h", "show the $c at the time when $h", "it is the hour when $h", "-how is the $c at the hour when $h", "change to the hour when $h", "let it be the time of day when $h", "turn the clock to when $h", "-what does the $c look like at the time when $h",
+     TI_WORDS("make it the hour when $h", "the time of day when $h", "go to the hour when $h", "show the $c at the time when $h", "it is the hour when $h", "how is the $c at the hour when $h", "change to the hour when $h", "let it be the time of day when $h", "turn the clock to when $h", "what does the $c look like at the time when $h",
               "*show the hour when $h", "the hour at which $h", "*make it the time of day when $h", "*turn to the time when $h"),
      TI_WORDS("$h at that hour, it is $v", "the hour when $h is $v")},
     {"weather-fact", plan_weather_fact, 0,
-     TI_WORDS("make weather that $h", "give me the weather $h", "the weather should be one $h", "let there be weather $h", "change to weather $h", "i want the weather $h", "show the $c in weather $h", "turn on the weather $h", "what the sky does when $h", "bring weather that $h",
-              "*let the weather be one $h", "weather $h please", "*make the weather $h", "*show the weather $h"),
-     TI_WORDS("that weather is $v", "this means $v")},
+     TI_WORDS("make weather $h", "give me weather $h", "i want weather $h", "let there be weather $h", "change to weather $h", "show the $c in weather $h", "bring weather $h", "turn it into weather $h", "the sky should bring weather $h", "it should be weather $h",
+              "*i would like weather $h", "weather $h please", "*let it be weather $h", "*show weather $h", "how is the $c in weather $h"),
+     TI_WORDS("weather $h is $v", "weather $h means $v")},
 };
 const int ti_n_knowledge = sizeof ti_kinds_knowledge / sizeof *ti_kinds_knowledge;

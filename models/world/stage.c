@@ -150,8 +150,10 @@ static void say_list(ti_text *text, const ti_scene *s)
 
 static void say_letter(ti_text *text, char letter, const ti_plan *plan)
 {
+    static const char *const ins[TI_PLACES] = {"in a", "in a", "in a", "on a", "by a", "in a", "in a", "in a"};
     if (letter == 'c') ti_text_add(text, ti_place_name((ti_place)plan->scene.place));
     else if (letter == 'w') ti_text_add(text, where_it_is(plan));
+    else if (letter == 'i') ti_text_add(text, ins[plan->scene.place]);
     else if (letter == 'l') say_list(text, &plan->scene);
     else if (letter == 'h') ti_text_add(text, plan->hint ? plan->hint : "");
     else ti_say_slot_word(text, plan->op, letter);

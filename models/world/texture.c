@@ -39,7 +39,7 @@ static void draw_palette(canvas *c)
     double h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
     for (int i = 0; i < PALETTE; i++) {
         double s = between(c, 0, 1);
-        s = i == 0 ? 0.4 + 0.6 * s : 0.65 * s * s;
+        s = i < 2 ? 0.35 + 0.6 * s : 0.7 * s * s;
         c->palette[i] = from_hsv((i % 2 ? h1 : h0) + between(c, -0.2, 0.2), s, between(c, 0.08, 0.98));
     }
 }
@@ -177,6 +177,50 @@ static void still_life(canvas *c)
     }
 }
 
+/* Machines and papers: tilted panels with rims, rows of keys, lines of writing. */
+static void panels(canvas *c)
+{
+    for (int i = 0; i < 6; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 20, 60), pick(c), 0.6);
+    for (int i = 2 + (int)ti_draw_below(c->draw, 3); i > 0; i--) {
+        double w = between(c, 30, 90), h = between(c, 25, 80);
+        ti_rgb rim = pick(c), face = ti_draw_chance(c->draw, 0.5) ? ti_tint(pick(c), 0.6) : pick(c);
+        cairo_save(c->cr);
+        cairo_translate(c->cr, between(c, 10, 118), between(c, 10, 118));
+        cairo_rotate(c->cr, between(c, -0.8, 0.8));
+        ti_round_box(c->cr, -w / 2 - 4, -h / 2 - 4, w + 8, h + 8, 4, rim);
+        shade_source(c, 0, 0, w / 2, face);
+        cairo_rectangle(c->cr, -w / 2, -h / 2, w, h);
+        cairo_fill(c->cr);
+        double row = between(c, 4, 10);
+        bool keys = ti_draw_chance(c->draw, 0.5), ink = ti_draw_chance(c->draw, 0.7);
+        ti_rgb mark = ti_mix(face, pick(c), 0.8);
+        for (double y = -h / 2 + row; ink && y < h / 2 - row; y += row)
+            for (double x = -w / 2 + row; x < w / 2 - row; x += keys ? row * 1.2 : w)
+                ti_round_box(c->cr, x, y, keys ? row : between(c, 0.3, 0.9) * (w - 2 * row), keys ? row * 0.75 : 1.4, 0.7, mark);
+        cairo_restore(c->cr);
+    }
+}
+
+/* Big soft rounded shapes close to the camera: faces, food, pets. */
+static void close_up(canvas *c)
+{
+    for (int i = 0; i < 8; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 20, 70), pick(c), 0.7);
+    for (int i = 1 + (int)ti_draw_below(c->draw, 3); i > 0; i--) {
+        double x = between(c, 30, 98), y = between(c, 60, 110), r = between(c, 18, 36);
+        for (int layer = 3; layer > 0; layer--) { /* stacked like food, or like head and shoulders */
+            double at = y - r * 0.55 * (3 - layer), wide = r * between(c, 0.8, 1.2);
+            shade_source(c, x, at, wide, pick(c));
+            cairo_save(c->cr);
+            cairo_translate(c->cr, x + between(c, -3, 3), at);
+            cairo_scale(c->cr, wide, r * between(c, 0.3, 0.8));
+            cairo_arc(c->cr, 0, 0, 1, 0, 2 * M_PI);
+            cairo_restore(c->cr);
+            cairo_fill(c->cr);
+            for (int k = (int)ti_draw_below(c->draw, 9); k > 0; k--) ti_disc(c->cr, x + between(c, -1, 1) * wide * 0.8, at + between(c, -0.5, 0.5) * r, between(c, 1, 5), pick(c));
+        }
+    }
+}
+
 /* A field of 1/f noise in [-1, 1], five octaves of bilinear value noise. */
 static void field(canvas *c, float *out, int size)
 {
@@ -233,7 +277,7 @@ static void roughen(const float *f, double amount, uint8_t *rgb, int size)
 /* Exposure and contrast of a real picture: many are dark, some are pale. */
 static void expose(canvas *c, uint8_t *rgb, int size)
 {
-    double gamma = between(c, 0.6, 1.7), gain = between(c, 0.75, 1.1), lift = between(c, 0, 0.06);
+    double gamma = between(c, 0.6, 1.5), gain = between(c, 0.75, 1.1), lift = between(c, 0, 0.06);
     uint8_t curve[256];
     for (int i = 0; i < 256; i++) curve[i] = to_u8(lift + gain * pow(i / 255.0, gamma));
     for (int i = 0; i < size * size * 3; i++) rgb[i] = curve[rgb[i]];
@@ -256,25 +300,25 @@ static void surface_to_rgb(cairo_surface_t *surface, uint8_t *rgb, int size)
 
 te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
 {
-    static void (*const recipes[])(canvas *) = {dead_leaves, soft_lights, foliage, buildings, landscape, still_life};
+    static void (*const recipes[])(canvas *) = {dead_leaves, soft_lights, foliage, buildings, landscape, still_life, panels, close_up};
     canvas c = {.draw = draw};
     float *f = ti_malloc_array((size_t)size * (size_t)size, sizeof *f);
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, size, size);
     c.cr = cairo_create(surface);
     te_status st = f && !cairo_status(c.cr) ? TE_OK : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
     if (!st) {
-        uint32_t recipe = ti_draw_below(draw, 8);
+        uint32_t recipe = ti_draw_below(draw, 11);
         draw_palette(&c);
         field(&c, f, size);
-        if (recipe == 6) {
+        if (recipe == 10) {
             colour_field(&c, f, rgb, size);
         } else {
             cairo_scale(c.cr, (double)size / TI_CANVAS, (double)size / TI_CANVAS);
             shade_source(&c, 64, 64, 80, pick(&c));
             cairo_paint(c.cr);
-            recipes[recipe == 7 ? 5 : recipe](&c);
+            recipes[recipe >= 8 ? recipe - 3 : recipe](&c); /* 5 and 6 come twice */
             surface_to_rgb(surface, rgb, size);
-            roughen(f, between(&c, 0, 0.7), rgb, size);
+            roughen(f, between(&c, 0, 0.5), rgb, size);
         }
         expose(&c, rgb, size);
         ti_camera camera = ti_camera_random(draw, 1);

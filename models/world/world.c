@@ -47,14 +47,30 @@ static const char *pick_phrasing(ti_draw *draw, const char *const *phrasings, bo
     return found;
 }
 
+/* Whether a phrasing begins with a verb that "please" and "can you" go with. */
+static bool is_imperative(const char *phrasing)
+{
+    static const char *const verbs[] = {
+        "add", "age", "allow", "bathe", "bleach", "blend", "blow", "boost", "break", "brighten", "bring", "calm", "carry", "carve", "centre", "change", "chop", "clean",
+        "clear", "clone", "colour", "convert", "copy", "cover", "create", "cut", "darken", "decorate", "decrease", "dehaze", "delete", "desaturate", "dim", "draw", "dress",
+        "drag", "drop", "duplicate", "dye", "enlarge", "erase", "exchange", "extinguish", "fade", "fell", "fill", "flatten", "flood", "fly", "frame", "freeze", "generate",
+        "get", "give", "go", "grade", "hang", "hatch", "hoist", "hold", "include", "increase", "insert", "intensify", "invert", "kill", "knock", "lay", "leave", "let",
+        "lift", "light", "lighten", "lower", "make", "match", "mix", "move", "open", "paint", "place", "pop", "pour", "prick", "pull", "push", "put", "raise", "recolour",
+        "reduce", "relocate", "remove", "repeat", "replace", "reverse", "ripen", "saturate", "saw", "scale", "send", "set", "shift", "shove", "show", "shrink", "slide",
+        "smash", "soften", "spoil", "stop", "strike", "substitute", "surround", "swap", "switch", "take", "tell", "throw", "tip", "tone", "trade", "turn", "use", "warm",
+        "wash", "water"};
+    size_t n = strcspn(phrasing, " ");
+    for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
+        if (strlen(verbs[i]) == n && !strncmp(phrasing, verbs[i], n)) return true;
+    return false;
+}
+
 /* People are polite or not, and begin with a capital or not. */
 static void say_instruction(ti_text *text, const char *phrasing, const ti_plan *plan, ti_draw *draw)
 {
     static const char *const before[] = {"please ", "can you ", "could you ", "i want you to ", "now "};
     if (*phrasing == '*') phrasing++;
-    bool imperative = *phrasing != '-';
-    if (!imperative) phrasing++;
-    bool asked = false;
+    bool imperative = is_imperative(phrasing), asked = false;
     if (imperative && ti_draw_chance(draw, 0.25)) {
         uint32_t which = ti_draw_below(draw, 5);
         asked = which == 1 || which == 2;
@@ -63,7 +79,8 @@ static void say_instruction(ti_text *text, const char *phrasing, const ti_plan *
     ti_template_say(text, phrasing, plan, draw);
     char last = text->n ? text->buf[text->n - 1] : ' ';
     if (last != '?' && last != '.') {
-        if (asked && ti_draw_chance(draw, 0.6)) ti_text_add(text, "?");
+        bool asks = asked || !strncmp(phrasing, "what", 4) || !strncmp(phrasing, "how", 3);
+        if (asks && ti_draw_chance(draw, 0.6)) ti_text_add(text, "?");
         else if (imperative && !asked && ti_draw_chance(draw, 0.08)) ti_text_add(text, " please");
         else if (ti_draw_chance(draw, 0.2)) ti_text_add(text, ".");
     }
