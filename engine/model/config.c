@@ -27,8 +27,8 @@ static te_status read_heads(ti_backbone_config *c, const ti_gguf *file, te_error
                        ti_gguf_path(file), h->n_heads, (long long)kv);
     h->n_kv_heads = (int)kv;
     h->head_size = c->width / h->n_heads;
-    if (c->width % h->n_heads || h->head_size % 2)
-        return ti_fail(err, TE_FORMAT, "%s: width %d does not divide into %d heads of even size",
+    if (c->width % h->n_heads || h->head_size % 2 || h->head_size > 2048)
+        return ti_fail(err, TE_FORMAT, "%s: width %d does not divide into %d heads of even size up to 2048",
                        ti_gguf_path(file), c->width, h->n_heads);
     return TE_OK;
 }
