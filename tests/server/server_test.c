@@ -1,0 +1,461 @@
+/* The real server with the stand-in model: one edit told as events, cancels and hang-ups, a crowd of
+ * clients, the token on TCP, and requests nobody should send. */
+#include "testing.h"
+#include "wire.h"
+
+#include <glib.h>
+#include <glib/gstdio.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+typedef struct fixture {
+    char *folder, *socket, *model, *token_file;
+    GPid pid;
+    int port;
+    void *png;
+    size_t png_size;
+} fixture;
+
+static const char edit[] = "{\"instruction\": \"make it autumn\", \"preview_every\": 2, "
+                           "\"options\": {\"seed\": 7, \"text-steps\": 16, \"text-len\": 16}}";
+
+static void run(char **argv)
+{
+    int status = -1;
+    char *errors = NULL;
+    assert_true(g_spawn_sync(NULL, argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
+    if (status) fail_msg("%s: %s", argv[1], errors);
+    g_free(errors);
+}
+
+/* The server prints one line per address; the second tells the port. */
+static void read_port(fixture *f, int out)
+{
+    GString *text = g_string_new(NULL);
+    char c;
+    const char *at;
+    while (!(at = strstr(text->str, "127.0.0.1:")) || !strchr(at, '\n')) {
+        if (read(out, &c, 1) != 1) fail_msg("the server did not start: %s", text->str);
+        g_string_append_c(text, c);
+    }
+    f->port = atoi(at + strlen("127.0.0.1:"));
+    g_string_free(text, TRUE);
+}
+
+static int start(void **state)
+{
+    fixture *f = g_new0(fixture, 1);
+    f->folder = g_dir_make_tmp("serve-XXXXXX", NULL);
+    g_setenv("XDG_RUNTIME_DIR", f->folder, TRUE);
+    f->socket = g_build_filename(f->folder, "t.sock", NULL);
+    f->model = g_build_filename(f->folder, "standin.gguf", NULL);
+    f->token_file = g_build_filename(f->folder, "token", NULL);
+    g_file_set_contents(f->token_file, "the-token-of-this-test\n", -1, NULL);
+    char *convert[] = {TE_BINARY, "convert", TE_GOLDEN "/m-tiny", "-o", f->model, "--profile",
+                       "mmada-parallel-m", "--layout", TE_GOLDEN "/standin/layout.json",
+                       "--image-tokenizer", TE_GOLDEN "/magvit-tiny", "--tokenizer",
+                       TE_GOLDEN "/standin/tokenizer.json", NULL};
+    run(convert);
+    char *address = g_strconcat("unix:", f->socket, NULL);
+    char *serve[] = {TE_BINARY, "serve", "--model", f->model, "--listen", address, "--listen",
+                     "127.0.0.1:0", "--token-file", f->token_file, "--max-body", "4", "--threads", "1",
+                     "--max-jobs", "300", NULL};
+    int out;
+    assert_true(g_spawn_async_with_pipes(NULL, serve, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+                                         &f->pid, NULL, &out, NULL, NULL));
+    g_free(address);
+    read_port(f, out);
+    f->png = wire_png(40, 30, &f->png_size);
+    *state = f;
+    return 0;
+}
+
+static int stop(void **state)
+{
+    fixture *f = *state;
+    int status = -1;
+    kill(f->pid, SIGTERM);
+    waitpid(f->pid, &status, 0);
+    bool left = g_file_test(f->socket, G_FILE_TEST_EXISTS);
+    free(f->png);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !left ? 0 : -1;
+}
+
+static char *get(const fixture *f, const char *path)
+{
+    char *request =
+        g_strdup_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
+    char *answer = wire_ask(f->socket, request);
+    g_free(request);
+    return answer;
+}
+
+static void assert_alive(const fixture *f)
+{
+    char *answer = get(f, "/v1/health");
+    assert_int_equal(wire_status(answer), 200);
+    assert_non_null(strstr(answer, "\"status\":\"ok\""));
+    free(answer);
+}
+
+/* Submits and reads up to PATTERN. */
+static char *submit(const fixture *f, const char *parameters, bool image, const char *pattern)
+{
+    size_t n;
+    char *request = wire_submission(parameters, image ? f->png : NULL, f->png_size, &n);
+    int fd = wire_unix(f->socket);
+    assert_true(fd >= 0);
+    assert_true(wire_send(fd, request, n));
+    char *answer = wire_read(fd, pattern, 60);
+    close(fd);
+    free(request);
+    return answer;
+}
+
+static void job_id(const char *answer, char id[17])
+{
+    const char *header = strstr(answer, "X-Job-Id: ");
+    assert_non_null(header);
+    memcpy(id, header + 10, 16);
+    id[16] = '\0';
+}
+
+static void test_one_edit_as_events(void **state)
+{
+    const fixture *f = *state;
+    char *answer = submit(f, edit, true, "event: done\ndata: ");
+    static const char *const order[] = {"event: queued", "event: started", "event: progress",
+                                        "event: text", "event: preview", "event: done"};
+    for (size_t i = 0; i < TEST_LENGTH(order); i++)
+        if (!strstr(answer, order[i])) fail_msg("no %s in: %s", order[i], answer);
+    assert_true(strstr(answer, order[0]) < strstr(answer, order[1]));
+    assert_true(strstr(answer, order[1]) < strstr(answer, order[5]));
+    assert_non_null(strstr(answer, "\"seed\":7"));
+    char id[17], path[64];
+    job_id(answer, id);
+    free(answer);
+
+    g_snprintf(path, sizeof path, "/v1/jobs/%s", id);
+    answer = get(f, path);
+    assert_int_equal(wire_status(answer), 200);
+    assert_non_null(strstr(answer, "\"state\":\"done\""));
+    assert_non_null(strstr(answer, "\"change\":[\""));
+    free(answer);
+    static const char *const parts[] = {"picture", "input", "steps/0", "steps/15"};
+    for (size_t i = 0; i < TEST_LENGTH(parts); i++) {
+        g_snprintf(path, sizeof path, "/v1/jobs/%s/%s", id, parts[i]);
+        answer = get(f, path);
+        if (wire_status(answer) != 200) fail_msg("%s: %s", path, answer);
+        assert_non_null(strstr(answer, "image/png"));
+        free(answer);
+    }
+    g_snprintf(path, sizeof path, "/v1/jobs/%s/steps", id);
+    answer = get(f, path);
+    assert_non_null(strstr(answer, "\"revealed_text\":[["));
+    free(answer);
+    g_snprintf(path, sizeof path, "/v1/jobs/%s/trajectory", id);
+    answer = get(f, path);
+    assert_non_null(strstr(answer, "\"final\""));
+    free(answer);
+    g_snprintf(path, sizeof path, "/v1/jobs/%s/steps/16", id);
+    answer = get(f, path);
+    assert_int_equal(wire_status(answer), 404);
+    free(answer);
+}
+
+static void test_info_and_size(void **state)
+{
+    const fixture *f = *state;
+    char *answer = get(f, "/v1/info");
+    assert_int_equal(wire_status(answer), 200);
+    static const char *const parts[] = {"\"options\":[{", "\"presets\":[{", "\"limits\":{", "\"queue\":{",
+                                        "\"profile\":\"mmada-parallel-m\"", "\"problem\":null"};
+    for (size_t i = 0; i < TEST_LENGTH(parts); i++)
+        if (!strstr(answer, parts[i])) fail_msg("no %s in: %s", parts[i], answer);
+    free(answer);
+    answer = get(f, "/v1/size?width=300&height=200");
+    assert_non_null(strstr(answer, "\"width\":16"));
+    free(answer);
+    answer = get(f, "/v1/size?width=0&height=200");
+    assert_int_equal(wire_status(answer), 422);
+    free(answer);
+}
+
+static void test_generation_needs_no_picture(void **state)
+{
+    const fixture *f = *state;
+    char *answer = submit(f, edit, false, "event: done\ndata: ");
+    assert_non_null(strstr(answer, "event: done"));
+    char id[17], path[64];
+    job_id(answer, id);
+    free(answer);
+    g_snprintf(path, sizeof path, "/v1/jobs/%s/input", id);
+    answer = get(f, path);
+    assert_int_equal(wire_status(answer), 404);
+    free(answer);
+}
+
+static void test_refusals(void **state)
+{
+    const fixture *f = *state;
+    static const struct {
+        const char *parameters, *word;
+        int status;
+    } cases[] = {
+        {"{\"instruction\": \"\"}", "empty", 422},
+        {"{\"instruction\": 3}", "string", 422},
+        {"{}", "empty", 422},
+        {"[1]", "JSON object", 400},
+        {"{\"instruction\": \"a\"", "JSON object", 400},
+        {"{\"instruction\": \"a\", \"colour\": 1}", "colour", 422},
+        {"{\"instruction\": \"a\", \"options\": {\"image-stepz\": 1}}", "image-stepz", 422},
+        {"{\"instruction\": \"a\", \"options\": {\"image-steps\": -4}}", "image-steps", 422},
+        {"{\"instruction\": \"a\", \"options\": {\"image-steps\": [1]}}", "image-steps", 422},
+        {"{\"instruction\": \"a\", \"preset\": \"best\"}", "preset", 422},
+        {"{\"instruction\": \"a\", \"options\": 7}", "options", 422},
+    };
+    for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
+        char *answer = submit(f, cases[i].parameters, true, "\"error\":{");
+        if (wire_status(answer) != cases[i].status || !strstr(answer, cases[i].word))
+            fail_msg("%s: %s", cases[i].parameters, answer);
+        free(answer);
+    }
+    static const struct {
+        const char *request;
+        int status;
+    } paths[] = {
+        {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404},
+        {"GET /v1/jobs/0000000000000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404},
+        {"PUT /v1/info HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 405},
+        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", 400},
+        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n", 413},
+    };
+    for (size_t i = 0; i < TEST_LENGTH(paths); i++) {
+        char *answer = wire_ask(f->socket, paths[i].request);
+        if (wire_status(answer) != paths[i].status) fail_msg("%s: %s", paths[i].request, answer);
+        free(answer);
+    }
+}
+
+static void test_damaged_pictures(void **state)
+{
+    const fixture *f = *state;
+    fixture bad = *f;
+    bad.png = g_memdup2(f->png, f->png_size);
+    bad.png_size = f->png_size / 2; /* truncated */
+    char *answer = submit(&bad, edit, true, "\"error\":{");
+    assert_int_equal(wire_status(answer), 422);
+    free(answer);
+    memset(bad.png, 'x', 8);
+    answer = submit(&bad, edit, true, "\"error\":{");
+    assert_int_equal(wire_status(answer), 415);
+    free(answer);
+    memcpy(bad.png, f->png, 32);
+    memset((char *)bad.png + 16, 0x00, 8); /* 0 x 0 */
+    answer = submit(&bad, edit, true, "\"error\":{");
+    assert_int_equal(wire_status(answer), 413);
+    free(answer);
+    memset((char *)bad.png + 16, 0x0f, 8); /* 252645135 pixels a side */
+    answer = submit(&bad, edit, true, "\"error\":{");
+    assert_int_equal(wire_status(answer), 413);
+    free(answer);
+    g_free(bad.png);
+}
+
+static void test_token_guards_tcp(void **state)
+{
+    const fixture *f = *state;
+    static const struct {
+        const char *header;
+        int status;
+    } cases[] = {{"", 401},
+                 {"Authorization: Bearer wrong\r\n", 401},
+                 {"Authorization: Bearer the-token-of-this-tes\r\n", 401},
+                 {"Authorization: Basic the-token-of-this-test\r\n", 401},
+                 {"Authorization: Bearer the-token-of-this-test\r\n", 200}};
+    for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
+        int fd = wire_tcp(f->port);
+        assert_true(fd >= 0);
+        char *request = g_strdup_printf("GET /v1/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n",
+                                        cases[i].header);
+        wire_send(fd, request, strlen(request));
+        char *answer = wire_read(fd, NULL, 10);
+        assert_int_equal(wire_status(answer), cases[i].status);
+        free(answer);
+        g_free(request);
+        close(fd);
+    }
+}
+
+/* ---- a crowd ---------------------------------------------------------------------------------- */
+
+typedef struct crowd {
+    const fixture *f;
+    unsigned seed;
+    int done, cancelled, hung_up, wrong;
+} crowd;
+
+static char *cancel_request(const char *id)
+{
+    return g_strdup_printf("DELETE /v1/jobs/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", id);
+}
+
+static void one_visit(crowd *c, const char *request, size_t n, int habit)
+{
+    int fd = wire_unix(c->f->socket);
+    if (fd < 0 || !wire_send(fd, request, n)) {
+        c->wrong++;
+        if (fd >= 0) close(fd);
+        return;
+    }
+    if (habit == 0) { /* leaves at once */
+        c->hung_up++;
+        close(fd);
+        return;
+    }
+    char *answer = wire_read(fd, habit == 1 ? "event: progress" : "X-Job-Id", 60);
+    char *rest = NULL;
+    if (habit == 1) { /* leaves in the middle */
+        c->hung_up++;
+    } else if (habit == 2) { /* cancels */
+        char id[17];
+        job_id(answer, id);
+        char *cancel = cancel_request(id), *said = wire_ask(c->f->socket, cancel);
+        rest = wire_read(fd, "event: cancelled", 60);
+        if (strstr(rest, "event: cancelled"))
+            c->cancelled++;
+        else if (strstr(rest, "event: done"))
+            c->done++; /* it was faster */
+        else
+            c->wrong++;
+        g_free(cancel);
+        free(said);
+    } else {
+        rest = strstr(answer, "event: done") ? NULL : wire_read(fd, "event: done", 120);
+        if (!rest || strstr(rest, "event: done"))
+            c->done++;
+        else
+            c->wrong++;
+    }
+    free(rest);
+    free(answer);
+    close(fd);
+}
+
+static gpointer visit(gpointer data)
+{
+    crowd *c = data;
+    size_t n;
+    char *request = wire_submission(edit, c->f->png, c->f->png_size, &n);
+    for (int i = 0; i < 10; i++) {
+        c->seed = c->seed * 1103515245u + 12345u;
+        one_visit(c, request, n, (int)(c->seed >> 16) % 4);
+    }
+    free(request);
+    return NULL;
+}
+
+static long resident_kib(GPid pid)
+{
+    char *path = g_strdup_printf("/proc/%d/status", (int)pid), *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    long kib = atol(strstr(text, "VmRSS:") + 6);
+    g_free(text);
+    g_free(path);
+    return kib;
+}
+
+static void wait_until_idle(const fixture *f)
+{
+    for (int i = 0; i < 600; i++) {
+        char *answer = get(f, "/v1/info");
+        bool idle = strstr(answer, "\"running\":null") && strstr(answer, "\"waiting\":0");
+        free(answer);
+        if (idle) return;
+        g_usleep(100000);
+    }
+    fail_msg("jobs of clients that left are still there");
+}
+
+static void run_crowd(const fixture *f, unsigned seed, crowd *sum)
+{
+    enum { CLIENTS = 20 };
+    crowd c[CLIENTS];
+    GThread *threads[CLIENTS];
+    for (int i = 0; i < CLIENTS; i++) {
+        c[i] = (crowd){.f = f, .seed = seed + (unsigned)i * 2654435761u};
+        threads[i] = g_thread_new("client", visit, &c[i]);
+    }
+    *sum = (crowd){0};
+    for (int i = 0; i < CLIENTS; i++) {
+        g_thread_join(threads[i]);
+        sum->done += c[i].done;
+        sum->cancelled += c[i].cancelled;
+        sum->hung_up += c[i].hung_up;
+        sum->wrong += c[i].wrong;
+    }
+    wait_until_idle(f);
+}
+
+static void test_two_hundred_jobs_from_twenty_clients(void **state)
+{
+    const fixture *f = *state;
+    crowd first, second;
+    run_crowd(f, 1, &first);
+    long before = resident_kib(f->pid);
+    run_crowd(f, 99, &second);
+    long after = resident_kib(f->pid);
+    assert_int_equal(second.wrong, 0);
+    assert_int_equal(second.done + second.cancelled + second.hung_up, 200);
+    assert_true(second.done > 0 && second.cancelled > 0 && second.hung_up > 0);
+    if (after > before + 16384) fail_msg("memory grew from %ld to %ld KiB", before, after);
+    assert_alive(f);
+}
+
+/* ---- nonsense --------------------------------------------------------------------------------- */
+
+static void test_malformed_requests_never_crash_it(void **state)
+{
+    const fixture *f = *state;
+    size_t n;
+    char *request = wire_submission(edit, f->png, f->png_size, &n), *copy = malloc(n);
+    unsigned seed = 12345;
+    for (int i = 0; i < 400; i++) {
+        memcpy(copy, request, n);
+        size_t length = n;
+        for (int flips = 0; flips < 1 + i % 9; flips++) {
+            seed = seed * 1103515245u + 12345u;
+            size_t at = (seed >> 8) % (i % 2 ? n : 400);
+            seed = seed * 1103515245u + 12345u;
+            copy[at] = (char)(seed >> 16);
+        }
+        seed = seed * 1103515245u + 12345u;
+        if (i % 5 == 0) length = (seed >> 8) % n;
+        int fd = wire_unix(f->socket);
+        if (fd < 0) fail_msg("nobody listens after request %d", i);
+        wire_send(fd, copy, length);
+        close(fd);
+    }
+    free(copy);
+    free(request);
+    wait_until_idle(f);
+    assert_int_equal(kill(f->pid, 0), 0);
+    assert_alive(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_info_and_size),
+        cmocka_unit_test(test_one_edit_as_events),
+        cmocka_unit_test(test_generation_needs_no_picture),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_damaged_pictures),
+        cmocka_unit_test(test_token_guards_tcp),
+        cmocka_unit_test(test_two_hundred_jobs_from_twenty_clients),
+        cmocka_unit_test(test_malformed_requests_never_crash_it),
+    };
+    signal(SIGPIPE, SIG_IGN);
+    return cmocka_run_group_tests(tests, start, stop);
+}
