@@ -5,6 +5,8 @@
  * output pixels needs a few zero-padded lines of x, and the left side of the product is packed from
  * them a few hundred floats deep at a time. An item of work is a block of output pixels with all their
  * channels; memory per thread does not grow with the picture. Kernels are packed when they are bound.
+ * Where there are only a few output channels (the last layer makes RGB), the two sides of the product
+ * change places, because tiles are wider than they are high.
  *
  * Each output is summed over (ky, kx, channel) in that order, cut by the kernel's shape alone. */
 #include "backend/cpu/cpu.h"
@@ -18,15 +20,16 @@ enum {
     DEPTH = 384,           /* floats of the sum packed at a time */
     TILES = 8,             /* pixel tiles of an item, at most */
     LINE_FLOATS = 1 << 16, /* of x, padded, that an item works from: most of it stays in L2 */
-    MAX_SPAN = 16384       /* kernel * in_channels: beyond it one tile's lines outgrow the scratch */
+    MAX_SPAN = 8192        /* kernel * in_channels: beyond it one tile's lines outgrow the scratch */
 };
 
 typedef struct job {
     const ti_conv *shape;
     const ti_gemm_kernel *kernel;
-    const float *x, *packed, *bias; /* packed: [panel][total][nr] */
+    const float *x, *packed, *bias; /* packed: [panel][total][nr], or [total][a_width] when narrow */
     float *y;
-    bool accumulate;
+    bool accumulate, narrow; /* narrow: pixels are the right side of the product */
+    int tile, tile_width;    /* pixels of a tile, and the width they are packed with */
     int run, total;        /* floats under one kernel row, and under the kernel */
     int tiles, rows;       /* an item: tiles across, output rows down */
     int line_pixels;       /* of x under an item's row, padding included */
@@ -47,6 +50,11 @@ static int ceil_div(int a, int b)
     return (a + b - 1) / b;
 }
 
+static bool is_narrow(const ti_gemm_kernel *f, int out_channels)
+{
+    return out_channels <= f->mr;
+}
+
 /* ---- binding ---------------------------------------------------------------------------------- */
 
 /* ROW [in][kernel * kernel] of the file as [kernel * kernel][in]. */
@@ -56,17 +64,17 @@ static void turn_row(const float *row, float *to, int in, int taps)
         for (int c = 0; c < in; c++) to[(size_t)tap * (size_t)in + (size_t)c] = row[c * taps + tap];
 }
 
-static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, float *rows, float *row)
+static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, int width, float *rows, float *row)
 {
     int in = (int)w->tensor.shape[1], total = (int)w->cols, out = (int)w->rows;
-    for (int first = 0; first < out; first += f->nr) {
-        int lanes = min_int(f->nr, out - first);
+    for (int first = 0; first < out; first += width) {
+        int lanes = min_int(width, out - first);
         for (int j = 0; j < lanes; j++) {
             ti_weight_row(w, first + j, row);
             turn_row(row, rows + (size_t)j * (size_t)total, in, total / in);
         }
         ti_gemm_panel panel = {.from = rows, .lane_step = total, .k_step = 1, .lanes = lanes,
-                               .width = f->nr, .k = total};
+                               .width = width, .k = total};
         f->pack((uint32_t *)w->packed + (size_t)first * (size_t)total, &panel);
     }
 }
@@ -79,14 +87,15 @@ te_status ti_cpu_pack_conv(ti_cpu *cpu, ti_weight *w, te_error *err)
                        "not supported", t->name, (long long)t->shape[2], (long long)t->shape[3],
                        (long long)t->shape[1]);
     const ti_gemm_kernel *f = ti_gemm_kernel_for(&cpu->features, false);
-    size_t total = (size_t)w->cols, width = (size_t)f->nr;
+    size_t total = (size_t)w->cols;
+    size_t width = (size_t)(is_narrow(f, (int)w->rows) ? f->a_width : f->nr);
     size_t lanes = ((size_t)w->rows + width - 1) / width * width;
     w->packed_bytes = lanes * total * sizeof(float);
     w->packed = ti_aligned_alloc(w->packed_bytes);
     float *rows = ti_malloc_array((width + 1) * total, sizeof *rows);
     te_status st = TE_OK;
     if (w->packed && rows)
-        pack_panels(w, f, rows, rows + width * total);
+        pack_panels(w, f, (int)width, rows, rows + width * total);
     else
         st = ti_fail_memory(err, t->name, w->packed_bytes);
     free(rows);
@@ -102,7 +111,7 @@ static int block_lines(const job *j)
 
 static int line_pixels(const job *j)
 {
-    return (j->tiles * j->kernel->mr - 1) * j->shape->stride + j->shape->kernel;
+    return (j->tiles * j->tile - 1) * j->shape->stride + j->shape->kernel;
 }
 
 /* As many tiles across as there are and fit, then as many rows. */
@@ -111,7 +120,7 @@ static void choose_block(job *j)
     const ti_conv *s = j->shape;
     size_t in = (size_t)s->in_channels;
     j->rows = 1;
-    j->tiles = min_int(TILES, ceil_div(s->out_width, j->kernel->mr));
+    j->tiles = min_int(TILES, ceil_div(s->out_width, j->tile));
     while (j->tiles > 1 && (size_t)block_lines(j) * (size_t)line_pixels(j) * in > LINE_FLOATS)
         j->tiles--;
     j->line_pixels = line_pixels(j);
@@ -157,9 +166,9 @@ static void pack_tile(const job *j, const float *lines, int l, int column, int l
                                .lane_step = s->stride * s->in_channels,
                                .k_step = 1,
                                .lanes = lanes,
-                               .width = j->kernel->a_width,
+                               .width = j->tile_width,
                                .k = n};
-        j->kernel->pack((uint32_t *)to + (size_t)(k - k0) * (size_t)j->kernel->a_width, &panel);
+        j->kernel->pack((uint32_t *)to + (size_t)(k - k0) * (size_t)j->tile_width, &panel);
         k += n;
     }
 }
@@ -205,41 +214,83 @@ static void multiply_block(const job *j, const block *b, const float *a, int k0,
     }
 }
 
+/* The same with the sides changed: a tile's sums are kept as [out][nr] in SUMS, one tile after another. */
+static void multiply_narrow(const job *j, const block *b, const float *right, int k0, int depth,
+                            float *sums)
+{
+    const ti_gemm_kernel *f = j->kernel;
+    int out = j->shape->out_channels;
+    for (int r = 0; r < b->height; r++)
+        for (int x = 0; x < b->width; x += j->tile) {
+            f->tile(&(ti_gemm_tile){.rows = out,
+                                    .cols = min_int(j->tile, b->width - x),
+                                    .k = depth,
+                                    .a = j->packed + (size_t)k0 * (size_t)f->a_width,
+                                    .b = right,
+                                    .c = sums,
+                                    .ldc = j->tile,
+                                    .alpha = 1.0f,
+                                    .add = k0 > 0});
+            right += (size_t)depth * (size_t)j->tile_width;
+            sums += out * j->tile;
+        }
+}
+
+static void add_narrow(const job *j, const block *b, const float *sums)
+{
+    int out = j->shape->out_channels;
+    for (int r = 0; r < b->height; r++)
+        for (int x = 0; x < b->width; x += j->tile, sums += out * j->tile) {
+            float *y = output_at(j, b->y + r, b->x + x);
+            for (int p = 0; p < min_int(j->tile, b->width - x); p++)
+                for (int o = 0; o < out; o++) *y++ += sums[o * j->tile + p];
+        }
+}
+
 static void convolve_block(const job *j, const block *b, float *scratch)
 {
     const ti_conv *s = j->shape;
-    float *a = scratch;
-    float *lines = a + (size_t)TILES * DEPTH * TI_GEMM_MAX_WIDTH;
+    float *packed = scratch, *sums = packed + (size_t)TILES * DEPTH * TI_GEMM_MAX_WIDTH;
+    float *lines = sums + (size_t)TILES * TI_GEMM_MAX_WIDTH * TI_GEMM_MAX_WIDTH;
     int depth = ceil_div(j->total, ceil_div(j->total, DEPTH));
     fill_lines(j, b, lines);
     start_block(j, b);
     for (int k0 = 0; k0 < j->total; k0 += depth) {
         int n = min_int(depth, j->total - k0);
-        float *to = a;
+        float *to = packed;
         for (int r = 0; r < b->height; r++)
-            for (int x = 0; x < b->width; x += j->kernel->mr) {
-                pack_tile(j, lines, r * s->stride, x, min_int(j->kernel->mr, b->width - x), k0, n, to);
-                to += (size_t)n * (size_t)j->kernel->a_width;
+            for (int x = 0; x < b->width; x += j->tile) {
+                pack_tile(j, lines, r * s->stride, x, min_int(j->tile, b->width - x), k0, n, to);
+                to += (size_t)n * (size_t)j->tile_width;
             }
-        multiply_block(j, b, a, k0, n);
+        if (j->narrow)
+            multiply_narrow(j, b, packed, k0, n, sums);
+        else
+            multiply_block(j, b, packed, k0, n);
     }
+    if (j->narrow) add_narrow(j, b, sums);
 }
 
 void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
                  const ti_conv *shape, bool accumulate)
 {
     ti_cpu *cpu = ti_cpu_of(be);
+    const ti_gemm_kernel *f = ti_gemm_kernel_for(&cpu->features, false);
+    bool narrow = is_narrow(f, shape->out_channels);
     job j = {.shape = shape,
-             .kernel = ti_gemm_kernel_for(&cpu->features, false),
+             .kernel = f,
              .x = x,
              .packed = w->packed,
              .bias = bias ? bias->values : NULL,
              .y = y,
              .accumulate = accumulate,
+             .narrow = narrow,
+             .tile = narrow ? f->nr : f->mr,
+             .tile_width = narrow ? f->nr : f->a_width,
              .run = shape->kernel * shape->in_channels,
              .total = (int)w->cols};
     choose_block(&j);
-    int width = j.tiles * j.kernel->mr;
+    int width = j.tiles * j.tile;
     int across = ceil_div(shape->out_width, width), down = ceil_div(shape->out_height, j.rows);
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int i = 0; i < across * down; i++) {

@@ -6,10 +6,16 @@
 
 #include <stdint.h>
 
-static inline float ti_cpu_exp(float x)
+/* Into the range ti_cpu_exp_inside() takes. So written that a NaN, which no integer holds, becomes -87. */
+static inline float ti_cpu_exp_clamp(float x)
 {
-    x = x > -87.0f ? x : -87.0f; /* so written that a NaN, which no integer holds, becomes -87 too */
-    x = x > 88.0f ? 88.0f : x;
+    x = x > -87.0f ? x : -87.0f;
+    return x > 88.0f ? 88.0f : x;
+}
+
+/* Loops that clamp first and then take this run faster: compilers otherwise compute all three cases. */
+static inline float ti_cpu_exp_inside(float x)
+{
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
     float n = (x * 1.44269504f + magic) - magic;
     float r = x - n * 0.693145752f;
@@ -27,6 +33,11 @@ static inline float ti_cpu_exp(float x)
         float f;
     } power = {.bits = ((int32_t)n + 127) * (1 << 23)};
     return p * power.f;
+}
+
+static inline float ti_cpu_exp(float x)
+{
+    return ti_cpu_exp_inside(ti_cpu_exp_clamp(x));
 }
 
 static inline float ti_cpu_silu(float x)

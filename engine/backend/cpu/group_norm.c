@@ -9,7 +9,7 @@
 #include <omp.h>
 #include <string.h>
 
-enum { CHUNKS = 64 };
+enum { CHUNKS = 64, RUN = 32 };
 
 /* Two accumulators per channel, in pixel order. */
 static inline __attribute__((always_inline)) void sum_pixels(const float *x, int n_pixels,
@@ -26,15 +26,28 @@ static inline __attribute__((always_inline)) void sum_pixels(const float *x, int
         }
 }
 
+/* y = silu(x * scale + shift) for n <= RUN channels. */
+static inline __attribute__((always_inline)) void apply_silu(float *y, const float *x, int n,
+                                                             const float *scale, const float *shift)
+{
+    float v[RUN], e[RUN];
+    for (int c = 0; c < n; c++) v[c] = x[c] * scale[c] + shift[c];
+    for (int c = 0; c < n; c++) e[c] = ti_cpu_exp_clamp(-v[c]);
+    for (int c = 0; c < n; c++) y[c] = v[c] / (1.0f + ti_cpu_exp_inside(e[c]));
+}
+
 static inline __attribute__((always_inline)) void apply_pixels(float *y, const float *x, int n_pixels,
                                                                int channels, const float *scale,
                                                                const float *shift, bool silu)
 {
-    for (int p = 0; p < n_pixels; p++, x += channels, y += channels)
+    for (int p = 0; p < n_pixels; p++, x += channels, y += channels) {
+        int c = 0;
+        for (; silu && c + RUN <= channels; c += RUN) apply_silu(y + c, x + c, RUN, scale + c, shift + c);
         if (silu)
-            for (int c = 0; c < channels; c++) y[c] = ti_cpu_silu(x[c] * scale[c] + shift[c]);
+            apply_silu(y + c, x + c, channels - c, scale + c, shift + c);
         else
-            for (int c = 0; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
+            for (; c < channels; c++) y[c] = x[c] * scale[c] + shift[c];
+    }
 }
 
 /* The same C once more for wider registers; contraction is off, so the results are the same too. */
