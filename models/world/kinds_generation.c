@@ -22,7 +22,6 @@ static bool canonical_add(ti_plan *plan, ti_type type, ti_slot slot)
     if (ti_type_get(type)->traits & TI_FRUIT && type != TI_PUMPKIN) o.state = TI_RIPE;
     if (type == TI_TRAFFIC_LIGHT) o.state = TI_STOP;
     if (type == TI_FLAG) o.flag = TI_FRANCE;
-    if (type == TI_BOAT && (s->place == TI_BEACH || s->place == TI_LAKE)) o.dy = -24;
     if (!plan->op.other) {
         plan->op.other = o.type;
         plan->op.other_colour = o.colour;
@@ -58,7 +57,6 @@ static bool plan_hour(ti_plan *plan, int unused)
     (void)unused;
     if (!plan_things(plan, 1) || ti_place_indoors((ti_place)plan->scene.place)) return false;
     plan->scene.time = (uint8_t)ti_draw_below(plan->draw, TI_TIMES);
-    plan->scene.lights = plan->scene.time >= TI_DUSK;
     plan->hint = hours[plan->scene.time];
     return true;
 }
@@ -68,7 +66,6 @@ static bool plan_in_season(ti_plan *plan, int unused)
     (void)unused;
     canonical_stage(plan, TI_GREEN_PLACES);
     plan->scene.season = (uint8_t)ti_draw_below(plan->draw, TI_SEASONS);
-    plan->scene.frozen = plan->scene.place == TI_LAKE && plan->scene.season == TI_WINTER;
     plan->hint = ti_season_name((ti_season)plan->scene.season);
     return canonical_add(plan, ti_stage_type(plan, false), TI_MIDDLE);
 }
@@ -80,7 +77,6 @@ static bool plan_in_weather(ti_plan *plan, int unused)
     canonical_stage(plan, TI_OUTDOORS);
     plan->scene.weather = (uint8_t)ti_draw_below(plan->draw, TI_STORM + 1);
     if (plan->scene.weather == TI_SNOWFALL) plan->scene.season = TI_WINTER;
-    plan->scene.frozen = plan->scene.place == TI_LAKE && plan->scene.season == TI_WINTER;
     plan->hint = weathers[plan->scene.weather];
     return canonical_add(plan, ti_stage_type(plan, false), TI_MIDDLE);
 }
@@ -91,7 +87,6 @@ static bool plan_empty(ti_plan *plan, int unused)
     (void)unused;
     canonical_stage(plan, TI_OUTDOORS);
     plan->scene.time = (uint8_t)ti_draw_below(plan->draw, TI_TIMES);
-    plan->scene.lights = plan->scene.time >= TI_DUSK;
     plan->hint = hours[plan->scene.time];
     return true;
 }
@@ -124,7 +119,6 @@ static bool plan_story(ti_plan *plan, int unused)
     s->time = stories[i].time;
     s->season = stories[i].season;
     s->weather = stories[i].weather;
-    s->lights = s->time >= TI_DUSK;
     plan->hint = stories[i].prompt;
     bool two = stories[i].second != TI_NOTHING;
     bool sky = ti_type_get(stories[i].type)->traits & TI_IN_SKY;

@@ -4,6 +4,7 @@
 static bool plan_tone(ti_plan *plan, int tone)
 {
     ti_stage(plan, TI_ANYWHERE);
+    if (plan->scene.time > TI_EVENING) return false;
     ti_stage_fill(plan, 1 + (int)ti_draw_below(plan->draw, 3));
     plan->op = (ti_op){.code = TI_OP_TONE, .value = (uint8_t)tone};
     return true;

@@ -84,7 +84,7 @@ static bool read_slot(const char **p, char letter, ti_op *op)
 /* The clause at P against one pattern; both must end together. */
 static bool read_pattern(const char *p, ti_op_code code, ti_op *op)
 {
-    *op = (ti_op){.code = (uint8_t)code};
+    *op = (ti_op){.code = (uint8_t)code, .type = code == TI_OP_HOIST ? TI_FLAG : TI_NOTHING};
     for (const char *q = ti_op_pattern(code); *q;) {
         if (*q == '$') {
             if (!read_slot(&p, q[1], op)) return false;

@@ -157,3 +157,12 @@ void ti_scene_remove(ti_scene *scene, int index)
     memmove(&scene->objects[index], &scene->objects[index + 1], (size_t)after * sizeof(ti_object));
     scene->n_objects--;
 }
+
+void ti_scene_settle(ti_scene *s)
+{
+    bool shore = s->place == TI_BEACH || s->place == TI_LAKE;
+    if (!ti_place_indoors((ti_place)s->place)) s->lights = s->time >= TI_DUSK;
+    if (s->weather == TI_SNOWFALL) s->season = TI_WINTER;
+    s->frozen = s->place == TI_LAKE && s->season == TI_WINTER;
+    for (int i = 0; i < s->n_objects; i++) s->objects[i].dy = s->objects[i].type == TI_BOAT && shore ? -24 : 0;
+}

@@ -251,6 +251,8 @@ double ti_size_scale(ti_size size);
 /* The first object of TYPE, or -1. */
 int ti_scene_find(const ti_scene *scene, ti_type type);
 int ti_scene_at(const ti_scene *scene, ti_slot slot);
+/* Sets what follows from the rest: lit lamps at night, ice in winter, boats in the water. */
+void ti_scene_settle(ti_scene *scene);
 bool ti_scene_add(ti_scene *scene, ti_object object); /* false when full */
 void ti_scene_remove(ti_scene *scene, int index);
 

@@ -34,8 +34,8 @@ static ti_rgb from_hsv(double h, double s, double v)
 /* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an accent. */
 static void draw_palette(canvas *c)
 {
-    static const double hues[6] = {0.5, 0.8, 1.6, 2.1, 3.4, 3.7};
-    double h0 = hues[ti_draw_below(c->draw, 6)] + between(c, -0.3, 0.3);
+    static const double hues[8] = {0.1, 0.4, 0.6, 0.9, 1.5, 2.1, 3.4, 3.7};
+    double h0 = hues[ti_draw_below(c->draw, 8)] + between(c, -0.3, 0.3);
     double h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
     for (int i = 0; i < PALETTE; i++) {
         double s = between(c, 0, 1);

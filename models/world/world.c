@@ -159,6 +159,7 @@ static bool make_plan(ti_plan *plan, const ti_kind *kind, ti_scene *after, bool 
         memset(&plan->op, 0, sizeof plan->op);
         plan->hint = NULL;
         if (!kind->plan(plan, kind->argument)) continue;
+        if (plan->op.code == TI_OP_DRAW) ti_scene_settle(&plan->scene);
         *after = plan->scene;
         bool whole = plan->op.code == TI_OP_TONE || plan->op.code == TI_OP_DRAW;
         if (!whole && !ti_op_apply(after, plan->op)) continue;
@@ -169,15 +170,26 @@ static bool make_plan(ti_plan *plan, const ti_kind *kind, ti_scene *after, bool 
     return false;
 }
 
+static double mean_change(const ti_world_sample *s)
+{
+    double sum = 0, n = (double)s->size * s->size * 3;
+    for (int i = 0; i < s->size * s->size * 3; i++) sum += abs(s->input[i] - s->output[i]);
+    return sum / n;
+}
+
 static te_status draw_tone(const ti_plan *plan, ti_world_sample *s, bool texture, te_error *err)
 {
     size_t pixels = (size_t)s->size * (size_t)s->size;
-    te_status st = texture ? ti_texture_make(plan->draw, s->input, s->size, err)
-                           : ti_scene_render(&plan->scene, s->input, s->size, err);
-    if (st) return st;
-    if (plan->op.value == TI_HAZE_REMOVED && ti_draw_chance(plan->draw, 0.8)) ti_tone_apply(TI_FOGGY, s->input, s->input, pixels);
-    ti_tone_apply((ti_tone)plan->op.value, s->input, s->output, pixels);
-    return TE_OK;
+    te_status st = TE_OK;
+    for (int tries = 0; !st && tries < 4; tries++) { /* a grey picture teaches nothing about colour */
+        st = texture ? ti_texture_make(plan->draw, s->input, s->size, err)
+                     : ti_scene_render(&plan->scene, s->input, s->size, err);
+        if (st) break;
+        if (plan->op.value == TI_HAZE_REMOVED) ti_tone_apply(TI_FOGGY, s->input, s->input, pixels);
+        ti_tone_apply((ti_tone)plan->op.value, s->input, s->output, pixels);
+        if (!texture || mean_change(s) > 10) break;
+    }
+    return st;
 }
 
 static void find_unchanged(ti_world_sample *s)
