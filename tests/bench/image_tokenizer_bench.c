@@ -1,0 +1,312 @@
+/* image_tokenizer_bench.c - how fast the image tokeniser runs on the CPU, with random weights.
+ *
+ *     image_tokenizer_bench full|small SIZE [THREADS [ROUNDS]]
+ *
+ * `full` is MAGVIT-v2 as released, `small` the shape of an embedded model. A picture of SIZE x SIZE
+ * pixels is encoded and decoded ROUNDS times; printed are the best times, their parts, the rate in
+ * multiply-adds x 2 of the convolutions and attention, a plain float32 matrix product of the size of the
+ * largest convolution timed in between, and the process's peak memory. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backend/cpu/cpu.h"
+#include "backend/cpu/gemm.h"
+#include "base/random.h"
+#include "vision/image_tokenizer.h"
+
+enum { LEVELS = 5 };
+
+typedef struct network {
+    int channels, bits, levels;
+    int encoder_mult[LEVELS], encoder_blocks[LEVELS], decoder_mult[LEVELS], decoder_blocks[LEVELS];
+} network;
+
+static const network full = {128, 13, 5, {1, 2, 2, 4, 4}, {4, 3, 4, 3, 4}, {1, 1, 2, 2, 4}, {4, 4, 3, 4, 3}};
+static const network small = {32, 10, 4, {1, 2, 2, 4}, {1, 1, 1, 1}, {1, 2, 2, 4}, {1, 1, 1, 1}};
+
+static void must(te_status st, const te_error *err)
+{
+    if (!st) return;
+    fprintf(stderr, "%s\n", err->message);
+    exit(1);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+/* ---- a model of random weights: its tensors are gone through twice, declared and then written ---- */
+
+typedef struct model {
+    ti_gguf_writer *writer;
+    bool writing;
+    uint64_t drawn;
+    te_error err;
+} model;
+
+static void put_tensor(model *m, const char *layer, const char *part, int n_dims, int out, int in,
+                       int size, float mean, float spread)
+{
+    char name[160];
+    int64_t shape[4] = {out, in, size, size};
+    snprintf(name, sizeof name, "image.%s.%s", layer, part);
+    if (!m->writing) {
+        must(ti_gguf_declare(m->writer, name, TI_F32, n_dims, shape, &m->err), &m->err);
+        return;
+    }
+    size_t n = (size_t)out * (size_t)(n_dims > 1 ? in * size * size : 1);
+    float *values = malloc(n * sizeof *values);
+    if (!values) exit(1);
+    for (size_t i = 0; i < n; i++) {
+        double u = ti_random_uniform((ti_random){.seed = 1}, m->drawn++);
+        values[i] = mean + spread * (float)(2 * u - 1);
+    }
+    must(ti_gguf_write(m->writer, values, n * sizeof *values, &m->err), &m->err);
+    free(values);
+}
+
+static void put_conv(model *m, const char *layer, int out, int in, int size)
+{
+    put_tensor(m, layer, "weight", 4, out, in, size, 0, sqrtf(3.0f / (float)(in * size * size)));
+    put_tensor(m, layer, "bias", 1, out, 1, 1, 0, 0.1f);
+}
+
+static void put_norm(model *m, const char *layer, int channels)
+{
+    put_tensor(m, layer, "weight", 1, channels, 1, 1, 1, 0.1f);
+    put_tensor(m, layer, "bias", 1, channels, 1, 1, 0, 0.1f);
+}
+
+static const char *join(char to[128], const char *layer, const char *part)
+{
+    if (snprintf(to, 128, "%s.%s", layer, part) >= 128) exit(1);
+    return to;
+}
+
+static void put_residual(model *m, const char *layer, int out, int in)
+{
+    char name[128];
+    put_norm(m, join(name, layer, "norm1"), in);
+    put_conv(m, join(name, layer, "conv1"), out, in, 3);
+    put_norm(m, join(name, layer, "norm2"), out);
+    put_conv(m, join(name, layer, "conv2"), out, out, 3);
+    if (in != out) put_conv(m, join(name, layer, "nin_shortcut"), out, in, 1);
+}
+
+static void put_middle(model *m, const char *side, int channels)
+{
+    char name[128];
+    put_residual(m, join(name, side, "mid.block_1"), channels, channels);
+    put_norm(m, join(name, side, "mid.attn_1.norm"), channels);
+    put_conv(m, join(name, side, "mid.attn_1.q"), channels, channels, 1);
+    put_conv(m, join(name, side, "mid.attn_1.k"), channels, channels, 1);
+    put_conv(m, join(name, side, "mid.attn_1.v"), channels, channels, 1);
+    put_conv(m, join(name, side, "mid.attn_1.proj_out"), channels, channels, 1);
+    put_residual(m, join(name, side, "mid.block_2"), channels, channels);
+}
+
+static int put_level(model *m, const char *level, int n_blocks, int out, int in)
+{
+    char name[64];
+    for (int b = 0; b < n_blocks; b++, in = out) {
+        snprintf(name, sizeof name, "%s.block.%d", level, b);
+        put_residual(m, name, out, in);
+    }
+    return in;
+}
+
+static void put_network(model *m, const network *n)
+{
+    char level[32], name[128];
+    int c = n->channels;
+    put_conv(m, "encoder.conv_in", c, 3, 3);
+    for (int l = 0; l < n->levels; l++) {
+        snprintf(level, sizeof level, "encoder.down.%d", l);
+        c = put_level(m, level, n->encoder_blocks[l], n->channels * n->encoder_mult[l], c);
+        if (l < n->levels - 1) put_conv(m, join(name, level, "downsample.conv"), c, c, 3);
+    }
+    put_middle(m, "encoder", c);
+    put_norm(m, "encoder.norm_out", c);
+    put_conv(m, "encoder.conv_out", n->bits, c, 3);
+    put_conv(m, "encoder.quant_conv", n->bits, n->bits, 1);
+    put_conv(m, "decoder.post_quant_conv", n->bits, n->bits, 1);
+    c = n->channels * n->decoder_mult[n->levels - 1];
+    put_conv(m, "decoder.conv_in", c, n->bits, 3);
+    put_middle(m, "decoder", c);
+    for (int l = n->levels - 1; l >= 0; l--) {
+        snprintf(level, sizeof level, "decoder.up.%d", l);
+        c = put_level(m, level, n->decoder_blocks[l], n->channels * n->decoder_mult[l], c);
+        if (l) put_conv(m, join(name, level, "upsample.conv"), c, c, 3);
+    }
+    put_norm(m, "decoder.norm_out", c);
+    put_conv(m, "decoder.conv_out", 3, c, 3);
+}
+
+static void write_model(const char *path, const network *n)
+{
+    model m = {0};
+    must(ti_gguf_writer_create(&m.writer, path, &m.err), &m.err);
+    must(ti_gguf_put_string(m.writer, "image_tokenizer.type", "magvit-v2", 9, &m.err), &m.err);
+    put_network(&m, n);
+    m.writing = true;
+    put_network(&m, n);
+    must(ti_gguf_finish(m.writer, &m.err), &m.err);
+    ti_gguf_writer_free(m.writer);
+}
+
+/* ---- a backend that looks at the clock between the CPU's ops ------------------------------------ */
+
+typedef enum part { CONV, NORM, UPSAMPLE, ATTENTION, PARTS } part;
+
+static const char *const part_names[PARTS] = {"conv", "group_norm", "upsample", "attention"};
+static const ti_ops *cpu_ops; /* what the timed ops call: a benchmark has one device */
+static double seconds[PARTS], work;
+
+static void timed_conv(ti_backend *be, float *y, const float *x, const ti_weight *w,
+                       const ti_weight *bias, const ti_conv *s, bool accumulate)
+{
+    double start = now();
+    cpu_ops->conv(be, y, x, w, bias, s, accumulate);
+    seconds[CONV] += now() - start;
+    work += 2.0 * s->out_height * s->out_width * s->out_channels * s->in_channels * s->kernel * s->kernel;
+}
+
+static void timed_norm(ti_backend *be, float *y, const float *x, const ti_weight *gain,
+                       const ti_weight *bias, int n_pixels, int channels, int groups, float eps, bool silu)
+{
+    double start = now();
+    cpu_ops->group_norm(be, y, x, gain, bias, n_pixels, channels, groups, eps, silu);
+    seconds[NORM] += now() - start;
+}
+
+static void timed_upsample(ti_backend *be, float *y, const float *x, int height, int width, int channels)
+{
+    double start = now();
+    cpu_ops->upsample(be, y, x, height, width, channels);
+    seconds[UPSAMPLE] += now() - start;
+}
+
+static void timed_attention(ti_backend *be, float *y, const float *q, const float *k, const float *v,
+                            int n_pixels, int channels)
+{
+    double start = now();
+    cpu_ops->pixel_attention(be, y, q, k, v, n_pixels, channels);
+    seconds[ATTENTION] += now() - start;
+    work += 4.0 * n_pixels * n_pixels * channels;
+}
+
+/* ---- measuring -------------------------------------------------------------------------------- */
+
+typedef struct figures {
+    double best, parts[PARTS], work;
+} figures;
+
+static void take(figures *f, double took)
+{
+    if (f->best > took) {
+        f->best = took;
+        f->work = work;
+        memcpy(f->parts, seconds, sizeof seconds);
+    }
+    memset(seconds, 0, sizeof seconds);
+    work = 0;
+}
+
+static void print(const char *what, const figures *f)
+{
+    printf("%-7s %8.3f s %8.1f GFLOP %7.1f GFLOP/s", what, f->best, f->work * 1e-9,
+           f->work / f->best * 1e-9);
+    for (int p = 0; p < PARTS && f->parts[0] > 0; p++) printf("  %s %.3f", part_names[p], f->parts[p]);
+    putchar('\n');
+}
+
+/* The product a 3 x 3 convolution over 256 channels of 64 x 64 pixels is. */
+static double time_product(ti_gemm *gemm, const float *a, const float *b, float *c)
+{
+    ti_gemm_shape s = {.form = TI_GEMM_NT, .m = 4096, .n = 256, .k = 2304, .alpha = 1.0f,
+                       .lda = 2304, .ldb = 2304, .ldc = 256};
+    double start = now();
+    ti_gemm_run(gemm, &s, a, b, c);
+    work = 2.0 * s.m * s.n * s.k;
+    return now() - start;
+}
+
+static void run(ti_image_tokenizer *t, ti_gemm *gemm, int size, int rounds)
+{
+    te_error err;
+    int grid = size / ti_image_tokenizer_patch(t);
+    size_t n = 3 * (size_t)size * (size_t)size;
+    figures encode = {.best = 1e9}, decode = {.best = 1e9}, product = {.best = 1e9};
+    float *rgb = malloc(n * sizeof *rgb), *a = calloc(4096 * 2304, sizeof *a);
+    float *b = calloc(256 * 2304, sizeof *b), *c = calloc(4096 * 256, sizeof *c);
+    int32_t *codes = malloc((size_t)grid * (size_t)grid * sizeof *codes);
+    if (!rgb || !a || !b || !c || !codes) exit(1);
+    for (size_t i = 0; i < n; i++) rgb[i] = (float)(i * 7919 % 1000) / 1000;
+    for (int r = 0; r < rounds; r++) {
+        double start = now();
+        must(ti_image_tokenizer_encode(t, rgb, size, size, codes, NULL, &err), &err);
+        take(&encode, now() - start);
+        start = now();
+        must(ti_image_tokenizer_decode(t, codes, grid, grid, rgb, false, NULL, &err), &err);
+        take(&decode, now() - start);
+        take(&product, time_product(gemm, a, b, c));
+    }
+    print("encode", &encode);
+    print("decode", &decode);
+    print("product", &product);
+    free(rgb), free(a), free(b), free(c), free(codes);
+}
+
+int main(int argc, char **argv)
+{
+    te_error err;
+    char path[] = "/tmp/image-tokenizer-bench-XXXXXX";
+    int size = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
+    int threads = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
+    int rounds = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 3;
+    if (argc < 3 || size < 16 || rounds < 1 || (strcmp(argv[1], "full") && strcmp(argv[1], "small"))) {
+        fprintf(stderr, "usage: %s full|small SIZE [THREADS [ROUNDS]]\n", argv[0]);
+        return 2;
+    }
+    int fd = mkstemp(path);
+    if (fd < 0) return 1;
+    close(fd);
+    write_model(path, strcmp(argv[1], "full") ? &small : &full);
+    ti_gguf *file = NULL;
+    ti_backend *be = NULL;
+    ti_image_tokenizer *t = NULL;
+    ti_gemm *gemm = NULL;
+    must(ti_gguf_open(&file, path, &err), &err);
+    unlink(path);
+    must(ti_cpu_create(&be, threads, &err), &err);
+    ti_cpu *cpu = (ti_cpu *)be;
+    must(ti_gemm_create(&gemm, &cpu->features, cpu->threads, &err), &err);
+    cpu_ops = be->op;
+    ti_ops ops = *be->op;
+    ops.conv = timed_conv;
+    ops.group_norm = timed_norm;
+    ops.upsample = timed_upsample;
+    ops.pixel_attention = timed_attention;
+    be->op = &ops;
+    must(ti_image_tokenizer_create(&t, file, be, &err), &err);
+    printf("%s; working memory %.0f MB\n", be->description,
+           (double)ti_image_tokenizer_memory(t, size, size) * 1e-6);
+    run(t, gemm, size, rounds);
+    struct rusage usage;
+    getrusage(RUSAGE_SELF, &usage);
+    printf("peak resident %.0f MB\n", (double)usage.ru_maxrss * 1024e-6);
+    ti_image_tokenizer_free(t);
+    be->op = cpu_ops;
+    ti_gemm_free(gemm);
+    ti_backend_free(be);
+    ti_gguf_free(file);
+    return 0;
+}
