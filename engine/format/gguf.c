@@ -13,6 +13,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/memory.h"
 
@@ -421,6 +423,14 @@ int ti_gguf_tensor_count(const ti_gguf *file)
 const ti_tensor *ti_gguf_tensor(const ti_gguf *file, int index)
 {
     return index >= 0 && index < file->n_tensors ? &file->tensors[index] : NULL;
+}
+
+/* Whole pages of the mapping, which is private and never written: nothing can be lost. */
+void ti_gguf_forget(const ti_gguf *file, const ti_tensor *tensor)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)tensor->data;
+    uintptr_t from = (first + page - 1) / page * page, to = (first + tensor->bytes) / page * page;
+    if (file->map.bytes && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 const ti_tensor *ti_gguf_find(const ti_gguf *file, const char *name)

@@ -23,6 +23,9 @@ uint64_t ti_gguf_hash(const ti_gguf *file);
 int ti_gguf_tensor_count(const ti_gguf *file);
 const ti_tensor *ti_gguf_tensor(const ti_gguf *file, int index);
 const ti_tensor *ti_gguf_find(const ti_gguf *file, const char *name); /* NULL if absent */
+/* The memory under TENSOR may be used for something else until it is read again: for callers that keep
+ * a copy of their own. */
+void ti_gguf_forget(const ti_gguf *file, const ti_tensor *tensor);
 /* The tensor NAME with exactly this shape (outermost first, n_dims entries), or an error naming both. */
 te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const int64_t *shape,
                        const ti_tensor **out, te_error *err);

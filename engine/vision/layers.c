@@ -79,7 +79,9 @@ static ti_weight *bind_tensor(ti_binder *b, const ti_tensor *tensor)
         b->capacity = more;
     }
     b->status = b->backend->op->weight_create(b->backend, tensor, &w, b->err);
-    if (w) b->weights[b->n_weights++] = w;
+    if (!w) return NULL;
+    b->weights[b->n_weights++] = w;
+    ti_gguf_forget(b->file, tensor); /* every backend keeps its own arrangement of these */
     return w;
 }
 

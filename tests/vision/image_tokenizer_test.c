@@ -312,6 +312,23 @@ static void test_not_finite(void **state)
     }
 }
 
+/* Binding lets the file's pages go; they are there again for the next to bind them. */
+static void test_bind_again(void **state)
+{
+    (void)state;
+    te_error err;
+    expected e = load_expected(AMUSED);
+    rig r = make_rig(AMUSED, 1, 0, &whole);
+    int32_t codes[96];
+    ti_image_tokenizer *again = NULL;
+    assert_ok(ti_image_tokenizer_create(&again, r.file, r.backend, &err), err);
+    assert_ok(ti_image_tokenizer_encode(again, e.rgb, e.height, e.width, codes, NULL, &err), err);
+    assert_memory_equal(codes, e.codes, sizeof codes);
+    ti_image_tokenizer_free(again);
+    free_rig(&r);
+    free_expected(&e);
+}
+
 /* Three feature maps at their largest, 32 channels at full size, and the picture itself. Before its
  * last convolution aMUSEd's decoder has as many; MAGVIT's attention fits in them. */
 static void test_memory(void **state)
@@ -332,7 +349,7 @@ int main(void)
         cmocka_unit_test(test_threads),        cmocka_unit_test(test_any_size),
         cmocka_unit_test(test_bad_arguments),  cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_damaged_models), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_bind_again),     cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
