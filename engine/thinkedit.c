@@ -73,7 +73,7 @@ static te_status describe(te_model *m, te_error *err)
     te_model_info *info = &m->info;
     hash_file(m->file, m->hash);
     info->name = m->name;
-    info->profile = ti_profile_name(m->layout.profile);
+    info->profile = m->layout.codebook ? ti_profile_name(m->layout.profile) : "";
     info->hash = m->hash;
     info->device = m->backend->description;
     info->type = commonest_type(m->file, &info->parameters);
@@ -133,12 +133,13 @@ static te_status open_lock(te_model *m, te_error *err)
 
 static te_status open_parts(te_model *m, const te_model_options *opt, te_error *err)
 {
+    bool backbone = ti_gguf_find(m->file, "token_embd.weight") != NULL;
     te_status st = open_lock(m, err);
-    if (!st) st = ti_layout_read(&m->layout, m->file, err);
+    if (!st && (backbone || ti_gguf_has(m->file, "thinkedit.layout.profile")))
+        st = ti_layout_read(&m->layout, m->file, err);
     if (!st) st = ti_options_defaults(&m->defaults, m->layout.profile, m->file, err);
     if (!st) st = ti_backend_create(&m->backend, opt ? opt->device : NULL, opt ? opt->threads : 0, err);
-    if (!st && ti_gguf_find(m->file, "token_embd.weight"))
-        st = ti_backbone_create(&m->backbone, m->file, m->backend, err);
+    if (!st && backbone) st = ti_backbone_create(&m->backbone, m->file, m->backend, err);
     if (!st) st = open_pictures(m, err);
     if (!st) st = open_words(m, err);
     if (!st) st = check_parts_agree(m, err);

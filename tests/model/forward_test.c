@@ -1,0 +1,176 @@
+/* forward_test.c - the backbone's logits against golden data; rows and columns asked for alone; row orders;
+ * shared key heads and tied embeddings; what it refuses. */
+#include "testing.h"
+
+#include <math.h>
+
+#include "format/checkpoint.h"
+#include "model/backbone.h"
+#include "stand-in/stand_in.h"
+
+typedef struct setup {
+    ti_gguf *file;
+    ti_backend *backend;
+    ti_backbone *backbone;
+} setup;
+
+static setup open_setup(const char *golden, ti_type type, int threads)
+{
+    setup s = {0};
+    te_error err;
+    const char *path = stand_in_path("model.gguf");
+    stand_in_write(path, &(stand_in){.backbone = golden, .type = type});
+    assert_ok(ti_gguf_open(&s.file, path, &err), err);
+    assert_ok(ti_backend_create(&s.backend, "cpu", threads, &err), err);
+    assert_ok(ti_backbone_create(&s.backbone, s.file, s.backend, &err), err);
+    return s;
+}
+
+static void close_setup(setup *s)
+{
+    ti_backbone_free(s->backbone);
+    ti_backend_free(s->backend);
+    ti_gguf_free(s->file);
+}
+
+/* Tokens that use the whole vocabulary. */
+static void fill_tokens(int32_t *tokens, int n, int vocab)
+{
+    for (int i = 0; i < n; i++) tokens[i] = (int32_t)((i * 37 + 5) % vocab);
+}
+
+/* Logits of ROWS of one or two equal sequences, columns FIRST .. + N. */
+static float *logits_of(const setup *s, int n_sequences, int length, const int32_t *rows, int n_rows,
+                        int first, int n)
+{
+    te_error err;
+    ti_session *session;
+    int32_t *tokens = calloc((size_t)(n_sequences * length), sizeof *tokens);
+    int32_t *read = calloc((size_t)(n_sequences * n_rows), sizeof *read);
+    int counts[2] = {n_rows, n_rows};
+    size_t cells = (size_t)(n_sequences * n_rows) * (size_t)n;
+    float *out = malloc(cells * sizeof *out);
+    assert_true(tokens && read && out);
+    for (int q = 0; q < n_sequences; q++) {
+        fill_tokens(tokens + q * length, length, s->backbone->config.vocab);
+        for (int r = 0; r < n_rows; r++) read[q * n_rows + r] = q * length + rows[r];
+    }
+    ti_session_shape shape = {n_sequences * length, n_sequences * n_rows, cells};
+    assert_ok(ti_session_create(&session, s->backbone, &shape, &err), err);
+    ti_batch batch = {tokens, n_sequences, length, read, counts};
+    assert_ok(ti_session_forward(session, &batch, NULL, &err), err);
+    const float *logits;
+    ti_session_head(session, 0, 0, n_sequences * n_rows, first, n, &logits);
+    assert_ok(s->backend->op->download(s->backend, out, logits, cells * sizeof *out, &err), err);
+    ti_session_free(session);
+    free(tokens);
+    free(read);
+    return out;
+}
+
+/* Any subset of rows, columns and sequences gives the same bits as the whole. */
+static void test_parts_equal_the_whole(void **state)
+{
+    (void)state;
+    enum { LENGTH = 61, VOCAB = 448 };
+    int32_t all[LENGTH], some[] = {60, 3, 17};
+    for (int i = 0; i < LENGTH; i++) all[i] = i;
+    setup s = open_setup("m-tiny", TI_F32, 2);
+    float *whole = logits_of(&s, 1, LENGTH, all, LENGTH, 0, VOCAB);
+    float *part = logits_of(&s, 2, LENGTH, some, 3, 349, 64);
+    for (int q = 0; q < 2; q++)
+        for (int r = 0; r < 3; r++)
+            assert_memory_equal(part + (q * 3 + r) * 64, whole + some[r] * VOCAB + 349, 64 * sizeof *part);
+    free(whole);
+    free(part);
+    close_setup(&s);
+}
+
+static void test_threads_do_not_matter(void **state)
+{
+    (void)state;
+    static const ti_type types[] = {TI_F32, TI_BF16, TI_Q8_0};
+    int32_t rows[] = {0, 1, 50, 99};
+    for (size_t t = 0; t < TEST_LENGTH(types); t++) {
+        float *first = NULL;
+        for (int threads = 1; threads <= 3; threads++) {
+            setup s = open_setup("m-tiny", types[t], threads);
+            float *got = logits_of(&s, 1, 100, rows, 4, 0, 448);
+            if (first) assert_memory_equal(got, first, 4 * 448 * sizeof *got);
+            if (first)
+                free(got);
+            else
+                first = got;
+            close_setup(&s);
+        }
+        free(first);
+    }
+}
+
+/* Quantised weights give nearly the logits of exact ones. */
+static void test_types(void **state)
+{
+    (void)state;
+    static const struct {
+        ti_type type;
+        double tolerance;
+    } types[] = {{TI_F16, 2e-3}, {TI_BF16, 1e-6}, {TI_Q8_0, 6e-2}};
+    int32_t rows[] = {0, 30, 59};
+    setup s = open_setup("m-tiny", TI_F32, 1);
+    float *exact = logits_of(&s, 1, 60, rows, 3, 0, 448);
+    double scale = 0;
+    for (int i = 0; i < 3 * 448; i++) scale = fmax(scale, fabs((double)exact[i]));
+    close_setup(&s);
+    for (size_t t = 0; t < TEST_LENGTH(types); t++) {
+        s = open_setup("m-tiny", types[t].type, 1);
+        float *got = logits_of(&s, 1, 60, rows, 3, 0, 448);
+        for (int i = 0; i < 3 * 448; i++)
+            assert_true(fabs((double)got[i] - (double)exact[i]) <= types[t].tolerance * scale);
+        free(got);
+        close_setup(&s);
+    }
+    free(exact);
+}
+
+static void expect_forward(const setup *s, ti_batch batch, te_status expected, const char *word)
+{
+    te_error err;
+    ti_session *session;
+    assert_ok(ti_session_create(&session, s->backbone, &(ti_session_shape){8, 4, 8}, &err), err);
+    assert_int_equal(ti_session_forward(session, &batch, NULL, &err), expected);
+    assert_non_null(strstr(err.message, word));
+    ti_session_free(session);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    setup s = open_setup("m-tiny", TI_F32, 1);
+    int32_t good[8] = {1}, high[8] = {0, 448}, low[8] = {-1}, read[] = {0};
+    int one = 1;
+    expect_forward(&s, (ti_batch){high, 1, 8, read, &one}, TE_INVALID, "448");
+    expect_forward(&s, (ti_batch){low, 1, 8, read, &one}, TE_INVALID, "-1");
+    expect_forward(&s, (ti_batch){good, 1, 9, read, &one}, TE_INVALID, "9 tokens");
+    expect_forward(&s, (ti_batch){good, 1, 5000, read, &one}, TE_INVALID, "4096");
+    volatile int cancel = 1;
+    te_error err;
+    ti_session *session;
+    assert_ok(ti_session_create(&session, s.backbone, &(ti_session_shape){8, 4, 8}, &err), err);
+    assert_int_equal(ti_session_forward(session, &(ti_batch){good, 1, 8, read, &one}, &cancel, &err),
+                     TE_CANCELLED);
+    ti_session_free(session);
+    close_setup(&s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_parts_equal_the_whole),
+        cmocka_unit_test(test_threads_do_not_matter),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_refusals),
+    };
+    int failed = cmocka_run_group_tests(tests, NULL, NULL);
+    stand_in_clean();
+    return failed;
+}
