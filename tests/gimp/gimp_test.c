@@ -17,6 +17,7 @@
 
 enum { WIDTH = 640, HEIGHT = 420 };
 
+static const char *version = GIMP_VERSION;
 static char *folder; /* of this run */
 static GSubprocess *server;
 
@@ -124,17 +125,19 @@ static char *run_gimp(const char *const *expressions, size_t n, int *status)
     g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
     char *said = NULL;
-    static const char *const common[] = {GIMP_PROGRAM, "-i", "-d", "-f"};
+    g_autofree char *program = g_strconcat("gimp-console-", version, NULL);
+    static const char *const common[] = {"-i", "-d", "-f"};
     static const char *const gimp3[] = {"--quit", "--batch-interpreter", "plug-in-script-fu-eval"};
+    g_ptr_array_add(arguments, g_strdup(program));
     for (size_t i = 0; i < TEST_LENGTH(common); i++)
         g_ptr_array_add(arguments, g_strdup(common[i]));
-    for (size_t i = 0; GIMP_VERSION[0] != '2' && i < TEST_LENGTH(gimp3); i++)
+    for (size_t i = 0; version[0] != '2' && i < TEST_LENGTH(gimp3); i++)
         g_ptr_array_add(arguments, g_strdup(gimp3[i]));
     for (size_t i = 0; i < n; i++) {
         g_ptr_array_add(arguments, g_strdup("-b"));
         g_ptr_array_add(arguments, write_script(expressions[i]));
     }
-    if (GIMP_VERSION[0] == '2') {
+    if (version[0] == '2') {
         g_ptr_array_add(arguments, g_strdup("-b"));
         g_ptr_array_add(arguments, g_strdup("(gimp-quit 0)"));
     }
@@ -142,9 +145,9 @@ static char *run_gimp(const char *const *expressions, size_t n, int *status)
     g_autoptr(GSubprocess) gimp =
         g_subprocess_newv((const char *const *)arguments->pdata,
                           G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_MERGE, &error);
-    if (!gimp) fail_msg("%s: %s", GIMP_PROGRAM, error->message);
+    if (!gimp) fail_msg("%s: %s", program, error->message);
     if (!g_subprocess_communicate_utf8(gimp, NULL, NULL, &said, NULL, &error))
-        fail_msg("%s: %s", GIMP_PROGRAM, error->message);
+        fail_msg("%s: %s", program, error->message);
     *status = g_subprocess_get_if_exited(gimp) ? g_subprocess_get_exit_status(gimp) : -1;
     return said;
 }
@@ -171,8 +174,8 @@ static void copy_plugin(void)
 {
     char *program = NULL;
     gsize size = 0;
-    g_autofree char *plugins = g_build_filename(folder, "config/GIMP", GIMP_VERSION, "plug-ins",
-                                                "thinking-aware-edit", NULL);
+    g_autofree char *plugins =
+        g_build_filename(folder, "config/GIMP", version, "plug-ins", "thinking-aware-edit", NULL);
     g_autofree char *path = g_build_filename(plugins, "thinking-aware-edit", NULL);
     assert_int_equal(g_mkdir_with_parents(plugins, 0700), 0);
     assert_true(g_file_get_contents(PLUGIN, &program, &size, NULL));
@@ -397,7 +400,7 @@ static void refusals_say_what_to_do(void **state)
 {
     (void)state;
     const size_t n = TEST_LENGTH(refusals);
-    const size_t together = GIMP_VERSION[0] == '2' ? n : 1;
+    const size_t together = version[0] == '2' ? n : 1;
     for (size_t i = 0; i < n; i += together) {
         const char *expressions[TEST_LENGTH(refusals)];
         int status;
@@ -411,8 +414,9 @@ static void refusals_say_what_to_do(void **state)
     }
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    if (argc > 1) version = argv[1];
     gegl_init(NULL, NULL);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xcf_keeps_layer_and_reasoning),
