@@ -2,7 +2,6 @@
  * before its body is read; the routes below run when it is complete. */
 #include "server/server.h"
 
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -53,17 +52,54 @@ static gboolean has_token(const ti_server *server, SoupServerMessage *message)
            ti_token_equal(server->token, header + 7);
 }
 
-/* A body that will not be used is neither kept nor waited for. */
+/* A refusal before the body is read: libsoup would wait for the whole body first, so the connection is
+ * taken from it, answered by hand and closed a moment later, when the answer has arrived. */
+typedef struct refusal {
+    SoupServerMessage *message;
+    char *text;
+} refusal;
+
+static gboolean close_stream(gpointer data)
+{
+    GIOStream *stream = data;
+    g_io_stream_close(stream, NULL, NULL);
+    g_object_unref(stream);
+    return G_SOURCE_REMOVE;
+}
+
+static gboolean send_refusal(gpointer data)
+{
+    refusal *r = data;
+    GSocket *socket = soup_server_message_get_socket(r->message);
+    if (socket) g_object_ref(socket);
+    GIOStream *stream = soup_server_message_steal_connection(r->message);
+    if (stream) {
+        g_output_stream_write_all(g_io_stream_get_output_stream(stream), r->text, strlen(r->text),
+                                  NULL, NULL, NULL);
+        if (socket) g_socket_shutdown(socket, FALSE, TRUE, NULL);
+        g_timeout_add(500, close_stream, stream);
+    }
+    g_clear_object(&socket);
+    g_object_unref(r->message);
+    g_free(r->text);
+    g_free(r);
+    return G_SOURCE_REMOVE;
+}
+
 static void refuse_early(SoupServerMessage *message, guint http_status, const char *word,
                          const char *text)
 {
-    soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
-    soup_message_headers_replace(soup_server_message_get_response_headers(message), "Connection",
-                                 "close");
-    if (http_status == 401)
-        soup_message_headers_replace(soup_server_message_get_response_headers(message),
-                                     "WWW-Authenticate", "Bearer");
-    ti_http_error(message, http_status, word, text);
+    char *body = ti_json_text(ti_error_json(word, text));
+    refusal *r = g_new(refusal, 1);
+    r->message = g_object_ref(message);
+    r->text = g_strdup_printf("HTTP/1.1 %u %s\r\nServer: thinkedit\r\nConnection: close\r\n%s"
+                              "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                              http_status, soup_status_get_phrase(http_status),
+                              http_status == 401 ? "WWW-Authenticate: Bearer\r\n" : "", strlen(body),
+                              body);
+    g_free(body);
+    soup_server_message_pause(message);
+    g_idle_add(send_refusal, r);
 }
 
 static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
