@@ -100,7 +100,7 @@ const ti_kind ti_kinds_general[] = {
      TI_WORDS("the $n should be $v", "its new colour is $v", "only the colour of the $n changes")},
     {"remove", plan_remove, 0,
      TI_WORDS("remove the $n", "delete the $o", "take the $n away", "get rid of the $n", "erase the $n", "the $n should go", "no $n please", "without the $n",
-              "remove the $o from the picture", "i do not want the $n", "take out the $o", "*take the $o out of the picture", "cut out the $n", "*erase the $o please",
+              "remove the $o from the picture", "i do not want the $n", "take out the $o", "*take the $o out of the picture", "cut out the $n", "*erase the $o from the scene",
               "*the $n has to go", "make the $n disappear", "clear away the $n", "*let the $n vanish", "delete the $n"),
      TI_WORDS("the $n is not wanted", "the picture should be without the $n", "the $n must go")},
     {"add", plan_add, 0,

@@ -14,11 +14,20 @@ static bool skip(const char **p, const char *words)
     return true;
 }
 
+/* The longest of N names the text begins with: "at the top right", not "at the top". */
 static int skip_name(const char **p, const char *(*name)(int), int first, int n)
 {
-    for (int i = first; i < n; i++)
-        if (name(i)[0] && skip(p, name(i))) return i;
-    return -1;
+    const char *end = *p;
+    int found = -1;
+    for (int i = first; i < n; i++) {
+        const char *q = *p;
+        if (name(i)[0] && skip(&q, name(i)) && q > end) {
+            end = q;
+            found = i;
+        }
+    }
+    *p = end;
+    return found;
 }
 
 static const char *name_colour(int i) { return ti_colour_name((ti_colour)i); }

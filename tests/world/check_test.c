@@ -8,7 +8,7 @@
 #include "world/check.h"
 #include "world/world.h"
 
-enum { SIZE = 128, PIXELS = SIZE * SIZE, SAMPLES = 280 };
+enum { SIZE = 128, PIXELS = SIZE * SIZE, SAMPLES = 210 };
 
 /* What an image tokeniser of about 27 dB leaves of a picture: blur, noise, and steps between its blocks. */
 static void degrade(const uint8_t *in, uint8_t *out, uint64_t seed)
