@@ -20,8 +20,8 @@ static light scene_light(const ti_scene *s)
         {0.98, 0.93, 0.88, 0.08},
         {1, 1, 1, 0},
         {1.02, 0.74, 0.56, 0.05},
-        {0.50, 0.44, 0.58, 0.15},
-        {0.22, 0.28, 0.48, 0.25}};
+        {0.56, 0.50, 0.64, 0.12},
+        {0.32, 0.38, 0.60, 0.20}};
     light l = day[s->time];
     if (ti_place_indoors(s->place) && s->lights) {
         light lamp = {1.0, 0.93, 0.80, 0}; /* the lamp decides, whatever the hour */

@@ -28,12 +28,12 @@ void ti_stage_plain(ti_plan *plan, uint32_t places)
     s->season = TI_SUMMER;
     s->variant = (uint8_t)ti_draw_below(plan->draw, 4);
     s->lights = ti_place_indoors((ti_place)s->place) && ti_draw_chance(plan->draw, 0.5);
-    if (ti_draw_chance(plan->draw, 0.3)) s->camera = ti_camera_random(plan->draw, 0.5);
+    if (ti_draw_chance(plan->draw, 0.2)) s->camera = ti_camera_random(plan->draw, 0.5);
 }
 
 void ti_stage(ti_plan *plan, uint32_t places)
 {
-    static const uint8_t times[TI_TIMES] = {4, 16, 4, 2, 3}, seasons[TI_SEASONS] = {3, 5, 3, 3};
+    static const uint8_t times[TI_TIMES] = {4, 18, 4, 2, 2}, seasons[TI_SEASONS] = {3, 5, 3, 3};
     static const uint8_t weathers[TI_WEATHERS] = {16, 2, 1, 0, 1, 0, 1};
     ti_scene *s = &plan->scene;
     ti_stage_plain(plan, places);

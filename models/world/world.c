@@ -257,7 +257,7 @@ static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split s
 te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
                                  ti_world_category category, int size, te_error *err)
 {
-    ti_draw draw = {{seed, STREAM_SAMPLE + (uint64_t)split}, 0};
+    ti_draw draw = {{seed, STREAM_SAMPLE + (uint64_t)split + 256 * (uint64_t)category}, 0};
     memset(sample, 0, sizeof *sample);
     sample->category = category;
     sample->size = size;
@@ -268,7 +268,7 @@ te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_worl
 
 te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size, te_error *err)
 {
-    static const uint8_t weights[TI_WORLD_CATEGORIES] = {15, 12, 13, 15, 16, 19, 10};
+    static const uint8_t weights[TI_WORLD_CATEGORIES] = {14, 11, 12, 14, 15, 25, 9};
     uint32_t at = ti_random_below((ti_random){seed, STREAM_SAMPLE + 2}, 0, 100);
     int category = 0;
     while (at >= weights[category]) at -= weights[category++];
