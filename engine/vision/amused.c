@@ -26,8 +26,9 @@ static int bind_levels(ti_binder *b, ti_autoencoder *a, int channels, const char
                                TI_MAX_BLOCKS);
                 return 0;
             }
-            channels = ti_bind_residual(b, &level->blocks[level->n_blocks], channels, "conv_shortcut",
-                                        "%s.%d.resnets.%d", side, number, level->n_blocks);
+            channels =
+                ti_bind_residual(b, &level->blocks[level->n_blocks], channels, "conv_shortcut",
+                                 "%s.%d.resnets.%d", side, number, level->n_blocks);
             level->n_blocks++;
         }
         level->resized = ti_binder_has(b, "%s.%d.%s.0.conv", side, number, resize);
@@ -41,10 +42,12 @@ static int bind_levels(ti_binder *b, ti_autoencoder *a, int channels, const char
 static int bind_middle(ti_binder *b, ti_middle *m, int channels, const char *side)
 {
     if (ti_binder_has(b, "%s.mid_block.attentions.0.to_q", side))
-        ti_binder_fail(b, TE_UNSUPPORTED, "%s.mid_block has attention, which the VQ model of "
-                       "MMaDA-Parallel-A has not", side);
-    channels = ti_bind_residual(b, &m->before, channels, "conv_shortcut", "%s.mid_block.resnets.0", side);
-    return ti_bind_residual(b, &m->after, channels, "conv_shortcut", "%s.mid_block.resnets.1", side);
+        ti_binder_fail(b, TE_UNSUPPORTED,
+                       "%s.mid_block has attention; MMaDA-Parallel-A has none there", side);
+    channels =
+        ti_bind_residual(b, &m->before, channels, "conv_shortcut", "%s.mid_block.resnets.0", side);
+    return ti_bind_residual(b, &m->after, channels, "conv_shortcut", "%s.mid_block.resnets.1",
+                            side);
 }
 
 static int bind_encoder(ti_binder *b, ti_autoencoder *e)
@@ -71,12 +74,15 @@ static int bind_decoder(ti_binder *b, ti_autoencoder *d, int latent)
 static void bind_codebook(ti_codec *codec)
 {
     ti_binder *b = &codec->binder;
-    const ti_tensor *t = b->status ? NULL : ti_gguf_find(b->file, "image.quantize.embedding.weight");
+    const ti_tensor *t =
+        b->status ? NULL : ti_gguf_find(b->file, "image.quantize.embedding.weight");
     int64_t z = codec->latent_channels;
     if (!t || t->n_dims != 2 || t->shape[1] != z || t->shape[0] < 1 || t->shape[0] > MAX_CODEBOOK ||
         !ti_type_row_bytes(t->type, z)) {
-        ti_binder_fail(b, TE_FORMAT, "the image tokeniser needs a codebook "
-                       "image.quantize.embedding.weight of shape [n, %d]", codec->latent_channels);
+        ti_binder_fail(b, TE_FORMAT,
+                       "the image tokeniser needs a codebook "
+                       "image.quantize.embedding.weight of shape [n, %d]",
+                       codec->latent_channels);
         return;
     }
     size_t n = (size_t)t->shape[0], row_bytes = ti_type_row_bytes(t->type, z);

@@ -1,6 +1,6 @@
-/* autoencoder.h - the convolutional encoder and decoder that MAGVIT-v2 and aMUSEd-VQ share: residual
- * blocks in levels, each level half the size of the one before, and a middle at the smallest size.
- * What differs is in magvit.c and amused.c: names, quantiser, range of the pixels. */
+/* autoencoder.h - the convolutional encoder and decoder that MAGVIT-v2 and aMUSEd-VQ share:
+ * residual blocks in levels, each level half the size of the one before, and a middle at the
+ * smallest size. What differs is in magvit.c and amused.c: names, quantiser, pixel range. */
 #ifndef TI_VISION_AUTOENCODER_H
 #define TI_VISION_AUTOENCODER_H
 
@@ -12,7 +12,7 @@
 typedef struct ti_level {
     ti_residual blocks[TI_MAX_BLOCKS];
     int n_blocks;
-    bool resized;         /* followed by a change of size */
+    bool resized; /* followed by a change of size */
     ti_conv_layer resize;
 } ti_level;
 
@@ -45,7 +45,7 @@ typedef struct ti_codec {
     ti_autoencoder encoder, decoder;
     int latent_channels, codebook;
     float pixel_scale, pixel_shift; /* what the network sees: rgb * scale + shift */
-    float *vectors;                 /* aMUSEd: the codebook, [latent_channels][codebook]; else NULL */
+    float *vectors; /* aMUSEd: the codebook, [latent_channels][codebook]; else NULL */
 } ti_codec;
 
 /* Bind every tensor; the first failure is in codec->binder. */

@@ -1,5 +1,5 @@
-/* geometry.c - see geometry.h. Source rows pass once, in order: each is resampled across and added to
- * the output rows it belongs to, so a picture costs no memory beyond its working size. */
+/* geometry.c - see geometry.h. Source rows pass once, in order: each is resampled across and added
+ * to the output rows it belongs to, so a picture costs no memory beyond its working size. */
 #include "vision/geometry.h"
 
 #include <math.h>
@@ -8,12 +8,12 @@
 
 #include "base/memory.h"
 
-/* ---- frames ----------------------------------------------------------------------------------- */
+/* ---- frames ---------------------------------------------------------------------------------- */
 
 ti_frame ti_frame_whole(int width, int height, int out_width, int out_height)
 {
-    return (ti_frame){.width = width, .height = height, .out_width = out_width,
-                      .out_height = out_height};
+    return (ti_frame){
+        .width = width, .height = height, .out_width = out_width, .out_height = out_height};
 }
 
 /* How much of a w x h picture scaled to cover cw x ch is left after cutting: 1 is all of it. */
@@ -41,7 +41,7 @@ static void choose_size(int width, int height, int area, int *best_w, int *best_
     }
 }
 
-/* The cut begins at a whole pixel of the picture as it is after scaling, as in the released code. */
+/* The cut begins at a whole pixel of the scaled picture, as in the released code. */
 static void cover(double size, int out, double scale, double *first, double *length)
 {
     double scaled = rint(size * scale);
@@ -61,7 +61,7 @@ ti_frame ti_frame_crop(int width, int height, int grid_h, int grid_w, int patch)
     return f;
 }
 
-/* ---- pixels ----------------------------------------------------------------------------------- */
+/* ---- pixels ---------------------------------------------------------------------------------- */
 
 static size_t depth_bytes(te_depth depth)
 {
@@ -72,15 +72,19 @@ te_status ti_picture_check(const te_image *p, te_error *err)
 {
     if (!p || !p->pixels) return ti_fail(err, TE_INVALID, "there is no picture");
     if (p->width < 1 || p->height < 1 || p->width > 65535 || p->height > 65535)
-        return ti_fail(err, TE_INVALID, "a picture of %d x %d pixels is not supported; sides may be 1 to "
-                       "65535", p->width, p->height);
+        return ti_fail(err, TE_INVALID,
+                       "a picture of %d x %d pixels is not supported; sides may be 1 to 65535",
+                       p->width, p->height);
     if (p->channels != 3 && p->channels != 4)
-        return ti_fail(err, TE_INVALID, "a picture of %d channels is not supported; convert it to RGB or "
-                       "RGBA", p->channels);
+        return ti_fail(err, TE_INVALID,
+                       "a picture of %d channels is not supported; convert it to RGB or RGBA",
+                       p->channels);
     if (p->depth != TE_U8 && p->depth != TE_U16 && p->depth != TE_F32)
-        return ti_fail(err, TE_INVALID, "unknown pixel type %d; use 8-bit, 16-bit or float", (int)p->depth);
+        return ti_fail(err, TE_INVALID, "unknown pixel type %d; use 8-bit, 16-bit or float",
+                       (int)p->depth);
     if (p->stride < (size_t)p->width * (size_t)p->channels * depth_bytes(p->depth))
-        return ti_fail(err, TE_INVALID, "a row of %d pixels does not fit the picture's stride of %zu bytes",
+        return ti_fail(err, TE_INVALID,
+                       "a row of %d pixels does not fit the picture's stride of %zu bytes",
                        p->width, p->stride);
     return TE_OK;
 }
@@ -119,7 +123,7 @@ void ti_rgb_to_u8(uint8_t *to, const float *rgb, size_t n)
     }
 }
 
-/* ---- resampling ------------------------------------------------------------------------------- */
+/* ---- resampling ------------------------------------------------------------------------------ */
 
 /* One direction: output i is the weighted sum of source [first[i], first[i] + count[i]). */
 typedef struct filter {
@@ -137,7 +141,7 @@ static double bicubic(double x)
     return 0;
 }
 
-/* Pillow rounds the weights of 8-bit pictures to this many parts, and every pass to whole values. */
+/* For 8-bit pictures Pillow rounds weights to this many parts and every pass to whole values. */
 static const double fixed_point = 4194304; /* 2^22 */
 
 static void fill_weights(filter *f, int i, double centre, double stretch, int size, bool whole)
@@ -159,8 +163,8 @@ static void fill_weights(filter *f, int i, double centre, double stretch, int si
 }
 
 /* OUT samples of [start, start + length) of a line of SIZE. WHOLE: in Pillow's 8-bit arithmetic. */
-static te_status filter_create(filter *f, int size, double start, double length, int out, bool whole,
-                               te_error *err)
+static te_status filter_create(filter *f, int size, double start, double length, int out,
+                               bool whole, te_error *err)
 {
     double step = length / out, stretch = step < 1 ? 1 : step;
     *f = (filter){.n = out, .taps = (int)ceil(2 * stretch) * 2 + 1};
@@ -170,7 +174,8 @@ static te_status filter_create(filter *f, int size, double start, double length,
     if (!f->first || !f->count || !f->weights)
         return ti_fail_memory(err, "scaling the picture",
                               (size_t)out * (size_t)f->taps * sizeof *f->weights);
-    for (int i = 0; i < out; i++) fill_weights(f, i, start + (i + 0.5) * step, stretch, size, whole);
+    for (int i = 0; i < out; i++)
+        fill_weights(f, i, start + (i + 0.5) * step, stretch, size, whole);
     return TE_OK;
 }
 
@@ -203,9 +208,9 @@ static void resample_row(const filter *f, const float *row, bool whole, double *
 
 typedef struct resampling {
     filter across, down;
-    float *row;    /* [picture width][3] */
-    double *line;  /* [out_width][3]: the row, resampled across */
-    double *sums;  /* [out_height][out_width][3] */
+    float *row;   /* [picture width][3] */
+    double *line; /* [out_width][3]: the row, resampled across */
+    double *sums; /* [out_height][out_width][3] */
 } resampling;
 
 /* Every source row, once, into the sums of the output rows that see it. */
@@ -219,7 +224,8 @@ static void resample(const te_image *picture, resampling *r, bool whole)
         resample_row(&r->across, r->row, whole, r->line);
         while (open < rows && r->down.first[open] + r->down.count[open] <= y) open++;
         for (int i = open; i < rows && r->down.first[i] <= y; i++) {
-            double w = r->down.weights[(size_t)i * (size_t)r->down.taps + (size_t)(y - r->down.first[i])];
+            double w =
+                r->down.weights[(size_t)i * (size_t)r->down.taps + (size_t)(y - r->down.first[i])];
             double *sum = r->sums + (size_t)i * width;
             for (size_t c = 0; c < width; c++) sum[c] += w * r->line[c];
         }
@@ -233,7 +239,8 @@ te_status ti_picture_read(const te_image *picture, const ti_frame *f, float *rgb
     te_status st = ti_picture_check(picture, err);
     if (st) return st;
     st = filter_create(&r.across, picture->width, f->x, f->width, f->out_width, whole, err);
-    if (!st) st = filter_create(&r.down, picture->height, f->y, f->height, f->out_height, whole, err);
+    if (!st)
+        st = filter_create(&r.down, picture->height, f->y, f->height, f->out_height, whole, err);
     size_t line = 3 * (size_t)f->out_width, n = line * (size_t)f->out_height;
     r.row = ti_malloc_array(3 * (size_t)picture->width, sizeof *r.row);
     r.line = ti_malloc_array(line, sizeof *r.line);
@@ -255,10 +262,10 @@ te_status ti_picture_read(const te_image *picture, const ti_frame *f, float *rgb
     return st;
 }
 
-/* ---- tokens ----------------------------------------------------------------------------------- */
+/* ---- tokens ---------------------------------------------------------------------------------- */
 
-/* The pixels of a line of SIZE that cell I of N in [start, start + length) touches; at least one. A cell
- * that ends on a pixel's edge but for rounding does not touch the next. */
+/* The pixels of a line of SIZE that cell I of N in [start, start + length) touches; at least one. A
+ * cell that ends on a pixel's edge but for rounding does not touch the next. */
 static void cell_range(int i, int n, double start, double length, int size, int *first, int *end)
 {
     const double slack = 1e-6;

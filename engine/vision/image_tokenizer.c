@@ -1,6 +1,6 @@
 /* image_tokenizer.c - see image_tokenizer.h: host pixels and codes on one side, the networks on the
- * device on the other. Device memory is taken for one call and given back: three buffers of the largest
- * feature map there is on the way. */
+ * device on the other. Device memory is taken for one call and given back: three buffers of the
+ * largest feature map there is on the way. */
 #include "vision/image_tokenizer.h"
 
 #include <math.h>
@@ -21,7 +21,7 @@ struct ti_image_tokenizer {
     const char *path; /* the file's */
 };
 
-/* ---- binding ---------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 /* Which network it is, and what its tensors' shapes do not tell. */
 static te_status read_keys(ti_image_tokenizer *t, const ti_gguf *file, te_error *err)
@@ -32,18 +32,21 @@ static te_status read_keys(ti_image_tokenizer *t, const ti_gguf *file, te_error 
     double eps = 0;
     te_status st = ti_gguf_string(file, "image_tokenizer.type", &type, &length, err);
     if (!st && !type)
-        st = ti_fail(err, TE_UNSUPPORTED, "%s has no image tokeniser; convert it with --image-tokenizer",
-                     t->path);
+        st = ti_fail(err, TE_UNSUPPORTED,
+                     "%s has no image tokeniser; convert it with --image-tokenizer", t->path);
     if (!st) st = ti_gguf_int(file, "image_tokenizer.groups", 32, &groups, err);
     if (!st) st = ti_gguf_real(file, "image_tokenizer.epsilon", 1e-6, &eps, err);
     if (st) return st;
     t->kind = length == 9 && !memcmp(type, "magvit-v2", 9) ? MAGVIT : AMUSED;
     if (t->kind == AMUSED && (length != 9 || memcmp(type, "amused-vq", 9)))
-        return ti_fail(err, TE_UNSUPPORTED, "%s: unknown image tokeniser \"%.*s\"; magvit-v2 and amused-vq "
-                       "are supported", t->path, (int)(length < 60 ? length : 60), type);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: unknown image tokeniser \"%.*s\"; magvit-v2 and amused-vq "
+                       "are supported",
+                       t->path, (int)(length < 60 ? length : 60), type);
     if (groups < 1 || groups > TI_IMAGE_MAX_CHANNELS || !(eps >= 0 && eps <= 1))
-        return ti_fail(err, TE_FORMAT, "%s: group norms of %lld groups with epsilon %g make no sense",
-                       t->path, (long long)groups, eps);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: group norms of %lld groups with epsilon %g make no sense", t->path,
+                       (long long)groups, eps);
     t->codec.binder.groups = (int)groups;
     t->codec.binder.eps = (float)eps;
     return TE_OK;
@@ -58,21 +61,24 @@ static te_status check_figures(ti_image_tokenizer *t, const ti_gguf *file, te_er
     int64_t patch = 0, codes = 0, tokens = 0;
     t->patch = encoder;
     if (encoder != decoder)
-        return ti_fail(err, TE_FORMAT, "%s: the image encoder makes pictures %d times smaller, the decoder "
-                       "%d times larger", t->path, encoder, decoder);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: the image encoder makes pictures %d times smaller, the decoder "
+                       "%d times larger",
+                       t->path, encoder, decoder);
     te_status st = ti_gguf_int(file, "image_tokenizer.patch", t->patch, &patch, err);
     if (!st) st = ti_gguf_int(file, "image_tokenizer.codebook", t->codec.codebook, &codes, err);
-    if (!st)
-        st = ti_gguf_int(file, "thinkedit.layout.codebook", t->codec.codebook, &tokens, err);
+    if (!st) st = ti_gguf_int(file, "thinkedit.layout.codebook", t->codec.codebook, &tokens, err);
     if (st) return st;
     if (patch != t->patch || codes != t->codec.codebook)
-        return ti_fail(err, TE_FORMAT, "%s says it has %lld image codes for %lld pixels each way; its "
-                       "tensors make that %d and %d", t->path, (long long)codes, (long long)patch,
-                       t->codec.codebook, t->patch);
+        return ti_fail(err, TE_FORMAT,
+                       "%s says it has %lld image codes for %lld pixels each way; its "
+                       "tensors make that %d and %d",
+                       t->path, (long long)codes, (long long)patch, t->codec.codebook, t->patch);
     if (tokens > t->codec.codebook)
-        return ti_fail(err, TE_FORMAT, "%s: the model has %lld image tokens, its image tokeniser %d codes; "
-                       "convert it with the tokeniser it was trained with", t->path, (long long)tokens,
-                       t->codec.codebook);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: the model has %lld image tokens, its image tokeniser %d codes; "
+                       "convert it with the tokeniser it was trained with",
+                       t->path, (long long)tokens, t->codec.codebook);
     return TE_OK;
 }
 
@@ -117,7 +123,7 @@ int ti_image_tokenizer_codebook(const ti_image_tokenizer *t)
     return t->codec.codebook;
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 /* Floats one of a canvas's buffers holds at most. */
 static size_t encoder_peak(const ti_image_tokenizer *t, int height, int width)
@@ -145,9 +151,14 @@ size_t ti_image_tokenizer_memory(const ti_image_tokenizer *t, int height, int wi
 static ti_canvas make_canvas(const ti_codec *codec, int height, int width, int channels,
                              const volatile int *cancel, te_error *err)
 {
-    return (ti_canvas){.backend = codec->binder.backend, .height = height, .width = width,
-                       .channels = channels, .groups = codec->binder.groups, .eps = codec->binder.eps,
-                       .cancel = cancel, .err = err};
+    return (ti_canvas){.backend = codec->binder.backend,
+                       .height = height,
+                       .width = width,
+                       .channels = channels,
+                       .groups = codec->binder.groups,
+                       .eps = codec->binder.eps,
+                       .cancel = cancel,
+                       .err = err};
 }
 
 static te_status canvas_open(ti_canvas *c, size_t peak)
@@ -190,19 +201,25 @@ static te_status check_finite(const ti_image_tokenizer *t, const float *x, size_
 {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(x[i]))
-            return ti_fail(err, TE_FORMAT, "%s: the image tokeniser computes numbers that are not finite; "
-                           "its weights are damaged", t->path);
+            return ti_fail(err, TE_FORMAT,
+                           "%s: the image tokeniser computes numbers that are not finite; "
+                           "its weights are damaged",
+                           t->path);
     return TE_OK;
 }
 
 static te_status check_size(const ti_image_tokenizer *t, int height, int width, te_error *err)
 {
     if (height < 1 || width < 1 || height % t->patch || width % t->patch)
-        return ti_fail(err, TE_INVALID, "a picture of %d x %d pixels cannot become tokens; its sides must "
-                       "be multiples of %d", width, height, t->patch);
+        return ti_fail(err, TE_INVALID,
+                       "a picture of %d x %d pixels cannot become tokens; its sides must be "
+                       "multiples of %d",
+                       width, height, t->patch);
     if (height > MAX_SIDE || width > MAX_SIDE || (int64_t)height * width > MAX_PIXELS)
-        return ti_fail(err, TE_UNSUPPORTED, "a picture of %d x %d pixels is too large for the image "
-                       "tokeniser; scale it down first", width, height);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "a picture of %d x %d pixels is too large for the image "
+                       "tokeniser; scale it down first",
+                       width, height);
     return TE_OK;
 }
 
@@ -212,8 +229,8 @@ static te_status encode_latents(ti_image_tokenizer *t, const float *rgb, int hei
 {
     const ti_codec *codec = &t->codec;
     size_t n = 3 * (size_t)height * (size_t)width;
-    size_t n_latents = (size_t)(height / t->patch) * (size_t)(width / t->patch) *
-                       (size_t)codec->latent_channels;
+    size_t n_latents =
+        (size_t)(height / t->patch) * (size_t)(width / t->patch) * (size_t)codec->latent_channels;
     float *seen = ti_malloc_array(n, sizeof *seen);
     if (!seen) return ti_fail_memory(err, "the picture's pixels", n * sizeof *seen);
     for (size_t i = 0; i < n; i++) seen[i] = rgb[i] * codec->pixel_scale + codec->pixel_shift;
@@ -261,12 +278,14 @@ te_status ti_image_tokenizer_encode(ti_image_tokenizer *t, const float *rgb, int
     return st;
 }
 
-static te_status check_codes(const ti_image_tokenizer *t, const int32_t *codes, size_t n, te_error *err)
+static te_status check_codes(const ti_image_tokenizer *t, const int32_t *codes, size_t n,
+                             te_error *err)
 {
     for (size_t i = 0; i < n; i++)
         if (codes[i] < 0 || codes[i] >= t->codec.codebook)
-            return ti_fail(err, TE_INVALID, "image code %d at place %zu is outside the codebook of %d",
-                           codes[i], i, t->codec.codebook);
+            return ti_fail(err, TE_INVALID,
+                           "image code %d at place %zu is outside the codebook of %d", codes[i], i,
+                           t->codec.codebook);
     return TE_OK;
 }
 

@@ -7,7 +7,7 @@
 
 #include "base/memory.h"
 
-/* ---- binding ---------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 void ti_binder_clear(ti_binder *b)
 {
@@ -32,7 +32,8 @@ void ti_binder_fail(ti_binder *b, te_status status, const char *format, ...)
 static void make_name(char name[TI_IMAGE_NAME], const char *format, va_list args)
 {
     int n = snprintf(name, TI_IMAGE_NAME, "image.");
-    if (vsnprintf(name + n, TI_IMAGE_NAME - (size_t)n, format, args) >= TI_IMAGE_NAME - n) name[0] = 0;
+    if (vsnprintf(name + n, TI_IMAGE_NAME - (size_t)n, format, args) >= TI_IMAGE_NAME - n)
+        name[0] = 0;
 }
 
 /* "NAME.PART" in TO. */
@@ -89,8 +90,8 @@ static ti_weight *bind_vector(ti_binder *b, const char *name, const char *part, 
 {
     const ti_tensor *t = b->status ? NULL : find(b, name, part);
     if (!t || t->n_dims != 1 || t->shape[0] != n) {
-        ti_binder_fail(b, TE_FORMAT, "the image tokeniser needs a tensor %s.%s of %d elements", name,
-                       part, n);
+        ti_binder_fail(b, TE_FORMAT, "the image tokeniser needs a tensor %s.%s of %d elements",
+                       name, part, n);
         return NULL;
     }
     return bind_tensor(b, t);
@@ -100,8 +101,9 @@ static int bind_conv(ti_binder *b, ti_conv_layer *layer, int in, int size, const
 {
     const ti_tensor *t = b->status ? NULL : find(b, name, "weight");
     if (!t || t->n_dims != 4 || t->shape[1] != in || t->shape[2] != size || t->shape[3] != size) {
-        ti_binder_fail(b, TE_FORMAT, "the image tokeniser needs a tensor %s.weight of shape "
-                       "[n, %d, %d, %d]", name, in, size, size);
+        ti_binder_fail(b, TE_FORMAT,
+                       "the image tokeniser needs a tensor %s.weight of shape [n, %d, %d, %d]",
+                       name, in, size, size);
         return 0;
     }
     if (t->shape[0] < 1 || t->shape[0] > TI_IMAGE_MAX_CHANNELS) {
@@ -169,13 +171,14 @@ int ti_bind_attention(ti_binder *b, ti_attention *block, int channels, const cha
     return b->status ? 0 : channels;
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
-/* Whether the next layer, which wants FLOATS in one buffer, is to be run; looks at the cancel flag. */
+/* Whether to run the next layer, which wants FLOATS in one buffer; looks at the cancel flag. */
 static bool proceed(ti_canvas *c, size_t floats)
 {
     if (floats > c->peak) c->peak = floats;
-    if (!c->status && c->cancel && *c->cancel) c->status = ti_fail(c->err, TE_CANCELLED, "cancelled");
+    if (!c->status && c->cancel && *c->cancel)
+        c->status = ti_fail(c->err, TE_CANCELLED, "cancelled");
     return !c->status && c->backend;
 }
 
@@ -191,11 +194,18 @@ static void swap(float **a, float **b)
     *b = was;
 }
 
-static void convolve(ti_canvas *c, float *y, const float *x, const ti_conv_layer *layer, bool accumulate)
+static void convolve(ti_canvas *c, float *y, const float *x, const ti_conv_layer *layer,
+                     bool accumulate)
 {
-    ti_conv shape = {.height = c->height, .width = c->width, .in_channels = layer->in,
-                     .out_height = c->height, .out_width = c->width, .out_channels = layer->out,
-                     .kernel = layer->size, .stride = 1, .pad_top = layer->size / 2,
+    ti_conv shape = {.height = c->height,
+                     .width = c->width,
+                     .in_channels = layer->in,
+                     .out_height = c->height,
+                     .out_width = c->width,
+                     .out_channels = layer->out,
+                     .kernel = layer->size,
+                     .stride = 1,
+                     .pad_top = layer->size / 2,
                      .pad_left = layer->size / 2};
     c->backend->op->conv(c->backend, y, x, layer->kernel, layer->bias, &shape, accumulate);
 }
@@ -217,9 +227,14 @@ void ti_canvas_conv(ti_canvas *c, const ti_conv_layer *layer)
 
 void ti_canvas_down(ti_canvas *c, const ti_conv_layer *layer)
 {
-    ti_conv shape = {.height = c->height, .width = c->width, .in_channels = layer->in,
-                     .out_height = c->height / 2, .out_width = c->width / 2,
-                     .out_channels = layer->out, .kernel = layer->size, .stride = 2};
+    ti_conv shape = {.height = c->height,
+                     .width = c->width,
+                     .in_channels = layer->in,
+                     .out_height = c->height / 2,
+                     .out_width = c->width / 2,
+                     .out_channels = layer->out,
+                     .kernel = layer->size,
+                     .stride = 2};
     c->height /= 2;
     c->width /= 2;
     if (proceed(c, canvas_floats(c, layer->out))) {

@@ -1,8 +1,9 @@
-/* magvit.c - MAGVIT-v2 as variant M uses it: the names of its layers, and its look-up free quantiser.
+/* magvit.c - MAGVIT-v2 as variant M uses it: the names of its layers, and its look-up free
+ * quantiser.
  *
- * A latent's channels are the bits of its code, most significant first: 1 where the channel is above
- * zero. Decoded, a bit is +1 or -1. Pixels are seen in [-1, 1]. Levels, blocks and widths are read off
- * the tensors that are there. */
+ * A latent's channels are the bits of its code, most significant first: 1 where the channel is
+ * above zero. Decoded, a bit is +1 or -1. Pixels are seen in [-1, 1]. Levels, blocks and widths are
+ * read off the tensors that are there. */
 #include "vision/autoencoder.h"
 
 enum { MAX_BITS = 20 };
@@ -31,7 +32,8 @@ static int bind_level(ti_binder *b, ti_level *level, int channels, const char *s
     }
     level->resized = ti_binder_has(b, "%s.%d.%s.conv", side, number, resize);
     if (level->resized)
-        channels = ti_bind_conv(b, &level->resize, channels, 3, "%s.%d.%s.conv", side, number, resize);
+        channels =
+            ti_bind_conv(b, &level->resize, channels, 3, "%s.%d.%s.conv", side, number, resize);
     return channels;
 }
 
@@ -60,7 +62,8 @@ static int bind_decoder(ti_binder *b, ti_autoencoder *d, int latent)
     channels = ti_bind_conv(b, &d->conv_in, channels, 3, "decoder.conv_in");
     channels = bind_middle(b, &d->middle, channels, "decoder");
     for (int l = 0; l < d->n_levels; l++)
-        channels = bind_level(b, &d->levels[l], channels, "decoder.up", d->n_levels - 1 - l, "upsample");
+        channels =
+            bind_level(b, &d->levels[l], channels, "decoder.up", d->n_levels - 1 - l, "upsample");
     ti_bind_norm(b, &d->norm_out, channels, "decoder.norm_out");
     return ti_bind_conv(b, &d->conv_out, channels, 3, "decoder.conv_out");
 }
@@ -71,7 +74,8 @@ void ti_magvit_bind(ti_codec *codec)
     codec->encoder.n_levels = count_levels(b, "encoder.down");
     codec->decoder.n_levels = count_levels(b, "decoder.up");
     if (codec->encoder.n_levels > TI_MAX_LEVELS || codec->decoder.n_levels > TI_MAX_LEVELS) {
-        ti_binder_fail(b, TE_UNSUPPORTED, "the image tokeniser has more than %d levels", TI_MAX_LEVELS);
+        ti_binder_fail(b, TE_UNSUPPORTED, "the image tokeniser has more than %d levels",
+                       TI_MAX_LEVELS);
         return;
     }
     codec->latent_channels = bind_encoder(b, &codec->encoder);

@@ -1,5 +1,6 @@
-/* image_ops_test.c - every image op of the CPU backend against its plain version, on shapes that divide
- * by nothing, with every set of instructions this processor has; and its bits on 1, 2 and 3 threads. */
+/* image_ops_test.c - every image op of the CPU backend against its plain version, on shapes that
+ * divide by nothing, with every set of instructions this processor has; and its bits on 1, 2 and 3
+ * threads. */
 #include "testing.h"
 
 #include <math.h>
@@ -32,7 +33,8 @@ static ti_backend *device(int threads, int path)
 static ti_weight *bind(ti_backend *be, const float *data, int n_dims, const int64_t *shape)
 {
     te_error err;
-    ti_tensor t = {.name = "w", .type = TI_F32, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
+    ti_tensor t = {
+        .name = "w", .type = TI_F32, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
     size_t n = 1;
     for (int i = 0; i < n_dims; i++) n *= (size_t)(t.shape[i] = shape[i]);
     t.bytes = n * sizeof(float);
@@ -51,7 +53,7 @@ static void assert_close(const float *one, const float *other, size_t n, double 
     }
 }
 
-/* What an op makes of its case, on a device of THREADS threads and the PATHth set of instructions. */
+/* What an op makes of its case with THREADS threads and the PATHth set of instructions. */
 typedef void run_fn(const void *case_, int threads, int path, float *y);
 
 /* Against WANT on every path; on each path the same bits for 1, 2 and 3 threads. */
@@ -75,7 +77,7 @@ static void check(run_fn *run, const void *case_, const float *start, const floa
     free(many);
 }
 
-/* ---- convolution ------------------------------------------------------------------------------ */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 typedef struct conv_case {
     ti_conv shape;
@@ -88,7 +90,8 @@ static void run_conv(const void *case_, int threads, int path, float *y)
     const conv_case *c = case_;
     const ti_conv *s = &c->shape;
     ti_backend *be = device(threads, path);
-    ti_weight *w = bind(be, c->w, 4, (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
+    ti_weight *w =
+        bind(be, c->w, 4, (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
     ti_weight *bias = c->biased ? bind(be, c->bias, 1, (int64_t[]){s->out_channels}) : NULL;
     be->op->conv(be, y, c->x, w, bias, s, c->accumulate);
     be->op->weight_free(be, w);
@@ -118,17 +121,23 @@ static void test_conv(void **state)
     static const struct {
         int height, width, in, out, kernel, stride;
     } cases[] = {
-        {1, 1, 1, 1, 1, 1},    {1, 1, 3, 5, 3, 1},     {7, 5, 3, 33, 3, 1},   {13, 31, 17, 40, 3, 1},
-        {4, 16, 64, 64, 3, 1}, {9, 130, 20, 8, 3, 1},  {3, 29, 150, 35, 3, 1}, {6, 10, 6, 6, 1, 1},
-        {8, 12, 32, 32, 3, 2}, {10, 58, 37, 19, 3, 2}, {5, 7, 400, 3, 1, 1},  {2, 250, 66, 31, 3, 1},
-        {11, 9, 2, 3, 5, 1},   {16, 4, 512, 20, 3, 2},
+        {1, 1, 1, 1, 1, 1},     {1, 1, 3, 5, 3, 1},     {7, 5, 3, 33, 3, 1},
+        {13, 31, 17, 40, 3, 1}, {4, 16, 64, 64, 3, 1},  {9, 130, 20, 8, 3, 1},
+        {3, 29, 150, 35, 3, 1}, {6, 10, 6, 6, 1, 1},    {8, 12, 32, 32, 3, 2},
+        {10, 58, 37, 19, 3, 2}, {5, 7, 400, 3, 1, 1},   {2, 250, 66, 31, 3, 1},
+        {11, 9, 2, 3, 5, 1},    {16, 4, 512, 20, 3, 2},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         int pad = cases[i].stride == 1 ? cases[i].kernel / 2 : 0;
-        ti_conv s = {.height = cases[i].height, .width = cases[i].width, .in_channels = cases[i].in,
+        ti_conv s = {.height = cases[i].height,
+                     .width = cases[i].width,
+                     .in_channels = cases[i].in,
                      .out_height = cases[i].height / cases[i].stride,
-                     .out_width = cases[i].width / cases[i].stride, .out_channels = cases[i].out,
-                     .kernel = cases[i].kernel, .stride = cases[i].stride, .pad_top = pad,
+                     .out_width = cases[i].width / cases[i].stride,
+                     .out_channels = cases[i].out,
+                     .kernel = cases[i].kernel,
+                     .stride = cases[i].stride,
+                     .pad_top = pad,
                      .pad_left = pad};
         check_conv(&s, i % 2 == 1, i % 3 != 0);
     }
@@ -141,15 +150,19 @@ static void test_conv_refuses(void **state)
     te_error err;
     ti_backend *be = device(1, 0);
     ti_weight *w = NULL;
-    ti_tensor t = {.name = "odd.weight", .type = TI_F32, .n_dims = 4, .shape = {1, 1, 2, 3},
-                   .data = data, .bytes = sizeof data};
+    ti_tensor t = {.name = "odd.weight",
+                   .type = TI_F32,
+                   .n_dims = 4,
+                   .shape = {1, 1, 2, 3},
+                   .data = data,
+                   .bytes = sizeof data};
     assert_int_equal(be->op->weight_create(be, &t, &w, &err), TE_UNSUPPORTED);
     assert_null(w);
     assert_non_null(strstr(err.message, "odd.weight"));
     ti_backend_free(be);
 }
 
-/* ---- group norm ------------------------------------------------------------------------------- */
+/* ---- group norm ------------------------------------------------------------------------------ */
 
 typedef struct norm_case {
     int n_pixels, channels, groups;
@@ -163,7 +176,8 @@ static void run_norm(const void *case_, int threads, int path, float *y)
     ti_backend *be = device(threads, path);
     ti_weight *gain = bind(be, c->gain, 1, (int64_t[]){c->channels});
     ti_weight *bias = bind(be, c->bias, 1, (int64_t[]){c->channels});
-    memcpy(y, c->x, (size_t)(c->n_pixels * c->channels) * sizeof *y); /* in place, as the networks do */
+    memcpy(y, c->x,
+           (size_t)(c->n_pixels * c->channels) * sizeof *y); /* in place, as the networks do */
     be->op->group_norm(be, y, y, gain, bias, c->n_pixels, c->channels, c->groups, 1e-6f, c->silu);
     be->op->weight_free(be, gain);
     be->op->weight_free(be, bias);
@@ -180,7 +194,8 @@ static void test_group_norm(void **state)
         norm_case c = {cases[i].n_pixels, cases[i].channels, cases[i].groups, i % 2 == 0, 0, 0, 0};
         size_t n = (size_t)(c.n_pixels * c.channels);
         float *x = random_floats(n, 6), *want = malloc(n * sizeof *want);
-        float *gain = random_floats((size_t)c.channels, 7), *bias = random_floats((size_t)c.channels, 8);
+        float *gain = random_floats((size_t)c.channels, 7),
+              *bias = random_floats((size_t)c.channels, 8);
         assert_non_null(want);
         for (size_t e = 0; e < n; e++) x[e] = x[e] * 3 + 20; /* a mean far above the deviation */
         ti_plain_group_norm(want, x, gain, bias, c.n_pixels, c.channels, c.groups, 1e-6f, c.silu);
@@ -190,7 +205,7 @@ static void test_group_norm(void **state)
     }
 }
 
-/* ---- the small ones --------------------------------------------------------------------------- */
+/* ---- the small ones -------------------------------------------------------------------------- */
 
 typedef struct grid_case {
     int height, width, channels;

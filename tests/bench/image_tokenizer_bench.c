@@ -4,8 +4,8 @@
  *
  * `full` is MAGVIT-v2 as released, `small` the shape of an embedded model. A picture of SIZE x SIZE
  * pixels is encoded and decoded ROUNDS times; printed are the best times, their parts, the rate in
- * multiply-adds x 2 of the convolutions and attention, a plain float32 matrix product of the size of the
- * largest convolution timed in between, and the process's peak memory. */
+ * multiply-adds x 2 of the convolutions and attention, a plain float32 matrix product of the size
+ * of the largest convolution timed in between, and the process's peak memory. */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,7 +26,8 @@ typedef struct network {
     int encoder_mult[LEVELS], encoder_blocks[LEVELS], decoder_mult[LEVELS], decoder_blocks[LEVELS];
 } network;
 
-static const network full = {128, 13, 5, {1, 2, 2, 4, 4}, {4, 3, 4, 3, 4}, {1, 1, 2, 2, 4}, {4, 4, 3, 4, 3}};
+static const network full = {
+    128, 13, 5, {1, 2, 2, 4, 4}, {4, 3, 4, 3, 4}, {1, 1, 2, 2, 4}, {4, 4, 3, 4, 3}};
 static const network small = {32, 10, 4, {1, 2, 2, 4}, {1, 1, 1, 1}, {1, 2, 2, 4}, {1, 1, 1, 1}};
 
 static void must(te_status st, const te_error *err)
@@ -43,7 +44,8 @@ static double now(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-/* ---- a model of random weights: its tensors are gone through twice, declared and then written ---- */
+/* ---- a model of random weights: its tensors are gone through twice, declared and then written
+ * ---- */
 
 typedef struct model {
     ti_gguf_writer *writer;
@@ -162,7 +164,7 @@ static void write_model(const char *path, const network *n)
     ti_gguf_writer_free(m.writer);
 }
 
-/* ---- a backend that looks at the clock between the CPU's ops ------------------------------------ */
+/* ---- a backend that looks at the clock between the CPU's ops --------------------------------- */
 
 typedef enum part { CONV, NORM, UPSAMPLE, ATTENTION, PARTS } part;
 
@@ -176,26 +178,29 @@ static void timed_conv(ti_backend *be, float *y, const float *x, const ti_weight
     double start = now();
     cpu_ops->conv(be, y, x, w, bias, s, accumulate);
     seconds[CONV] += now() - start;
-    work += 2.0 * s->out_height * s->out_width * s->out_channels * s->in_channels * s->kernel * s->kernel;
+    work += 2.0 * s->out_height * s->out_width * s->out_channels * s->in_channels * s->kernel *
+            s->kernel;
 }
 
 static void timed_norm(ti_backend *be, float *y, const float *x, const ti_weight *gain,
-                       const ti_weight *bias, int n_pixels, int channels, int groups, float eps, bool silu)
+                       const ti_weight *bias, int n_pixels, int channels, int groups, float eps,
+                       bool silu)
 {
     double start = now();
     cpu_ops->group_norm(be, y, x, gain, bias, n_pixels, channels, groups, eps, silu);
     seconds[NORM] += now() - start;
 }
 
-static void timed_upsample(ti_backend *be, float *y, const float *x, int height, int width, int channels)
+static void timed_upsample(ti_backend *be, float *y, const float *x, int height, int width,
+                           int channels)
 {
     double start = now();
     cpu_ops->upsample(be, y, x, height, width, channels);
     seconds[UPSAMPLE] += now() - start;
 }
 
-static void timed_attention(ti_backend *be, float *y, const float *q, const float *k, const float *v,
-                            int n_pixels, int channels)
+static void timed_attention(ti_backend *be, float *y, const float *q, const float *k,
+                            const float *v, int n_pixels, int channels)
 {
     double start = now();
     cpu_ops->pixel_attention(be, y, q, k, v, n_pixels, channels);
@@ -203,7 +208,7 @@ static void timed_attention(ti_backend *be, float *y, const float *q, const floa
     work += 4.0 * n_pixels * n_pixels * channels;
 }
 
-/* ---- measuring -------------------------------------------------------------------------------- */
+/* ---- measuring ------------------------------------------------------------------------------- */
 
 typedef struct figures {
     double best, parts[PARTS], work;
@@ -224,15 +229,22 @@ static void print(const char *what, const figures *f)
 {
     printf("%-7s %8.3f s %8.1f GFLOP %7.1f GFLOP/s", what, f->best, f->work * 1e-9,
            f->work / f->best * 1e-9);
-    for (int p = 0; p < PARTS && f->parts[0] > 0; p++) printf("  %s %.3f", part_names[p], f->parts[p]);
+    for (int p = 0; p < PARTS && f->parts[0] > 0; p++)
+        printf("  %s %.3f", part_names[p], f->parts[p]);
     putchar('\n');
 }
 
 /* The product a 3 x 3 convolution over 256 channels of 64 x 64 pixels is. */
 static double time_product(ti_gemm *gemm, const float *a, const float *b, float *c)
 {
-    ti_gemm_shape s = {.form = TI_GEMM_NT, .m = 4096, .n = 256, .k = 2304, .alpha = 1.0f,
-                       .lda = 2304, .ldb = 2304, .ldc = 256};
+    ti_gemm_shape s = {.form = TI_GEMM_NT,
+                       .m = 4096,
+                       .n = 256,
+                       .k = 2304,
+                       .alpha = 1.0f,
+                       .lda = 2304,
+                       .ldb = 2304,
+                       .ldc = 256};
     double start = now();
     ti_gemm_run(gemm, &s, a, b, c);
     work = 2.0 * s.m * s.n * s.k;
@@ -272,7 +284,8 @@ int main(int argc, char **argv)
     int size = argc > 2 ? (int)strtol(argv[2], NULL, 10) : 0;
     int threads = argc > 3 ? (int)strtol(argv[3], NULL, 10) : 0;
     int rounds = argc > 4 ? (int)strtol(argv[4], NULL, 10) : 3;
-    if (argc < 3 || size < 16 || rounds < 1 || (strcmp(argv[1], "full") && strcmp(argv[1], "small"))) {
+    if (argc < 3 || size < 16 || rounds < 1 ||
+        (strcmp(argv[1], "full") && strcmp(argv[1], "small"))) {
         fprintf(stderr, "usage: %s full|small SIZE [THREADS [ROUNDS]]\n", argv[0]);
         return 2;
     }

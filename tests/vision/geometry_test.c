@@ -1,5 +1,5 @@
-/* geometry_test.c - bringing pictures to a working size: Pillow 9.4's own bytes (hashes of what it makes
- * of a formula's picture), every pixel type, frames, masks. */
+/* geometry_test.c - bringing pictures to a working size: Pillow 9.4's own bytes (hashes of what it
+ * makes of a formula's picture), every pixel type, frames, masks. */
 #include "testing.h"
 
 #include <math.h>
@@ -26,9 +26,12 @@ static te_image make_picture(int width, int height, int channels, te_depth depth
                 uint16_t u16 = (uint16_t)(v * 257);
                 float f32 = (float)v / 255.0f;
                 unsigned char *to = at + (size_t)y * p.stride + (size_t)(x * channels + c) * size;
-                if (depth == TE_U8) *to = (unsigned char)v;
-                else if (depth == TE_U16) memcpy(to, &u16, 2);
-                else memcpy(to, &f32, 4);
+                if (depth == TE_U8)
+                    *to = (unsigned char)v;
+                else if (depth == TE_U16)
+                    memcpy(to, &u16, 2);
+                else
+                    memcpy(to, &f32, 4);
             }
     return p;
 }
@@ -108,7 +111,8 @@ static void test_crop_is_pillows(void **state)
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         te_image p = make_picture(cases[i].width, cases[i].height, 3, TE_U8);
-        ti_frame f = ti_frame_crop(p.width, p.height, cases[i].grid_h, cases[i].grid_w, cases[i].patch);
+        ti_frame f =
+            ti_frame_crop(p.width, p.height, cases[i].grid_h, cases[i].grid_w, cases[i].patch);
         assert_int_equal(f.out_width, cases[i].out_width);
         assert_int_equal(f.out_height, cases[i].out_height);
         assert_true(f.x >= 0 && f.y >= 0);
@@ -132,8 +136,10 @@ static void test_depths(void **state)
         if (first)
             for (int k = 0; k < 3 * 256; k++) assert_true(fabsf(rgb[k] - first[k]) < 1e-6f);
         free(p.pixels);
-        if (first) free(rgb);
-        else first = rgb;
+        if (first)
+            free(rgb);
+        else
+            first = rgb;
     }
     free(want), free(first), free(p8.pixels);
 }
@@ -183,9 +189,9 @@ static void test_mask(void **state)
     enum { W = 32, H = 16 };
     uint8_t mask[W * H] = {0}, tokens[16];
     ti_frame f = ti_frame_whole(W, H, 64, 64);
-    mask[0] = 127; /* not above */
-    mask[3 * W + 7] = 128;  /* token (0, 0): pixels 0-3 down, 0-7 across */
-    mask[4 * W + 8] = 255;  /* token (1, 1) */
+    mask[0] = 127;           /* not above */
+    mask[3 * W + 7] = 128;   /* token (0, 0): pixels 0-3 down, 0-7 across */
+    mask[4 * W + 8] = 255;   /* token (1, 1) */
     mask[15 * W + 31] = 200; /* token (3, 3) */
     ti_mask_to_tokens(mask, W, H, &f, 4, 4, tokens);
     for (int i = 0; i < 16; i++) assert_int_equal(tokens[i], i == 0 || i == 5 || i == 15);
@@ -214,10 +220,14 @@ static void test_to_bytes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small_is_pillows), cmocka_unit_test(test_whole_is_pillows),
-        cmocka_unit_test(test_crop_is_pillows),  cmocka_unit_test(test_depths),
-        cmocka_unit_test(test_odd_values),       cmocka_unit_test(test_refuses),
-        cmocka_unit_test(test_mask),             cmocka_unit_test(test_to_bytes),
+        cmocka_unit_test(test_small_is_pillows),
+        cmocka_unit_test(test_whole_is_pillows),
+        cmocka_unit_test(test_crop_is_pillows),
+        cmocka_unit_test(test_depths),
+        cmocka_unit_test(test_odd_values),
+        cmocka_unit_test(test_refuses),
+        cmocka_unit_test(test_mask),
+        cmocka_unit_test(test_to_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -45,12 +45,14 @@ static void write_keys(ti_gguf_writer *w, int model, const damage *d)
 {
     te_error err;
     const char *type = d->type ? d->type : golden[model].type;
-    if (*type) assert_ok(ti_gguf_put_string(w, "image_tokenizer.type", type, strlen(type), &err), err);
+    if (*type)
+        assert_ok(ti_gguf_put_string(w, "image_tokenizer.type", type, strlen(type), &err), err);
     if (d->patch)
         assert_ok(ti_gguf_put_int(w, "image_tokenizer.patch", (uint32_t)d->patch, &err), err);
     if (d->layout_codebook)
-        assert_ok(ti_gguf_put_int(w, "thinkedit.layout.codebook", (uint32_t)d->layout_codebook, &err),
-                  err);
+        assert_ok(
+            ti_gguf_put_int(w, "thinkedit.layout.codebook", (uint32_t)d->layout_codebook, &err),
+            err);
     if (d->groups)
         assert_ok(ti_gguf_put_int(w, "image_tokenizer.groups", (uint32_t)d->groups, &err), err);
 }
@@ -69,7 +71,8 @@ static void write_tensor(ti_gguf_writer *w, const ti_tensor *t, const damage *d)
     }
     const float nan = NAN;
     assert_ok(ti_gguf_write(w, &nan, sizeof nan, &err), err);
-    assert_ok(ti_gguf_write(w, (const char *)t->data + sizeof nan, t->bytes - sizeof nan, &err), err);
+    assert_ok(ti_gguf_write(w, (const char *)t->data + sizeof nan, t->bytes - sizeof nan, &err),
+              err);
 }
 
 const char *convert_golden(int model, const damage *d)
@@ -84,10 +87,12 @@ const char *convert_golden(int model, const damage *d)
     for (int i = 0; i < n; i++) {
         const ti_tensor *t = ti_checkpoint_tensor(from, i);
         snprintf(name, sizeof name, "image.%s", t->name);
-        if (kept(t, d)) assert_ok(ti_gguf_declare(w, name, t->type, t->n_dims, t->shape, &err), err);
+        if (kept(t, d))
+            assert_ok(ti_gguf_declare(w, name, t->type, t->n_dims, t->shape, &err), err);
     }
     for (int i = 0; i < n; i++)
-        if (kept(ti_checkpoint_tensor(from, i), d)) write_tensor(w, ti_checkpoint_tensor(from, i), d);
+        if (kept(ti_checkpoint_tensor(from, i), d))
+            write_tensor(w, ti_checkpoint_tensor(from, i), d);
     assert_ok(ti_gguf_finish(w, &err), err);
     ti_gguf_writer_free(w);
     ti_checkpoint_free(from);

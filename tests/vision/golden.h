@@ -1,4 +1,5 @@
-/* golden.h - the golden image tokenisers as GGUF files, whole or damaged, and what they should compute. */
+/* golden.h - the golden image tokenisers as GGUF files, whole or damaged, and what they should
+ * compute. */
 #ifndef TESTS_VISION_GOLDEN_H
 #define TESTS_VISION_GOLDEN_H
 
@@ -9,9 +10,9 @@ enum { MAGVIT, AMUSED, MODELS };
 
 /* What to do to a model on the way, to see it refused. */
 typedef struct damage {
-    const char *leave_out;  /* a tensor's name */
-    const char *poison;     /* a tensor whose first element becomes NaN */
-    const char *type;       /* instead of the right one; "" for none at all */
+    const char *leave_out; /* a tensor's name */
+    const char *poison;    /* a tensor whose first element becomes NaN */
+    const char *type;      /* instead of the right one; "" for none at all */
     int patch, layout_codebook, groups;
 } damage;
 

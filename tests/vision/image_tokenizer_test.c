@@ -1,6 +1,6 @@
-/* image_tokenizer_test.c - both image tokenisers against the released networks' own figures: codes exact,
- * features and pixels within 1e-3, on every set of instructions and the same bits on any number of
- * threads; and what is refused, cancelled or out of memory. */
+/* image_tokenizer_test.c - both image tokenisers against the released networks' own figures: codes
+ * exact, features and pixels within 1e-3, on every set of instructions and the same bits on any
+ * number of threads; and what is refused, cancelled or out of memory. */
 #include "testing.h"
 
 #include <math.h>
@@ -50,7 +50,7 @@ static const damage whole = {0};
 typedef struct expected {
     ti_checkpoint *file;
     int height, width, grid_h, grid_w, channels;
-    float *rgb;            /* [height][width][3] */
+    float *rgb; /* [height][width][3] */
     const int32_t *codes;
     const float *features; /* [channels][grid_h][grid_w] */
     const float *pixels;   /* [3][height][width] */
@@ -100,7 +100,7 @@ static void assert_near(const float *got, const float *want, int n_pixels, int c
         }
 }
 
-/* ---- tests ------------------------------------------------------------------------------------ */
+/* ---- tests ----------------------------------------------------------------------------------- */
 
 static void check_golden(int model, int path)
 {
@@ -113,14 +113,17 @@ static void check_golden(int model, int path)
     assert_non_null(pixels);
     assert_int_equal(ti_image_tokenizer_codebook(r.tokenizer), 64);
     assert_int_equal(ti_image_tokenizer_patch(r.tokenizer), 4);
-    assert_ok(ti_image_tokenizer_encode(r.tokenizer, e.rgb, e.height, e.width, codes, NULL, &err), err);
+    assert_ok(ti_image_tokenizer_encode(r.tokenizer, e.rgb, e.height, e.width, codes, NULL, &err),
+              err);
     assert_memory_equal(codes, e.codes, sizeof codes);
-    assert_ok(ti_image_tokenizer_latents(r.tokenizer, e.rgb, e.height, e.width, &features, &channels,
-                                         &err), err);
+    assert_ok(ti_image_tokenizer_latents(r.tokenizer, e.rgb, e.height, e.width, &features,
+                                         &channels, &err),
+              err);
     assert_int_equal(channels, e.channels);
     assert_near(features, e.features, e.grid_h * e.grid_w, channels);
-    assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, pixels, true, NULL,
-                                        &err), err);
+    assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, pixels, true,
+                                        NULL, &err),
+              err);
     assert_near(pixels, e.pixels, e.height * e.width, 3);
     free(features), free(pixels);
     free_rig(&r);
@@ -145,10 +148,12 @@ static void test_pixel_range(void **state)
         int n = 3 * e.height * e.width;
         float *raw = malloc((size_t)n * sizeof *raw), *rgb = malloc((size_t)n * sizeof *rgb);
         assert_true(raw && rgb);
-        assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, raw, true, NULL,
-                                            &err), err);
-        assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, rgb, false, NULL,
-                                            &err), err);
+        assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, raw, true,
+                                            NULL, &err),
+                  err);
+        assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w, rgb, false,
+                                            NULL, &err),
+                  err);
         for (int i = 0; i < n; i++) {
             float v = model == MAGVIT ? (raw[i] + 1) / 2 : raw[i];
             v = v < 0 ? 0 : v > 1 ? 1 : v;
@@ -174,10 +179,12 @@ static void test_threads(void **state)
             rig r = make_rig(model, threads, 0, &whole);
             int channels;
             bool one = threads == 1;
-            assert_ok(ti_image_tokenizer_latents(r.tokenizer, e.rgb, e.height, e.width, &latents[!one],
-                                                 &channels, &err), err);
+            assert_ok(ti_image_tokenizer_latents(r.tokenizer, e.rgb, e.height, e.width,
+                                                 &latents[!one], &channels, &err),
+                      err);
             assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w,
-                                                one ? first : other, true, NULL, &err), err);
+                                                one ? first : other, true, NULL, &err),
+                      err);
             free_rig(&r);
             if (one) continue;
             assert_memory_equal(first, other, n * sizeof *first);
@@ -207,8 +214,9 @@ static void test_any_size(void **state)
             for (int k = 0; k < 3 * h * w; k++) rgb[k] = (float)(k % 3) / 2;
             assert_ok(ti_image_tokenizer_encode(r.tokenizer, rgb, h, w, codes, NULL, &err), err);
             for (int k = 0; k < h / 4 * (w / 4); k++) assert_in_range(codes[k], 0, 63);
-            assert_ok(ti_image_tokenizer_decode(r.tokenizer, codes, h / 4, w / 4, rgb, false, NULL, &err),
-                      err);
+            assert_ok(
+                ti_image_tokenizer_decode(r.tokenizer, codes, h / 4, w / 4, rgb, false, NULL, &err),
+                err);
             for (int k = 0; k < 3 * h * w; k++) assert_true(rgb[k] >= 0 && rgb[k] <= 1);
             free(rgb), free(codes);
         }
@@ -229,13 +237,15 @@ static void test_bad_arguments(void **state)
         assert_int_equal(ti_image_tokenizer_encode(t, rgb, 0, 8, codes, NULL, &err), TE_INVALID);
         assert_int_equal(ti_image_tokenizer_encode(t, rgb, 1 << 16, 8, codes, NULL, &err),
                          TE_UNSUPPORTED);
-        assert_int_equal(ti_image_tokenizer_decode(t, codes, 2, 2, rgb, false, NULL, &err), TE_INVALID);
+        assert_int_equal(ti_image_tokenizer_decode(t, codes, 2, 2, rgb, false, NULL, &err),
+                         TE_INVALID);
         assert_non_null(strstr(err.message, "64"));
         assert_int_equal(ti_image_tokenizer_decode(t, &negative, 1, 1, rgb, false, NULL, &err),
                          TE_INVALID);
         assert_int_equal(ti_image_tokenizer_decode(t, codes, 1 << 30, 4, rgb, false, NULL, &err),
                          TE_INVALID);
-        assert_int_equal(ti_image_tokenizer_decode(t, codes, 0, 2, rgb, false, NULL, &err), TE_INVALID);
+        assert_int_equal(ti_image_tokenizer_decode(t, codes, 0, 2, rgb, false, NULL, &err),
+                         TE_INVALID);
         free_rig(&r);
     }
 }
@@ -264,10 +274,19 @@ static void test_damaged_models(void **state)
         te_status status;
         const char *says;
     } cases[] = {
-        {MAGVIT, {.leave_out = "encoder.mid.attn_1.k.weight"}, TE_FORMAT, "encoder.mid.attn_1.k.weight"},
-        {MAGVIT, {.leave_out = "decoder.up.1.block.0.nin_shortcut.weight"}, TE_FORMAT, "nin_shortcut"},
+        {MAGVIT,
+         {.leave_out = "encoder.mid.attn_1.k.weight"},
+         TE_FORMAT,
+         "encoder.mid.attn_1.k.weight"},
+        {MAGVIT,
+         {.leave_out = "decoder.up.1.block.0.nin_shortcut.weight"},
+         TE_FORMAT,
+         "nin_shortcut"},
         {MAGVIT, {.leave_out = "decoder.norm_out.bias"}, TE_FORMAT, "decoder.norm_out.bias"},
-        {MAGVIT, {.leave_out = "encoder.down.0.downsample.conv.weight"}, TE_FORMAT, "times smaller"},
+        {MAGVIT,
+         {.leave_out = "encoder.down.0.downsample.conv.weight"},
+         TE_FORMAT,
+         "times smaller"},
         {AMUSED, {.leave_out = "quantize.embedding.weight"}, TE_FORMAT, "codebook"},
         {AMUSED, {.leave_out = "encoder.conv_in.bias"}, TE_FORMAT, "encoder.conv_in.bias"},
         {MAGVIT, {.type = "amused-vq"}, TE_FORMAT, "encoder"},
@@ -302,12 +321,13 @@ static void test_not_finite(void **state)
     int32_t codes[4] = {0};
     for (int model = 0; model < MODELS; model++) {
         rig r = make_rig(model, 1, 0, &(damage){.poison = "encoder.conv_in.weight"});
-        assert_int_equal(ti_image_tokenizer_encode(r.tokenizer, rgb, 8, 8, codes, NULL, &err), TE_FORMAT);
+        assert_int_equal(ti_image_tokenizer_encode(r.tokenizer, rgb, 8, 8, codes, NULL, &err),
+                         TE_FORMAT);
         assert_non_null(strstr(err.message, "not finite"));
         free_rig(&r);
         r = make_rig(model, 1, 0, &(damage){.poison = "decoder.conv_in.weight"});
-        assert_int_equal(ti_image_tokenizer_decode(r.tokenizer, codes, 2, 2, rgb, false, NULL, &err),
-                         TE_FORMAT);
+        assert_int_equal(
+            ti_image_tokenizer_decode(r.tokenizer, codes, 2, 2, rgb, false, NULL, &err), TE_FORMAT);
         free_rig(&r);
     }
 }

@@ -3,10 +3,10 @@
  * In [height][width][channels] memory, what one kernel row sees under an output pixel is one run of
  * kernel * channels floats, and the next pixel's run begins stride * channels later. So a block of
  * output pixels needs a few zero-padded lines of x, and the left side of the product is packed from
- * them a few hundred floats deep at a time. An item of work is a block of output pixels with all their
- * channels; memory per thread does not grow with the picture. Kernels are packed when they are bound.
- * Where there are only a few output channels (the last layer makes RGB), the two sides of the product
- * change places, because tiles are wider than they are high.
+ * them a few hundred floats deep at a time. An item of work is a block of output pixels with all
+ * their channels; memory per thread does not grow with the picture. Kernels are packed when they
+ * are bound. Where there are only a few output channels (the last layer makes RGB), the two sides
+ * of the product change places, because tiles are wider than they are high.
  *
  * Each output is summed over (ky, kx, channel) in that order, cut by the kernel's shape alone. */
 #include "backend/cpu/cpu.h"
@@ -20,19 +20,20 @@ enum {
     DEPTH = 384,           /* floats of the sum packed at a time */
     TILES = 8,             /* pixel tiles of an item, at most */
     LINE_FLOATS = 1 << 16, /* of x, padded, that an item works from: most of it stays in L2 */
-    MAX_SPAN = 8192        /* kernel * in_channels: beyond it one tile's lines outgrow the scratch */
+    MAX_SPAN = 8192 /* kernel * in_channels: beyond it one tile's lines outgrow the scratch */
 };
 
 typedef struct job {
     const ti_conv *shape;
     const ti_gemm_kernel *kernel;
-    const float *x, *packed, *bias; /* packed: [panel][total][nr], or [total][a_width] when narrow */
+    const float *x, *bias;
+    const float *packed; /* [panel][total][nr], or [total][a_width] when narrow */
     float *y;
     bool accumulate, narrow; /* narrow: pixels are the right side of the product */
     int tile, tile_width;    /* pixels of a tile, and the width they are packed with */
-    int run, total;        /* floats under one kernel row, and under the kernel */
-    int tiles, rows;       /* an item: tiles across, output rows down */
-    int line_pixels;       /* of x under an item's row, padding included */
+    int run, total;          /* floats under one kernel row, and under the kernel */
+    int tiles, rows;         /* an item: tiles across, output rows down */
+    int line_pixels;         /* of x under an item's row, padding included */
 } job;
 
 /* An item's place in the output. */
@@ -55,7 +56,7 @@ static bool is_narrow(const ti_gemm_kernel *f, int out_channels)
     return out_channels <= f->mr;
 }
 
-/* ---- binding ---------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 /* ROW [in][kernel * kernel] of the file as [kernel * kernel][in]. */
 static void turn_row(const float *row, float *to, int in, int taps)
@@ -64,7 +65,8 @@ static void turn_row(const float *row, float *to, int in, int taps)
         for (int c = 0; c < in; c++) to[(size_t)tap * (size_t)in + (size_t)c] = row[c * taps + tap];
 }
 
-static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, int width, float *rows, float *row)
+static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, int width, float *rows,
+                        float *row)
 {
     int in = (int)w->tensor.shape[1], total = (int)w->cols, out = (int)w->rows;
     for (int first = 0; first < out; first += width) {
@@ -73,8 +75,12 @@ static void pack_panels(const ti_weight *w, const ti_gemm_kernel *f, int width, 
             ti_weight_row(w, first + j, row);
             turn_row(row, rows + (size_t)j * (size_t)total, in, total / in);
         }
-        ti_gemm_panel panel = {.from = rows, .lane_step = total, .k_step = 1, .lanes = lanes,
-                               .width = width, .k = total};
+        ti_gemm_panel panel = {.from = rows,
+                               .lane_step = total,
+                               .k_step = 1,
+                               .lanes = lanes,
+                               .width = width,
+                               .k = total};
         f->pack((uint32_t *)w->packed + (size_t)first * (size_t)total, &panel);
     }
 }
@@ -83,8 +89,9 @@ te_status ti_cpu_pack_conv(ti_cpu *cpu, ti_weight *w, te_error *err)
 {
     const ti_tensor *t = &w->tensor;
     if (t->shape[2] != t->shape[3] || t->shape[1] * t->shape[2] > MAX_SPAN || w->rows > MAX_SPAN)
-        return ti_fail(err, TE_UNSUPPORTED, "%s: a convolution of %lld x %lld over %lld channels is "
-                       "not supported", t->name, (long long)t->shape[2], (long long)t->shape[3],
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: a convolution of %lld x %lld over %lld channels is not supported",
+                       t->name, (long long)t->shape[2], (long long)t->shape[3],
                        (long long)t->shape[1]);
     const ti_gemm_kernel *f = ti_gemm_kernel_for(&cpu->features, false);
     size_t total = (size_t)w->cols;
@@ -102,7 +109,7 @@ te_status ti_cpu_pack_conv(ti_cpu *cpu, ti_weight *w, te_error *err)
     return st; /* w->packed is freed with w */
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 static int block_lines(const job *j)
 {
@@ -152,9 +159,10 @@ static void fill_lines(const job *j, const block *b, float *lines)
     }
 }
 
-/* Floats [k0, k0 + depth) of the sum for the tile of LANES pixels that begins COLUMN pixels into line L. */
-static void pack_tile(const job *j, const float *lines, int l, int column, int lanes, int k0, int depth,
-                      float *to)
+/* Floats [k0, k0 + depth) of the sum for the tile of LANES pixels that begins COLUMN pixels into
+ * line L. */
+static void pack_tile(const job *j, const float *lines, int l, int column, int lanes, int k0,
+                      int depth, float *to)
 {
     const ti_conv *s = j->shape;
     size_t in = (size_t)s->in_channels, line = (size_t)j->line_pixels * in;
@@ -214,7 +222,8 @@ static void multiply_block(const job *j, const block *b, const float *a, int k0,
     }
 }
 
-/* The same with the sides changed: a tile's sums are kept as [out][nr] in SUMS, one tile after another. */
+/* The same with the sides changed: a tile's sums are kept as [out][nr] in SUMS, one tile after
+ * another. */
 static void multiply_narrow(const job *j, const block *b, const float *right, int k0, int depth,
                             float *sums)
 {
@@ -271,8 +280,8 @@ static void convolve_block(const job *j, const block *b, float *scratch)
     if (j->narrow) add_narrow(j, b, sums);
 }
 
-void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
-                 const ti_conv *shape, bool accumulate)
+void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w,
+                 const ti_weight *bias, const ti_conv *shape, bool accumulate)
 {
     ti_cpu *cpu = ti_cpu_of(be);
     const ti_gemm_kernel *f = ti_gemm_kernel_for(&cpu->features, false);

@@ -1,7 +1,7 @@
 /* group_norm.c - group normalisation, and the SiLU that always follows it but in attention.
  *
- * Pixels are cut into at most CHUNKS parts by their number alone; each part's sums are kept apart in
- * double and added in order, so the bits do not depend on the threads. y may be x. */
+ * Pixels are cut into at most CHUNKS parts by their number alone; each part's sums are kept apart
+ * in double and added in order, so the bits do not depend on the threads. y may be x. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/exp.h"
 
@@ -12,9 +12,8 @@
 enum { CHUNKS = 64, RUN = 32 };
 
 /* Two accumulators per channel, in pixel order. */
-static inline __attribute__((always_inline)) void sum_pixels(const float *x, int n_pixels,
-                                                             int channels, double *sum,
-                                                             double *square)
+static inline __attribute__((always_inline)) void
+sum_pixels(const float *x, int n_pixels, int channels, double *sum, double *square)
 {
     memset(sum, 0, (size_t)channels * sizeof *sum);
     memset(square, 0, (size_t)channels * sizeof *square);
@@ -36,13 +35,15 @@ static inline __attribute__((always_inline)) void apply_silu(float *y, const flo
     for (int c = 0; c < n; c++) y[c] = v[c] / (1.0f + ti_cpu_exp_inside(e[c]));
 }
 
-static inline __attribute__((always_inline)) void apply_pixels(float *y, const float *x, int n_pixels,
-                                                               int channels, const float *scale,
+static inline __attribute__((always_inline)) void apply_pixels(float *y, const float *x,
+                                                               int n_pixels, int channels,
+                                                               const float *scale,
                                                                const float *shift, bool silu)
 {
     for (int p = 0; p < n_pixels; p++, x += channels, y += channels) {
         int c = 0;
-        for (; silu && c + RUN <= channels; c += RUN) apply_silu(y + c, x + c, RUN, scale + c, shift + c);
+        for (; silu && c + RUN <= channels; c += RUN)
+            apply_silu(y + c, x + c, RUN, scale + c, shift + c);
         if (silu)
             apply_silu(y + c, x + c, channels - c, scale + c, shift + c);
         else
@@ -52,9 +53,8 @@ static inline __attribute__((always_inline)) void apply_pixels(float *y, const f
 
 /* The same C once more for wider registers; contraction is off, so the results are the same too. */
 #if defined(__x86_64__)
-__attribute__((target("avx512f,avx512dq"))) static void sum_avx512(const float *x, int n_pixels,
-                                                                   int channels, double *sum,
-                                                                   double *square)
+__attribute__((target("avx512f,avx512dq"))) static void
+sum_avx512(const float *x, int n_pixels, int channels, double *sum, double *square)
 {
     sum_pixels(x, n_pixels, channels, sum, square);
 }
@@ -68,7 +68,8 @@ __attribute__((target("avx512f,avx512dq"))) static void apply_avx512(float *y, c
 }
 #endif
 
-static void sum_part(bool wide, const float *x, int n_pixels, int channels, double *sum, double *square)
+static void sum_part(bool wide, const float *x, int n_pixels, int channels, double *sum,
+                     double *square)
 {
 #if defined(__x86_64__)
     if (wide) {
@@ -123,7 +124,8 @@ void ti_cpu_group_norm(ti_backend *be, float *y, const float *x, const ti_weight
     bool wide = cpu->features.avx512;
     size_t width = (size_t)channels;
     int chunk = (n_pixels + CHUNKS - 1) / CHUNKS, n_parts = (n_pixels + chunk - 1) / chunk;
-    double *parts = ti_cpu_scratch(cpu, 0); /* shared by all threads: nobody else uses scratch here */
+    double *parts =
+        ti_cpu_scratch(cpu, 0); /* shared by all threads: nobody else uses scratch here */
     float *scale = (float *)(parts + 2 * CHUNKS * width), *shift = scale + width;
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int part = 0; part < n_parts; part++) {
@@ -131,7 +133,8 @@ void ti_cpu_group_norm(ti_backend *be, float *y, const float *x, const ti_weight
         double *sum = parts + (size_t)(2 * part) * width;
         sum_part(wide, x + (size_t)first * width, n, channels, sum, sum + width);
     }
-    solve(parts, n_parts, n_pixels, channels, groups, gain->values, bias->values, eps, scale, shift);
+    solve(parts, n_parts, n_pixels, channels, groups, gain->values, bias->values, eps, scale,
+          shift);
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int part = 0; part < n_parts; part++) {
         int first = part * chunk, n = n_pixels - first < chunk ? n_pixels - first : chunk;

@@ -1,11 +1,11 @@
-/* pixel_attention.c - one attention head over all pixels (attend.h). Float32: the head is as wide as the
- * layer, 512 channels in MAGVIT-v2, and codes hang on its accuracy. */
+/* pixel_attention.c - one attention head over all pixels (attend.h). Float32: the head is as wide
+ * as the layer, 512 channels in MAGVIT-v2, and codes hang on its accuracy. */
 #include "backend/cpu/attend.h"
 
 #include <omp.h>
 
-void ti_cpu_pixel_attention(ti_backend *be, float *y, const float *q, const float *k, const float *v,
-                            int n_pixels, int channels)
+void ti_cpu_pixel_attention(ti_backend *be, float *y, const float *q, const float *k,
+                            const float *v, int n_pixels, int channels)
 {
     ti_cpu *cpu = ti_cpu_of(be);
     const ti_gemm_kernel *kernel = ti_gemm_kernel_for(&cpu->features, false);

@@ -14,7 +14,9 @@ static double tap_sum(const float *x, const float *w, const ti_conv *s, int oy, 
                 if (iy < 0 || iy >= s->height || ix < 0 || ix >= s->width) continue;
                 size_t pixel = (size_t)iy * (size_t)s->width + (size_t)ix;
                 size_t tap = (((size_t)o * (size_t)s->in_channels + (size_t)i) * (size_t)s->kernel +
-                              (size_t)ky) * (size_t)s->kernel + (size_t)kx;
+                              (size_t)ky) *
+                                 (size_t)s->kernel +
+                             (size_t)kx;
                 sum += (double)x[pixel * (size_t)s->in_channels + (size_t)i] * (double)w[tap];
             }
     return sum;
@@ -30,8 +32,8 @@ void ti_plain_conv(float *y, const float *x, const float *w, const float *bias, 
                              (accumulate ? (double)*y : 0));
 }
 
-void ti_plain_group_norm(float *y, const float *x, const float *gain, const float *bias, int n_pixels,
-                         int channels, int groups, float eps, bool silu)
+void ti_plain_group_norm(float *y, const float *x, const float *gain, const float *bias,
+                         int n_pixels, int channels, int groups, float eps, bool silu)
 {
     int width = channels / groups;
     double n = (double)n_pixels * width;
@@ -69,8 +71,8 @@ void ti_plain_add(float *y, const float *x, size_t n)
     for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-void ti_plain_pixel_attention(float *y, const float *q, const float *k, const float *v, int n_pixels,
-                              int channels, float *room)
+void ti_plain_pixel_attention(float *y, const float *q, const float *k, const float *v,
+                              int n_pixels, int channels, float *room)
 {
     size_t width = (size_t)channels;
     for (int p = 0; p < n_pixels; p++) {
