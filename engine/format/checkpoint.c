@@ -48,6 +48,23 @@ te_status ti_checkpoint_add(ti_checkpoint *c, const char *name, size_t length, c
     return TE_OK;
 }
 
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const ti_tensor *)a)->name, ((const ti_tensor *)b)->name);
+}
+
+static te_status sort(ti_checkpoint *c, te_error *err)
+{
+    if (c->n_tensors) qsort(c->tensors, (size_t)c->n_tensors, sizeof *c->tensors, by_name);
+    for (int i = 1; i < c->n_tensors; i++)
+        if (!by_name(&c->tensors[i - 1], &c->tensors[i])) {
+            char shown[64];
+            ti_show_name(shown, c->tensors[i].name, strlen(c->tensors[i].name));
+            return ti_fail(err, TE_FORMAT, "%s: the tensor %s is there twice", c->path, shown);
+        }
+    return TE_OK;
+}
+
 /* ---- one file --------------------------------------------------------------------------------- */
 
 static te_status read_part(ti_checkpoint *c, const ti_part *file, te_error *err)
@@ -115,6 +132,21 @@ static te_status open_shards(ti_checkpoint *c, const char *index, json_t *map, j
     return TE_OK;
 }
 
+/* After sorting: every tensor the index promises is in one of the files. */
+static te_status check_index(const ti_checkpoint *c, const char *index, json_t *map, te_error *err)
+{
+    const char *tensor;
+    json_t *file;
+    json_object_foreach(map, tensor, file)
+    {
+        char shown[64];
+        if (ti_checkpoint_find(c, tensor)) continue;
+        ti_show_name(shown, tensor, strlen(tensor));
+        return ti_fail(err, TE_FORMAT, "%s: its files have no tensor %s; get them again", index, shown);
+    }
+    return TE_OK;
+}
+
 static te_status open_index(ti_checkpoint *c, const char *index, te_error *err)
 {
     json_error_t parse;
@@ -130,6 +162,8 @@ static te_status open_index(ti_checkpoint *c, const char *index, te_error *err)
         st = ti_fail(err, TE_FORMAT, "%s: has no \"weight_map\"", index);
     else
         st = open_shards(c, index, map, seen, err);
+    if (!st) st = sort(c, err);
+    if (!st) st = check_index(c, index, map, err);
     json_decref(seen);
     json_decref(root);
     return st;
@@ -167,23 +201,6 @@ static te_status open_folder(ti_checkpoint *c, const char *folder, te_error *err
                      folder);
     free(path);
     return st;
-}
-
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(((const ti_tensor *)a)->name, ((const ti_tensor *)b)->name);
-}
-
-static te_status sort(ti_checkpoint *c, te_error *err)
-{
-    if (c->n_tensors) qsort(c->tensors, (size_t)c->n_tensors, sizeof *c->tensors, by_name);
-    for (int i = 1; i < c->n_tensors; i++)
-        if (!by_name(&c->tensors[i - 1], &c->tensors[i])) {
-            char shown[64];
-            ti_show_name(shown, c->tensors[i].name, strlen(c->tensors[i].name));
-            return ti_fail(err, TE_FORMAT, "%s: the tensor %s is there twice", c->path, shown);
-        }
-    return TE_OK;
 }
 
 static te_status create(ti_checkpoint **out, const char *path, te_error *err)

@@ -1,8 +1,9 @@
 /* convert_layout.c - which id is what: the profile's released ids, or those of a layout file.
  *
  * A layout file is JSON as in the golden data: {"layout": {..., "ids": {...}}, "options": {...}} or the
- * inner object itself. Its members stand over the released ones; names nobody knows are an error, so that a
- * misspelt id is not silently the released one. */
+ * inner object itself. Its members stand over the released ones, and where it has "ids", those a model may
+ * do without are absent unless named. Names nobody knows are an error, so that a misspelt id is not
+ * silently the released one. */
 #include "format/convert_internal.h"
 
 #include <stdio.h>
@@ -136,7 +137,8 @@ static te_status take_all(layout *l, te_error *err)
     json_t *value;
     te_status st = TE_OK;
     for (int i = 0; i < N_NUMBERS; i++) l->number[i] = numbers[i].released[l->profile];
-    for (size_t i = 0; i < N_IDS; i++) l->id[i] = ids[i].released[l->profile];
+    for (size_t i = 0; i < N_IDS; i++)
+        l->id[i] = l->ids && !ids[i].needed[l->profile] ? NONE : ids[i].released[l->profile];
     json_object_foreach(l->object, name, value) if (!st) st = take_number(l, name, value, err);
     json_object_foreach(l->ids, name, value) if (!st) st = take_id(l, name, value, err);
     return st;

@@ -463,12 +463,12 @@ te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const 
     return TE_OK;
 }
 
-/* FNV-1a over the header and 64 bytes out of every mebibyte of data. */
+/* FNV-1a over the header and the first 4096 bytes of every mebibyte. */
 uint64_t ti_gguf_hash(const ti_gguf *file)
 {
     uint64_t hash = 0xCBF29CE484222325u;
     for (size_t i = 0; i < file->size; i++) {
-        if (i >= file->header_bytes && i % (1 << 20) >= 64) {
+        if (i >= file->header_bytes && i % (1 << 20) >= 4096) {
             i |= (1 << 20) - 1;
             continue;
         }
