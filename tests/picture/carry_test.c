@@ -1,0 +1,279 @@
+/* Carrying an edit back: tones keep the photo's detail, new things are drawn, the rest is bit-identical. The
+ * pairs are synthetic: the scene toned at a model's size, with the error of a tokeniser on both. */
+#include "testing.h"
+#include "picture/scenes.h"
+
+#include <math.h>
+
+#define SMALL 128
+#define PATCH 8
+#define GRID (SMALL / PATCH)
+#define ERROR 0.04
+
+static GeglBuffer *carry(ti_carry *job, GeglBuffer **mask)
+{
+    GeglBuffer *out;
+    te_error err;
+    job->grid_width = job->grid_height = GRID;
+    assert_ok(ti_picture_carry(job, &out, mask, &err), err);
+    assert_true(gegl_rectangle_equal(gegl_buffer_get_extent(out), gegl_buffer_get_extent(job->original)));
+    return out;
+}
+
+static void check_tone(tone_fn tone, double least_psnr, double least_edges)
+{
+    int w = 900, h = 600;
+    GeglBuffer *photo = scene_buffer(w, h, "R'G'B' u8");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, ERROR, PATCH);
+    ti_carry job = {.original = photo, .input = in, .edited = edit};
+    GeglBuffer *out = carry(&job, NULL);
+    assert_ptr_equal(gegl_buffer_get_format(out), gegl_buffer_get_format(photo));
+    float *before = buffer_floats(photo), *after = buffer_floats(out);
+    size_t n = (size_t)w * (size_t)h;
+    double edges = edge_correlation(before, after, w, h);
+    float *wanted = g_new(float, 3 * n);
+    for (size_t i = 0; i < n; i++) tone(before + 3 * i, wanted + 3 * i);
+    double quality = psnr(after, wanted, 3 * n);
+    if (quality < least_psnr) fail_msg("%.1f dB, less than %.1f", quality, least_psnr);
+    if (edges < least_edges) fail_msg("edges correlate %.3f, less than %.3f", edges, least_edges);
+    if (tone == tone_grey)
+        for (size_t i = 0; i < n; i++)
+            if (after[3 * i] != after[3 * i + 1] || after[3 * i] != after[3 * i + 2])
+                fail_msg("colour is left at pixel %zu", i);
+    g_free(before);
+    g_free(after);
+    g_free(wanted);
+    image_free(in);
+    image_free(edit);
+    g_object_unref(out);
+    g_object_unref(photo);
+}
+
+static void test_tones(void **state)
+{
+    (void)state;
+    check_tone(tone_darker, 37, 0.98);
+    check_tone(tone_warmer, 32, 0.98);
+    check_tone(tone_gamma, 32, 0.94);
+    check_tone(tone_night, 37, 0.97);
+    check_tone(tone_sepia, 33, 0.98);
+    check_tone(tone_grey, 33, 0.98);
+}
+
+/* The decoded scene with a striped disc in it; marks the tokens it touches. */
+static te_image *with_disc(const te_image *in, uint8_t change[GRID * GRID])
+{
+    te_image *image = g_new0(te_image, 1);
+    *image = *in;
+    uint8_t *p = image->pixels = g_memdup2(in->pixels, in->stride * (size_t)in->height);
+    memset(change, 0, GRID * GRID);
+    for (int y = 0; y < SMALL; y++)
+        for (int x = 0; x < SMALL; x++) {
+            if (hypot(x - 40, y - 40) > 18) continue;
+            gboolean stripe = (x + y) / 6 % 2;
+            uint8_t *q = p + 3 * (y * SMALL + x);
+            q[0] = stripe ? 240 : 30, q[1] = stripe ? 220 : 20, q[2] = stripe ? 40 : 90;
+            change[y / PATCH * GRID + x / PATCH] = 1;
+        }
+    return image;
+}
+
+/* Byte by byte outside INSIDE (in original pixels); both buffers have one format. Returns differing pixels. */
+static int differences(GeglBuffer *a, GeglBuffer *b, const GeglRectangle *inside, gboolean look_inside)
+{
+    const Babl *format = gegl_buffer_get_format(a);
+    int w = gegl_buffer_get_width(a), h = gegl_buffer_get_height(a);
+    size_t bpp = (size_t)babl_format_get_bytes_per_pixel(format);
+    uint8_t *p = g_malloc((size_t)w * bpp), *q = g_malloc((size_t)w * bpp);
+    int n = 0;
+    for (int y = 0; y < h; y++) {
+        gegl_buffer_get(a, GEGL_RECTANGLE(0, y, w, 1), 1, format, p, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        gegl_buffer_get(b, GEGL_RECTANGLE(0, y, w, 1), 1, format, q, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        for (int x = 0; x < w; x++) {
+            gboolean in = x >= inside->x && y >= inside->y && x < inside->x + inside->width && y < inside->y + inside->height;
+            if (in == look_inside) n += memcmp(p + (size_t)x * bpp, q + (size_t)x * bpp, bpp) != 0;
+        }
+    }
+    g_free(p);
+    g_free(q);
+    return n;
+}
+
+static void check_disc(const char *format)
+{
+    uint8_t change[GRID * GRID];
+    GeglBuffer *photo = scene_buffer(640, 640, format), *mask;
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH), *edit = with_disc(in, change);
+    ti_carry job = {.original = photo, .input = in, .edited = edit, .change = change};
+    GeglBuffer *out = carry(&job, &mask);
+    /* Tokens of the disc, with a token around them. */
+    GeglRectangle reach = {5 * (40 - 18 - 2 * PATCH), 5 * (40 - 18 - 2 * PATCH), 5 * (36 + 4 * PATCH), 5 * (36 + 4 * PATCH)};
+    assert_int_equal(differences(photo, out, &reach, FALSE), 0);
+    GeglRectangle disc = {5 * 30, 5 * 30, 100, 100};
+    assert_true(differences(photo, out, &disc, TRUE) > 9000);
+    /* Inside, it looks like the disc. */
+    float *after = buffer_floats(out);
+    double sum = 0;
+    for (int y = 160; y < 240; y++)
+        for (int x = 160; x < 240; x++)
+            for (int c = 0; c < 3; c++) {
+                double d = after[3 * (y * 640 + x) + c] - ((uint8_t *)edit->pixels)[3 * (y / 5 * SMALL + x / 5) + c] / 255.0;
+                sum += d * d;
+            }
+    double quality = -10 * log10(sum / (80 * 80 * 3));
+    if (strncmp(format, "Y", 1) && quality < 15) fail_msg("%s: the disc is only %.1f dB alike", format, quality);
+    float share;
+    gegl_buffer_get(mask, GEGL_RECTANGLE(200, 200, 1, 1), 1, babl_format("Y float"), &share, 4, GEGL_ABYSS_NONE);
+    assert_true(share > 0.95);
+    gegl_buffer_get(mask, GEGL_RECTANGLE(600, 600, 1, 1), 1, babl_format("Y float"), &share, 4, GEGL_ABYSS_NONE);
+    assert_true(share == 0);
+    g_free(after);
+    image_free(in);
+    image_free(edit);
+    g_object_unref(out);
+    g_object_unref(mask);
+    g_object_unref(photo);
+}
+
+static void test_new_things(void **state)
+{
+    (void)state;
+    check_disc("R'G'B' u8");
+    check_disc("R'G'B'A u16");
+    check_disc("RGB float");
+    check_disc("Y' u8");
+}
+
+static void test_nothing_changed(void **state)
+{
+    (void)state;
+    uint8_t change[GRID * GRID] = {0};
+    GeglBuffer *photo = scene_buffer(333, 222, "RGB half");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    ti_carry job = {.original = photo, .input = in, .edited = in, .change = change};
+    GeglBuffer *out = carry(&job, NULL);
+    assert_int_equal(differences(photo, out, GEGL_RECTANGLE(0, 0, 0, 0), FALSE), 0);
+    g_object_unref(out);
+    g_object_unref(photo);
+    image_free(in);
+}
+
+static void test_selection_and_area(void **state)
+{
+    (void)state;
+    GeglBuffer *photo = scene_buffer(800, 600, "R'G'B' u8");
+    GeglBuffer *selection = gegl_buffer_new(GEGL_RECTANGLE(0, 0, 800, 600), babl_format("Y u8"));
+    GeglRectangle area = {200, 100, 400, 400}, chosen = {300, 200, 150, 120};
+    uint8_t *white = g_malloc(150 * 120);
+    memset(white, 255, 150 * 120);
+    gegl_buffer_set(selection, &chosen, 0, babl_format("Y u8"), white, GEGL_AUTO_ROWSTRIDE);
+    g_free(white);
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone_darker, 2, ERROR, PATCH);
+    ti_carry job = {.original = photo, .area = &area, .input = in, .edited = edit, .selection = selection};
+    GeglBuffer *out = carry(&job, NULL);
+    assert_int_equal(differences(photo, out, &chosen, FALSE), 0);
+    assert_true(differences(photo, out, &chosen, TRUE) > 150 * 120 / 2);
+    g_object_unref(out);
+    job.selection = NULL;
+    out = carry(&job, NULL);
+    assert_int_equal(differences(photo, out, &area, FALSE), 0);
+    g_object_unref(out);
+    g_object_unref(selection);
+    g_object_unref(photo);
+    image_free(in);
+    image_free(edit);
+}
+
+static void test_transparency(void **state)
+{
+    (void)state;
+    GeglBuffer *photo = scene_buffer(256, 256, "R'G'B'A u8");
+    GeglRectangle hole = {100, 100, 60, 60};
+    gegl_buffer_clear(photo, &hole);
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone_night, 2, ERROR, PATCH);
+    ti_carry job = {.original = photo, .input = in, .edited = edit};
+    GeglBuffer *out = carry(&job, NULL);
+    assert_int_equal(differences(photo, out, &hole, TRUE), 0);
+    uint8_t pixel[4];
+    gegl_buffer_get(out, GEGL_RECTANGLE(10, 10, 1, 1), 1, babl_format("R'G'B'A u8"), pixel, 4, GEGL_ABYSS_NONE);
+    assert_int_equal(pixel[3], 255);
+    assert_true(pixel[0] < 80);
+    g_object_unref(out);
+    g_object_unref(photo);
+    image_free(in);
+    image_free(edit);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    const int sizes[][2] = {{1, 1}, {3, 1500}, {1500, 3}, {50, 40}, {127, 129}, {64, 65}};
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone_darker, 2, ERROR, PATCH);
+    for (size_t i = 0; i < TEST_LENGTH(sizes); i++) {
+        GeglBuffer *photo = scene_buffer(sizes[i][0], sizes[i][1], "R'G'B' u8");
+        ti_carry job = {.original = photo, .input = in, .edited = edit};
+        GeglBuffer *out = carry(&job, NULL);
+        float *before = buffer_floats(photo), *after = buffer_floats(out);
+        double a = 0, b = 0;
+        for (int k = 0; k < 3 * sizes[i][0] * sizes[i][1]; k++) a += before[k], b += after[k];
+        if (!(b < 0.75 * a)) fail_msg("%d x %d did not get darker", sizes[i][0], sizes[i][1]);
+        g_free(before);
+        g_free(after);
+        g_object_unref(out);
+        g_object_unref(photo);
+    }
+    image_free(in);
+    image_free(edit);
+}
+
+static void test_refusals(void **state)
+{
+    (void)state;
+    GeglBuffer *photo = scene_buffer(64, 64, "R'G'B' u8"), *out;
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *other = scene_decoded(64, 64, tone_same, 1, ERROR, PATCH);
+    te_error err;
+    ti_carry job = {.original = photo, .input = in, .edited = other, .grid_width = GRID, .grid_height = GRID};
+    assert_int_equal(ti_picture_carry(&job, &out, NULL, &err), TE_INVALID);
+    job.edited = in;
+    GeglRectangle outside = {32, 32, 64, 64};
+    job.area = &outside;
+    assert_int_equal(ti_picture_carry(&job, &out, NULL, &err), TE_INVALID);
+    job.area = NULL;
+    int cancel = 1;
+    job.cancel = &cancel;
+    assert_int_equal(ti_picture_carry(&job, &out, NULL, &err), TE_CANCELLED);
+    assert_null(out);
+    g_object_unref(photo);
+    image_free(in);
+    image_free(other);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    gegl_init(NULL, NULL);
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    gegl_exit();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_tones),        cmocka_unit_test(test_new_things),
+        cmocka_unit_test(test_nothing_changed), cmocka_unit_test(test_selection_and_area),
+        cmocka_unit_test(test_transparency), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_refusals),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
