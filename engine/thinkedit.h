@@ -242,6 +242,30 @@ typedef struct te_work {
 } te_work;
 TE_API const te_work *te_result_work(const te_result *result);
 
+/* ---- model files -------------------------------------------------------------------------- */
+
+/* Makes a model file (models/FORMAT.md) of published checkpoints. Paths may be NULL unless said. */
+typedef struct te_convert_options {
+    const char *folder;          /* needed: the backbone's, or an image tokeniser's alone */
+    const char *output;          /* needed: the new file, whole or absent afterwards */
+    const char *profile;         /* "mmada-parallel-m", "mmada-parallel-a"; NULL: the layout's */
+    const char *layout;          /* JSON; NULL: the profile's released ids */
+    const char *image_tokenizer; /* folder or file; NULL: FOLDER/vqvae if it is there */
+    const char *tokenizer;       /* tokenizer.json; NULL: FOLDER/tokenizer.json if it is there */
+    const char *type;            /* "f32", "f16", "bf16", "q8_0", "q4_k"; NULL: as in the checkpoint */
+    const char *rope;            /* "half" (NULL) or "interleaved", llama.cpp's order of rows */
+    const char *name;            /* for people; NULL: the folder's */
+    /* Both may be NULL. NOTE gets a sentence about what was done otherwise than asked for. */
+    void (*progress)(const char *tensor, int done, int count, void *user);
+    void (*note)(const char *sentence, void *user);
+    void *user;
+    const volatile int *cancel; /* may be NULL */
+} te_convert_options;
+TE_API te_status te_convert(const te_convert_options *opt, te_error *err);
+/* Parts, keys and tensors of the model file PATH, as text or as one JSON object. The caller frees *text:
+ * te_free(). */
+TE_API te_status te_describe(const char *path, bool json, char **text, te_error *err);
+
 TE_API void te_image_free(te_image *image); /* for images handed to the caller */
 TE_API void te_free(void *memory);          /* for strings handed to the caller */
 TE_API const char *te_version(void);

@@ -168,7 +168,7 @@ static te_status check(const layout *l, const ti_conversion *c, te_error *err)
                        "the layout has %lld image codes, the image tokeniser %lld; they do not belong "
                        "together",
                        (long long)n[CODEBOOK], (long long)c->codebook);
-    if (n[CODEBOOK] < 1 || n[GRID_H] < 1 || n[GRID_W] < 1 || n[GRID_H] > 1024 || n[GRID_W] > 1024)
+    if (n[CODEBOOK] < 1 || n[GRID_H] < 1 || n[GRID_W] < 1 || n[GRID_H] > 512 || n[GRID_W] > 512)
         return ti_fail(err, TE_INVALID, "the layout's grid or codebook is of impossible size");
     return TE_OK;
 }
