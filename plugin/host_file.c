@@ -5,6 +5,8 @@
  */
 #include "host_file.h"
 
+#include <gio/gio.h>
+
 #include "picture/picture.h"
 
 typedef struct layer {

@@ -72,12 +72,12 @@ static gint64 choose_seed(gint64 seed)
 
 bool ti_procedure_edit(const ti_edit_arguments *a, ti_edit_values *values, GError **error)
 {
+    values->layer = -1;
     if (!check_arguments(a, error)) return false;
     ti_client *client = open_client(error);
     ti_shot *shot =
         client ? ti_shot_take(client, a->image, a->layer, a->use_selection, error) : NULL;
     ti_client_result *result = NULL;
-    values->layer = -1;
     if (shot) {
         ti_client_request request = {.instruction = a->instruction,
                                      .options = a->options,

@@ -111,9 +111,18 @@
       (te-export made (te-path "profile-after.png")))
     (gimp-image-delete image)))
 
+; What is edited is what is seen: with the layer's non-destructive filters.
+(define (case-filter)
+  (let* ((image (te-load (te-path "in.png")))
+         (layer (te-layer image)))
+    (te-append-filter layer)
+    (te-flat image (te-path "filter-before.png"))
+    (te-export (car (te-edit image layer "filter" 0 te-false "")) (te-path "filter-after.png"))
+    (gimp-image-delete image)))
+
 (define (cases)
   (case-plain) (case-seed) (case-selection) (case-replace) (case-group) (case-float) (case-alpha)
-  (case-profile)
+  (case-profile) (case-filter)
   (te-write "all.txt" "done"))
 
 ; Refusals: each ends in an error whose sentence GIMP prints.

@@ -23,3 +23,4 @@
 (define te-u8 PRECISION-U8-GAMMA)
 (define te-true TRUE)
 (define te-false FALSE)
+(define (te-append-filter layer) #f) ; filters are for 3.x

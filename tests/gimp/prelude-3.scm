@@ -35,3 +35,5 @@
 (define te-u8 PRECISION-U8-NON-LINEAR)
 (define te-true TRUE)
 (define te-false FALSE)
+(define (te-append-filter layer)
+  (gimp-drawable-append-new-filter layer "gegl:invert-gamma" "" LAYER-MODE-REPLACE 1.0))
