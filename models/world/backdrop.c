@@ -1,6 +1,7 @@
 /* backdrop.c - sky, land and weather behind, below and over the objects; see draw.h
  *
- * Patterns repeat every 8 or 16 units and start on the grid, so that grass is a handful of tokens. */
+ * Patterns repeat every 8 or 16 units and start on the grid, so that grass is a handful of tokens.
+ */
 #include "world/draw.h"
 
 #include <math.h>
@@ -11,10 +12,16 @@ typedef struct {
 
 static gradient sky_colours(const ti_scene *s)
 {
-    static const gradient clear[TI_TIMES] = {
-        {0x88b8e0, 0xf8dcc8}, {0x4c98e0, 0xb8e0f8}, {0x7c5c90, 0xf89850}, {0x28305c, 0x9c6884}, {0x080c28, 0x203060}};
-    static const gradient grey[TI_TIMES] = {
-        {0x98a0ac, 0xd0d0d4}, {0x8c98a8, 0xc4ccd4}, {0x6c6070, 0xb08c84}, {0x2c2e44, 0x5c566c}, {0x101420, 0x282e40}};
+    static const gradient clear[TI_TIMES] = {{0x88b8e0, 0xf8dcc8},
+                                             {0x4c98e0, 0xb8e0f8},
+                                             {0x7c5c90, 0xf89850},
+                                             {0x28305c, 0x9c6884},
+                                             {0x080c28, 0x203060}};
+    static const gradient grey[TI_TIMES] = {{0x98a0ac, 0xd0d0d4},
+                                            {0x8c98a8, 0xc4ccd4},
+                                            {0x6c6070, 0xb08c84},
+                                            {0x2c2e44, 0x5c566c},
+                                            {0x101420, 0x282e40}};
     if (s->weather == TI_STORM) {
         gradient dark = {0x2c3040, 0x586070}, night = {0x0c0e18, 0x20242e};
         return s->time == TI_NIGHT ? night : dark;
@@ -82,7 +89,8 @@ void ti_draw_sky_lights(cairo_t *cr, const ti_scene *s)
     if (s->weather == TI_CLEAR || s->weather == TI_RAINBOW) {
         if (s->time == TI_NIGHT) {
             for (int i = 0; i < 16; i++)
-                ti_disc(cr, 4 + 24 * (i % 6) + 8 * (i / 6), 6 + 16 * (i / 6) + 8 * (i % 2), 0.9, ti_hex(0xe8ecff));
+                ti_disc(cr, 4 + 24 * (i % 6) + 8 * (i / 6), 6 + 16 * (i / 6) + 8 * (i % 2), 0.9,
+                        ti_hex(0xe8ecff));
             draw_moon(cr, x, 14, sky_colours(s));
         } else if (s->time == TI_DUSK) {
             draw_moon(cr, x, 14, sky_colours(s));
@@ -103,7 +111,8 @@ void ti_draw_sky_lights(cairo_t *cr, const ti_scene *s)
     }
 }
 
-/* ---- land -------------------------------------------------------------------------------------- */
+/* ---- land --------------------------------------------------------------------------------------
+ */
 
 static ti_rgb ground_colour(const ti_scene *s)
 {
@@ -120,7 +129,8 @@ static ti_rgb ground_colour(const ti_scene *s)
 static void water_lines(cairo_t *cr, double top, double bottom, ti_rgb c)
 {
     for (int y = (int)top; y < bottom; y += 8)
-        for (int x = y % 16 ? 8 : 0; x < TI_CANVAS; x += 16) ti_box(cr, x, y + 3, 8, 1.5, ti_tint(c, 0.3));
+        for (int x = y % 16 ? 8 : 0; x < TI_CANVAS; x += 16)
+            ti_box(cr, x, y + 3, 8, 1.5, ti_tint(c, 0.3));
 }
 
 static void ground_pattern(cairo_t *cr, const ti_scene *s, int top, ti_rgb c)
@@ -137,16 +147,25 @@ static void ground_pattern(cairo_t *cr, const ti_scene *s, int top, ti_rgb c)
             case TI_GRASS:
                 ti_line(cr, x + 2, y + 6, x + 3, y + 2, 1.2, dark);
                 ti_line(cr, x + 4, y + 6, x + 5, y + 3, 1.2, light);
-                if (s->season == TI_SPRING && !s->dry) ti_disc(cr, x + 11, y + 3, 1.3, ti_hex(0xfff4f8));
+                if (s->season == TI_SPRING && !s->dry)
+                    ti_disc(cr, x + 11, y + 3, 1.3, ti_hex(0xfff4f8));
                 if (s->season == TI_AUTUMN) ti_disc(cr, x + 11, y + 3, 1.5, ti_hex(0xd06820));
                 break;
             case TI_SAND:
             case TI_RED_DUST:
-            case TI_SNOW: ti_box(cr, x + 2, y + 3, 5, 1, dark); break;
-            case TI_SOIL: ti_box(cr, x, y + 3, 10, 2, dark); break;
+            case TI_SNOW:
+                ti_box(cr, x + 2, y + 3, 5, 1, dark);
+                break;
+            case TI_SOIL:
+                ti_box(cr, x, y + 3, 10, 2, dark);
+                break;
             case TI_STONE:
-            case TI_TILES: ti_box(cr, x + 7, y, 1, 8, dark); break;
-            default: ti_box(cr, x + 4, y, 1, 7, dark); break;
+            case TI_TILES:
+                ti_box(cr, x + 7, y, 1, 8, dark);
+                break;
+            default:
+                ti_box(cr, x + 4, y, 1, 7, dark);
+                break;
             }
         }
     }
@@ -189,7 +208,9 @@ static void draw_fence(cairo_t *cr, const ti_scene *s, int horizon)
     for (int x = 0; x < TI_CANVAS; x += 16) ti_disc(cr, x + 8, horizon - 23, 8, hedge);
     ti_rgb wood = ti_hex(s->variant & 2 ? 0xf0ece0 : 0xb08858);
     ti_box(cr, 0, horizon - 11, TI_CANVAS, 2, wood);
-    for (int x = 0; x < TI_CANVAS; x += 8) TI_POLYGON(cr, wood, x + 2, horizon, x + 2, horizon - 14, x + 4, horizon - 16, x + 6, horizon - 14, x + 6, horizon);
+    for (int x = 0; x < TI_CANVAS; x += 8)
+        TI_POLYGON(cr, wood, x + 2, horizon, x + 2, horizon - 14, x + 4, horizon - 16, x + 6,
+                   horizon - 14, x + 6, horizon);
 }
 
 static void draw_inside(cairo_t *cr, const ti_scene *s, int horizon)
@@ -200,7 +221,8 @@ static void draw_inside(cairo_t *cr, const ti_scene *s, int horizon)
     if (s->place == TI_KITCHEN)
         for (int y = 0; y < horizon; y += 16) {
             ti_box(cr, 0, y + 15, TI_CANVAS, 1, ti_tint(wall, 0.5));
-            for (int x = 0; x < TI_CANVAS; x += 16) ti_box(cr, x + 15, y, 1, 16, ti_tint(wall, 0.5));
+            for (int x = 0; x < TI_CANVAS; x += 16)
+                ti_box(cr, x + 15, y, 1, 16, ti_tint(wall, 0.5));
         }
     else
         ti_box(cr, 0, horizon - 4, TI_CANVAS, 4, ti_tint(wall, 0.6));
@@ -229,7 +251,8 @@ static void draw_water_band(cairo_t *cr, const ti_scene *s, int horizon)
         }
     else if (!s->frozen)
         water_lines(cr, horizon, 96, water);
-    if (s->place == TI_BEACH && !s->frozen && !s->dry) ti_box(cr, 0, 93, TI_CANVAS, 3, ti_hex(0xf4fafc));
+    if (s->place == TI_BEACH && !s->frozen && !s->dry)
+        ti_box(cr, 0, 93, TI_CANVAS, 3, ti_hex(0xf4fafc));
 }
 
 void ti_draw_land(cairo_t *cr, const ti_scene *s)
@@ -237,17 +260,28 @@ void ti_draw_land(cairo_t *cr, const ti_scene *s)
     int horizon = ti_place_horizon(s), top = horizon;
     ti_rgb c = ground_colour(s);
     switch ((ti_place)s->place) {
-    case TI_MEADOW: draw_hills(cr, s, horizon, c); break;
-    case TI_GARDEN: draw_fence(cr, s, horizon); break;
-    case TI_STREET: draw_town(cr, s, horizon); break;
-    case TI_DESERT: draw_hills(cr, s, horizon, ti_tint(c, 0.2)); break;
-    case TI_LAKE: draw_mountains(cr, horizon); break;
+    case TI_MEADOW:
+        draw_hills(cr, s, horizon, c);
+        break;
+    case TI_GARDEN:
+        draw_fence(cr, s, horizon);
+        break;
+    case TI_STREET:
+        draw_town(cr, s, horizon);
+        break;
+    case TI_DESERT:
+        draw_hills(cr, s, horizon, ti_tint(c, 0.2));
+        break;
+    case TI_LAKE:
+        draw_mountains(cr, horizon);
+        break;
     case TI_ROOM:
     case TI_KITCHEN:
         draw_inside(cr, s, horizon);
         if (s->place == TI_ROOM) draw_window(cr, s);
         break;
-    default: break;
+    default:
+        break;
     }
     if (s->place == TI_BEACH || s->place == TI_LAKE) {
         draw_water_band(cr, s, horizon);
@@ -257,10 +291,12 @@ void ti_draw_land(cairo_t *cr, const ti_scene *s)
     ground_pattern(cr, s, top, c);
     bool wet = s->weather == TI_RAIN || s->weather == TI_STORM;
     if (wet && !ti_place_indoors(s->place) && !s->flooded)
-        for (int i = 0; i < 3; i++) ti_oval(cr, 24 + 40 * i, 120 + 4 * (i % 2), 13, 3, ti_hex(0x7c94ac));
+        for (int i = 0; i < 3; i++)
+            ti_oval(cr, 24 + 40 * i, 120 + 4 * (i % 2), 13, 3, ti_hex(0x7c94ac));
 }
 
-/* ---- weather over everything ------------------------------------------------------------------- */
+/* ---- weather over everything -------------------------------------------------------------------
+ */
 
 void ti_draw_weather(cairo_t *cr, const ti_scene *s)
 {

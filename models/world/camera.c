@@ -26,7 +26,8 @@ static te_status blur3(uint8_t *rgb, int size, double share, te_error *err)
                     for (int u = -1; u <= 1; u++) {
                         int yy = y + v < 0 ? 0 : y + v >= size ? size - 1 : y + v;
                         int xx = x + u < 0 ? 0 : x + u >= size ? size - 1 : x + u;
-                        sum += copy[(size_t)yy * row + (size_t)xx * 3 + (size_t)c] * (2 - v * v) * (2 - u * u);
+                        sum += copy[(size_t)yy * row + (size_t)xx * 3 + (size_t)c] * (2 - v * v) *
+                               (2 - u * u);
                     }
                 uint8_t *p = &rgb[(size_t)y * row + (size_t)x * 3 + (size_t)c];
                 *p = clamp_u8(*p * (1 - share) + sum / 16.0 * share);
@@ -50,7 +51,8 @@ void ti_noise_add(uint8_t *rgb, int size, double sigma, uint64_t seed)
     for (size_t i = 0; i < n; i += 2) {
         uint64_t w = next_word(&seed);
         for (size_t k = i; k < i + 2 && k < n; k++, w >>= 32) {
-            double sum = (double)(w & 255) + (double)(w >> 8 & 255) + (double)(w >> 16 & 255) + (double)(w >> 24 & 255);
+            double sum = (double)(w & 255) + (double)(w >> 8 & 255) + (double)(w >> 16 & 255) +
+                         (double)(w >> 24 & 255);
             rgb[k] = clamp_u8(rgb[k] + (sum - 510) / 147.8 * sigma);
         }
     }
@@ -71,7 +73,8 @@ static void tone_and_vignette(const ti_camera *camera, uint8_t *rgb, int size)
 te_status ti_camera_apply(const ti_camera *camera, uint8_t *rgb, int size, te_error *err)
 {
     te_status st = TE_OK;
-    if (camera->exposure != 0 || camera->cast_red != 0 || camera->cast_blue != 0 || camera->vignette > 0)
+    if (camera->exposure != 0 || camera->cast_red != 0 || camera->cast_blue != 0 ||
+        camera->vignette > 0)
         tone_and_vignette(camera, rgb, size);
     if (camera->blur > 0) st = blur3(rgb, size, camera->blur, err);
     if (!st && camera->noise > 0) ti_noise_add(rgb, size, camera->noise, camera->noise_seed);

@@ -18,7 +18,8 @@ typedef struct {
     int n;
 } worlds;
 
-/* ---- pictures on a coarse grid: blur and noise average out --------------------------------------- */
+/* ---- pictures on a coarse grid: blur and noise average out
+ * --------------------------------------- */
 
 static int grid_of(int size)
 {
@@ -44,15 +45,16 @@ typedef struct {
     float *picture, *wanted, *other;
 } bench;
 
-static te_status draw_small(const bench *b, const ti_scene *scene, int size, float *out, te_error *err)
+static te_status draw_small(const bench *b, const ti_scene *scene, int size, float *out,
+                            te_error *err)
 {
     te_status st = ti_scene_render(scene, b->rgb, size, err);
     if (!st) shrink(b->rgb, size, out);
     return st;
 }
 
-/* How far the picture is from OTHER towards WANTED, over the cells where these differ: 1 there, 0 still at
- * the other. *distinct tells how much they differ at all. */
+/* How far the picture is from OTHER towards WANTED, over the cells where these differ: 1 there, 0
+ * still at the other. *distinct tells how much they differ at all. */
 static double progress(const bench *b, double *distinct)
 {
     double dot = 0, square = 0;
@@ -66,7 +68,8 @@ static double progress(const bench *b, double *distinct)
     return square > 0 ? dot / square : 1;
 }
 
-/* Root mean square of picture - wanted over the cells where wanted and other differ, and of their difference. */
+/* Root mean square of picture - wanted over the cells where wanted and other differ, and of their
+ * difference. */
 static void residual(const bench *b, double *rest, double *change)
 {
     double sum = 0, square = 0, n = 0;
@@ -85,7 +88,8 @@ static void residual(const bench *b, double *rest, double *change)
     *change = n ? sqrt(square / n) : 0;
 }
 
-/* ---- the other worlds ---------------------------------------------------------------------------- */
+/* ---- the other worlds
+ * ---------------------------------------------------------------------------- */
 
 static void add_world(worlds *w, const ti_scene *scene)
 {
@@ -100,7 +104,7 @@ static void vary_object(worlds *w, const ti_scene *scene, int index, bool in_pla
     ti_object was = *o;
     for (int c = 1; c < TI_COLOURS; c++) {
         o->colour = (uint8_t)c;
-        if (c != was.colour && ti_type_get((ti_type)was.type)->colours >> c & 1) add_world(w, &s);
+        if (c != was.colour && ti_thing_get((ti_thing)was.type)->colours >> c & 1) add_world(w, &s);
     }
     *o = was;
     int first = was.slot >= TI_SKY_LEFT ? TI_SKY_LEFT : TI_LEFT;
@@ -144,7 +148,7 @@ static void vary_setting(worlds *w, const ti_scene *scene)
 
 static void other_worlds(worlds *w, const ti_scene *before, const ti_scene *after, ti_op op)
 {
-    int at = ti_scene_find(after, (ti_type)(op.other ? op.other : op.type));
+    int at = ti_scene_find(after, (ti_thing)(op.other ? op.other : op.type));
     w->n = 0;
     if (op.code != TI_OP_DRAW) add_world(w, before);
     switch ((ti_op_code)op.code) {
@@ -163,12 +167,24 @@ static void other_worlds(worlds *w, const ti_scene *before, const ti_scene *afte
     case TI_OP_SHRINK:
         if (at >= 0) vary_object(w, after, at, false);
         break;
-    case TI_OP_TIME: vary_value(w, before, op, TI_TIMES); break;
-    case TI_OP_SEASON: vary_value(w, before, op, TI_SEASONS); break;
-    case TI_OP_WEATHER: vary_value(w, before, op, TI_WEATHERS); break;
-    case TI_OP_GROUND: vary_value(w, before, op, TI_GROUNDS); break;
-    case TI_OP_HOIST: vary_value(w, before, op, TI_FLAGS); break;
-    case TI_OP_FRAME: vary_value(w, before, op, TI_COLOURS); break;
+    case TI_OP_TIME:
+        vary_value(w, before, op, TI_TIMES);
+        break;
+    case TI_OP_SEASON:
+        vary_value(w, before, op, TI_SEASONS);
+        break;
+    case TI_OP_WEATHER:
+        vary_value(w, before, op, TI_WEATHERS);
+        break;
+    case TI_OP_GROUND:
+        vary_value(w, before, op, TI_GROUNDS);
+        break;
+    case TI_OP_HOIST:
+        vary_value(w, before, op, TI_FLAGS);
+        break;
+    case TI_OP_FRAME:
+        vary_value(w, before, op, TI_COLOURS);
+        break;
     case TI_OP_STATE: {
         ti_scene s = *after;
         if (at >= 0) {
@@ -177,11 +193,13 @@ static void other_worlds(worlds *w, const ti_scene *before, const ti_scene *afte
         }
         break;
     }
-    default: break;
+    default:
+        break;
     }
 }
 
-static te_status judge(bool *ok, const bench *b, const worlds *w, const ti_scene *after, ti_op op, int size, te_error *err)
+static te_status judge(bool *ok, const bench *b, const worlds *w, const ti_scene *after, ti_op op,
+                       int size, te_error *err)
 {
     te_status st = draw_small(b, after, size, b->wanted, err);
     *ok = true;
@@ -203,14 +221,15 @@ static te_status judge(bool *ok, const bench *b, const worlds *w, const ti_scene
     return st;
 }
 
-te_status ti_check_scene(bool *ok, const ti_scene *before, const ti_scene *after, ti_op op, const uint8_t *picture,
-                         int size, te_error *err)
+te_status ti_check_scene(bool *ok, const ti_scene *before, const ti_scene *after, ti_op op,
+                         const uint8_t *picture, int size, te_error *err)
 {
     *ok = false;
     float *cells = ti_malloc_array(3 * CELLS, sizeof *cells);
     uint8_t *rgb = ti_malloc_array((size_t)size * (size_t)size, 3);
     worlds *w = ti_calloc(1, sizeof *w);
-    te_status st = cells && rgb && w ? TE_OK : ti_fail_memory(err, "the checker", 3 * CELLS * sizeof *cells);
+    te_status st =
+        cells && rgb && w ? TE_OK : ti_fail_memory(err, "the checker", 3 * CELLS * sizeof *cells);
     if (!st) {
         bench b = {rgb, cells, cells + CELLS, cells + 2 * CELLS};
         shrink(picture, size, b.picture);
@@ -223,15 +242,18 @@ te_status ti_check_scene(bool *ok, const ti_scene *before, const ti_scene *after
     return st;
 }
 
-/* ---- words --------------------------------------------------------------------------------------- */
+/* ---- words
+ * --------------------------------------------------------------------------------------- */
 
 /* The same things, and the same setting; where they stand only if PLACES. */
 static bool same_scene(const ti_scene *a, const ti_scene *b, bool places)
 {
-    if (a->place != b->place || a->time != b->time || a->weather != b->weather || a->n_objects != b->n_objects) return false;
+    if (a->place != b->place || a->time != b->time || a->weather != b->weather ||
+        a->n_objects != b->n_objects)
+        return false;
     if (a->ground == TI_GRASS && a->season != b->season) return false;
     for (int i = 0; i < a->n_objects; i++) {
-        int k = ti_scene_find(b, (ti_type)a->objects[i].type);
+        int k = ti_scene_find(b, (ti_thing)a->objects[i].type);
         if (k < 0 || a->objects[i].colour != b->objects[k].colour) return false;
         if (places && a->objects[i].slot != b->objects[k].slot) return false;
     }
@@ -252,13 +274,16 @@ bool ti_check_text(const ti_world_sample *sample, const char *reasoning)
     const ti_world_facts *f = sample->facts;
     ti_op said;
     ti_scene scene;
-    if (f->op.code == TI_OP_DRAW) return read_drawing(reasoning, &f->after, &scene) && same_scene(&f->after, &scene, false);
+    if (f->op.code == TI_OP_DRAW)
+        return read_drawing(reasoning, &f->after, &scene) && same_scene(&f->after, &scene, false);
     if (!ti_read_op(reasoning, &said)) return false;
-    return said.code == f->op.code && said.type == f->op.type && said.colour == f->op.colour && said.other == f->op.other &&
-           said.other_colour == f->op.other_colour && said.slot == f->op.slot && said.value == f->op.value;
+    return said.code == f->op.code && said.type == f->op.type && said.colour == f->op.colour &&
+           said.other == f->op.other && said.other_colour == f->op.other_colour &&
+           said.slot == f->op.slot && said.value == f->op.value;
 }
 
-/* ---- all of it ----------------------------------------------------------------------------------- */
+/* ---- all of it
+ * ----------------------------------------------------------------------------------- */
 
 /* A pixel counts as unchanged when its whole neighbourhood is: a token is 8 pixels wide. */
 static bool is_quiet(const uint8_t *unchanged, int size, int x, int y)
@@ -270,7 +295,8 @@ static bool is_quiet(const uint8_t *unchanged, int size, int x, int y)
     return true;
 }
 
-static void measure_unchanged(ti_verdict *verdict, const ti_world_sample *s, const uint8_t *picture, const uint8_t *reference)
+static void measure_unchanged(ti_verdict *verdict, const ti_world_sample *s, const uint8_t *picture,
+                              const uint8_t *reference)
 {
     double sum = 0, n = 0, changed = 0;
     for (int y = 0; y < s->size; y++)
@@ -293,7 +319,8 @@ static void measure_unchanged(ti_verdict *verdict, const ti_world_sample *s, con
     verdict->changed = changed / n;
 }
 
-static te_status check_generation(ti_verdict *v, const ti_world_sample *s, const uint8_t *picture, const char *reasoning, te_error *err)
+static te_status check_generation(ti_verdict *v, const ti_world_sample *s, const uint8_t *picture,
+                                  const char *reasoning, te_error *err)
 {
     const ti_world_facts *f = s->facts;
     ti_scene said;
@@ -302,18 +329,24 @@ static te_status check_generation(ti_verdict *v, const ti_world_sample *s, const
     if (read) st = ti_check_scene(&v->output, &said, &said, f->op, picture, s->size, err);
     if (st) return st;
     /* A prompt does not say where things stand; the reasoning may choose. */
-    if (read && same_scene(&f->after, &said, false)) v->image = v->output;
-    else st = ti_check_scene(&v->image, &f->after, &f->after, f->op, picture, s->size, err);
+    if (read && same_scene(&f->after, &said, false))
+        v->image = v->output;
+    else
+        st = ti_check_scene(&v->image, &f->after, &f->after, f->op, picture, s->size, err);
     return st;
 }
 
-static te_status check_edit(ti_verdict *v, const ti_world_sample *s, const uint8_t *picture, const char *reasoning, te_error *err)
+static te_status check_edit(ti_verdict *v, const ti_world_sample *s, const uint8_t *picture,
+                            const char *reasoning, te_error *err)
 {
     const ti_world_facts *f = s->facts;
     ti_op said;
     bool read = ti_read_op(reasoning, &said);
-    if (f->op.code == TI_OP_TONE) v->image = ti_check_tone((ti_tone)f->op.value, s->input, picture, s->size);
-    te_status st = f->op.code == TI_OP_TONE ? TE_OK : ti_check_scene(&v->image, &f->before, &f->after, f->op, picture, s->size, err);
+    if (f->op.code == TI_OP_TONE)
+        v->image = ti_check_tone((ti_tone)f->op.value, s->input, picture, s->size);
+    te_status st = f->op.code == TI_OP_TONE ? TE_OK
+                                            : ti_check_scene(&v->image, &f->before, &f->after,
+                                                             f->op, picture, s->size, err);
     if (st || !read) return st;
     if (!memcmp(&said, &f->op, sizeof said)) {
         v->output = v->image;
@@ -321,17 +354,19 @@ static te_status check_edit(ti_verdict *v, const ti_world_sample *s, const uint8
         v->output = ti_check_tone((ti_tone)said.value, s->input, picture, s->size);
     } else if (f->is_scene) {
         ti_scene after = f->before;
-        if (ti_op_apply(&after, said)) st = ti_check_scene(&v->output, &f->before, &after, said, picture, s->size, err);
+        if (ti_op_apply(&after, said))
+            st = ti_check_scene(&v->output, &f->before, &after, said, picture, s->size, err);
     }
     return st;
 }
 
-te_status ti_check(ti_verdict *verdict, const ti_world_sample *sample, const uint8_t *picture, const uint8_t *reference,
-                   const char *reasoning, te_error *err)
+te_status ti_check(ti_verdict *verdict, const ti_world_sample *sample, const uint8_t *picture,
+                   const uint8_t *reference, const char *reasoning, te_error *err)
 {
     memset(verdict, 0, sizeof *verdict);
     verdict->text = ti_check_text(sample, reasoning);
     if (sample->unchanged && reference) measure_unchanged(verdict, sample, picture, reference);
-    if (sample->facts->op.code == TI_OP_DRAW) return check_generation(verdict, sample, picture, reasoning, err);
+    if (sample->facts->op.code == TI_OP_DRAW)
+        return check_generation(verdict, sample, picture, reasoning, err);
     return check_edit(verdict, sample, picture, reasoning, err);
 }

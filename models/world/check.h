@@ -1,10 +1,11 @@
 /* check.h - judging an edit by its pixels and its words.
  *
- * The checker knows the scene that was shown and what was asked for, and looks at what came back. It draws
- * the world as it should look now, and as it would look if the edit had not happened or had gone wrong
- * (another colour, another place, another hour, the thing missing), all as a camera would see them, and asks
- * which of these the picture is closest to where they differ. Tonal edits are judged by the statistics of
- * lightness and colour. Words are judged by reading the reasoning back (words.h).
+ * The checker knows the scene that was shown and what was asked for, and looks at what came back.
+ * It draws the world as it should look now, and as it would look if the edit had not happened or
+ * had gone wrong (another colour, another place, another hour, the thing missing), all as a camera
+ * would see them, and asks which of these the picture is closest to where they differ. Tonal edits
+ * are judged by the statistics of lightness and colour. Words are judged by reading the reasoning
+ * back (words.h).
  *
  * Robust to an image tokeniser's blur and noise down to about 26 dB; tests/world proves how robust.
  */
@@ -22,8 +23,8 @@ typedef struct ti_verdict {
     double changed; /* share of those pixels that changed visibly */
 } ti_verdict;
 
-/* Judges PICTURE [size][size][3] and REASONING as an answer to SAMPLE. REFERENCE is what the unchanged part
- * is compared with: the sample's input, or that input after the image tokeniser. */
+/* Judges PICTURE [size][size][3] and REASONING as an answer to SAMPLE. REFERENCE is what the
+ * unchanged part is compared with: the sample's input, or that input after the image tokeniser. */
 te_status ti_check(ti_verdict *verdict, const ti_world_sample *sample, const uint8_t *picture,
                    const uint8_t *reference, const char *reasoning, te_error *err);
 

@@ -39,7 +39,8 @@ ti_lab_stats ti_lab_measure(const uint8_t *rgb, size_t n)
 
 static double distance(ti_lab_stats p, ti_lab_stats q)
 {
-    double d[5] = {p.l - q.l, p.a - q.a, p.b - q.b, 0.7 * (p.chroma - q.chroma), 1.2 * (p.spread - q.spread)};
+    double d[5] = {p.l - q.l, p.a - q.a, p.b - q.b, 0.7 * (p.chroma - q.chroma),
+                   1.2 * (p.spread - q.spread)};
     double sum = 0;
     for (int i = 0; i < 5; i++) sum += d[i] * d[i];
     return sqrt(sum);
@@ -72,17 +73,28 @@ static bool has_sign(ti_tone tone, ti_lab_stats in, ti_lab_stats out)
 {
     double l = out.l - in.l, b = out.b - in.b;
     switch (tone) {
-    case TI_WARMER: return b >= 4;
-    case TI_COOLER: return b <= -4;
-    case TI_BRIGHTER: return l >= 4;
-    case TI_DARKER: return l <= -4;
-    case TI_BLACK_AND_WHITE: return out.chroma <= 5;
-    case TI_VIVID: return out.chroma > in.chroma;
-    case TI_MUTED: return out.chroma < in.chroma;
-    case TI_MORE_CONTRAST: return out.spread > in.spread;
-    case TI_LESS_CONTRAST: return out.spread < in.spread;
-    case TI_NIGHT_LIGHT: return l < 0 && b < 0;
-    default: return true;
+    case TI_WARMER:
+        return b >= 4;
+    case TI_COOLER:
+        return b <= -4;
+    case TI_BRIGHTER:
+        return l >= 4;
+    case TI_DARKER:
+        return l <= -4;
+    case TI_BLACK_AND_WHITE:
+        return out.chroma <= 5;
+    case TI_VIVID:
+        return out.chroma > in.chroma;
+    case TI_MUTED:
+        return out.chroma < in.chroma;
+    case TI_MORE_CONTRAST:
+        return out.spread > in.spread;
+    case TI_LESS_CONTRAST:
+        return out.spread < in.spread;
+    case TI_NIGHT_LIGHT:
+        return l < 0 && b < 0;
+    default:
+        return true;
     }
 }
 
@@ -96,7 +108,9 @@ static int shrink(const uint8_t *rgb, int size, uint8_t *out)
                 int sum = 0;
                 for (int v = 0; v < step; v++)
                     for (int u = 0; u < step; u++)
-                        sum += rgb[3 * ((size_t)(y * step + v) * (size_t)size + (size_t)(x * step + u)) + (size_t)c];
+                        sum += rgb[3 * ((size_t)(y * step + v) * (size_t)size +
+                                        (size_t)(x * step + u)) +
+                                   (size_t)c];
                 out[3 * (y * side + x) + c] = (uint8_t)((sum + step * step / 2) / (step * step));
             }
     return side;
@@ -109,8 +123,10 @@ bool ti_check_tone(ti_tone tone, const uint8_t *input, const uint8_t *picture, i
     size_t n = (size_t)side * (size_t)side;
     shrink(picture, size, to);
     ti_tone_apply(tone, from, wanted, n);
-    ti_lab_stats in = ti_lab_measure(from, n), out = ti_lab_measure(to, n), want = ti_lab_measure(wanted, n);
+    ti_lab_stats in = ti_lab_measure(from, n), out = ti_lab_measure(to, n),
+                 want = ti_lab_measure(wanted, n);
     double r = correlation(from, to, side);
     bool same = tone == TI_INVERTED ? r < -0.5 : r > 0.5;
-    return same && has_sign(tone, in, out) && distance(out, want) <= fmax(0.45 * distance(in, want), 3.5);
+    return same && has_sign(tone, in, out) &&
+           distance(out, want) <= fmax(0.45 * distance(in, want), 3.5);
 }

@@ -105,7 +105,7 @@ ti_rgb ti_leaf_colour(const ti_scene *scene, bool withered)
     return ti_hex(leaves[scene->season]);
 }
 
-const ti_sprite_fn ti_sprites[TI_TYPES] = {
+const ti_sprite_fn ti_sprites[TI_THINGS] = {
     [TI_HOUSE] = ti_sprite_house,
     [TI_TREE] = ti_sprite_tree,
     [TI_PINE] = ti_sprite_pine,

@@ -1,8 +1,8 @@
 /* draw.h - the few flat shapes everything is drawn with, and the table of sprites.
  *
- * A sprite draws one object around its own origin: the foot's middle (0, 0), or the centre for what floats
- * in the sky. It draws twice: TI_BODY before the light of the day falls on it, TI_GLOW after (flames,
- * lit windows), so that what shines is not darkened by the night.
+ * A sprite draws one object around its own origin: the foot's middle (0, 0), or the centre for what
+ * floats in the sky. It draws twice: TI_BODY before the light of the day falls on it, TI_GLOW after
+ * (flames, lit windows), so that what shines is not darkened by the night.
  */
 #ifndef TI_WORLD_DRAW_H
 #define TI_WORLD_DRAW_H
@@ -74,7 +74,7 @@ void ti_draw_sky_lights(cairo_t *cr, const ti_scene *scene); /* sun, moon, stars
 void ti_draw_land(cairo_t *cr, const ti_scene *scene);
 void ti_draw_weather(cairo_t *cr, const ti_scene *scene); /* over everything */
 
-extern const ti_sprite_fn ti_sprites[TI_TYPES];
+extern const ti_sprite_fn ti_sprites[TI_THINGS];
 
 /* sprite_nature.c, sprite_street.c, sprite_table.c */
 void ti_sprite_tree(const ti_sprite *s);

@@ -6,9 +6,9 @@ static bool is_free(const ti_scene *scene, ti_slot slot)
     return ti_scene_at(scene, slot) < 0;
 }
 
-static bool floats(ti_type type)
+static bool floats(ti_thing type)
 {
-    return ti_type_get(type)->traits & TI_IN_SKY;
+    return ti_thing_get(type)->traits & TI_IN_SKY;
 }
 
 /* The spot a thing takes when it is put somewhere: on the grid, boats in the water. */
@@ -20,10 +20,10 @@ static void put_at(const ti_scene *scene, ti_object *object, ti_slot slot)
     object->dy = object->type == TI_BOAT && shore ? -24 : 0;
 }
 
-static ti_object fresh_object(const ti_scene *scene, ti_type type, ti_colour colour, ti_slot slot)
+static ti_object fresh_object(const ti_scene *scene, ti_thing type, ti_colour colour, ti_slot slot)
 {
     ti_object o = {.type = (uint8_t)type, .colour = (uint8_t)colour, .size = TI_NORMAL};
-    if (ti_type_get(type)->traits & TI_FRUIT && type != TI_PUMPKIN) o.state = TI_RIPE;
+    if (ti_thing_get(type)->traits & TI_FRUIT && type != TI_PUMPKIN) o.state = TI_RIPE;
     put_at(scene, &o, slot);
     return o;
 }
@@ -59,7 +59,8 @@ static bool apply_set(ti_scene *scene, ti_op op)
         if (scene->frame == op.value) return false;
         scene->frame = op.value;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
@@ -72,11 +73,13 @@ static bool apply_flag(bool *flag, bool to)
 
 static bool apply_to_object(ti_scene *scene, ti_op op)
 {
-    int at = ti_scene_find(scene, (ti_type)op.type);
+    int at = ti_scene_find(scene, (ti_thing)op.type);
     if (at < 0) return false;
     ti_object *o = &scene->objects[at];
     switch ((ti_op_code)op.code) {
-    case TI_OP_REMOVE: ti_scene_remove(scene, at); return true;
+    case TI_OP_REMOVE:
+        ti_scene_remove(scene, at);
+        return true;
     case TI_OP_MOVE:
         if (!is_free(scene, (ti_slot)op.slot)) return false;
         put_at(scene, o, (ti_slot)op.slot);
@@ -86,10 +89,10 @@ static bool apply_to_object(ti_scene *scene, ti_op op)
         o->colour = op.value;
         return true;
     case TI_OP_REPLACE: {
-        if (floats((ti_type)op.other) != floats((ti_type)op.type)) return false;
-        if (ti_scene_find(scene, (ti_type)op.other) >= 0) return false;
+        if (floats((ti_thing)op.other) != floats((ti_thing)op.type)) return false;
+        if (ti_scene_find(scene, (ti_thing)op.other) >= 0) return false;
         ti_slot slot = (ti_slot)o->slot;
-        *o = fresh_object(scene, (ti_type)op.other, (ti_colour)op.other_colour, slot);
+        *o = fresh_object(scene, (ti_thing)op.other, (ti_colour)op.other_colour, slot);
         return true;
     }
     case TI_OP_ENLARGE:
@@ -113,14 +116,16 @@ static bool apply_to_object(ti_scene *scene, ti_op op)
         if (o->flag == op.value) return false;
         o->flag = op.value;
         return true;
-    default: return false;
+    default:
+        return false;
     }
 }
 
 static bool apply_swap(ti_scene *scene, ti_op op)
 {
-    int a = ti_scene_find(scene, (ti_type)op.type), b = ti_scene_find(scene, (ti_type)op.other);
-    if (a < 0 || b < 0 || a == b || floats((ti_type)op.type) != floats((ti_type)op.other)) return false;
+    int a = ti_scene_find(scene, (ti_thing)op.type), b = ti_scene_find(scene, (ti_thing)op.other);
+    if (a < 0 || b < 0 || a == b || floats((ti_thing)op.type) != floats((ti_thing)op.other))
+        return false;
     ti_slot slot = (ti_slot)scene->objects[a].slot;
     put_at(scene, &scene->objects[a], (ti_slot)scene->objects[b].slot);
     put_at(scene, &scene->objects[b], slot);
@@ -131,13 +136,21 @@ bool ti_op_apply(ti_scene *scene, ti_op op)
 {
     switch ((ti_op_code)op.code) {
     case TI_OP_ADD:
-        if (!is_free(scene, (ti_slot)op.slot) || (op.slot >= TI_SKY_LEFT) != floats((ti_type)op.other)) return false;
-        return ti_scene_add(scene, fresh_object(scene, (ti_type)op.other, (ti_colour)op.other_colour, (ti_slot)op.slot));
-    case TI_OP_SWAP: return apply_swap(scene, op);
-    case TI_OP_DRY: return apply_flag(&scene->dry, true);
-    case TI_OP_GREEN: return apply_flag(&scene->dry, false);
-    case TI_OP_FREEZE: return apply_flag(&scene->frozen, true);
-    case TI_OP_FLOOD: return apply_flag(&scene->flooded, true);
+        if (!is_free(scene, (ti_slot)op.slot) ||
+            (op.slot >= TI_SKY_LEFT) != floats((ti_thing)op.other))
+            return false;
+        return ti_scene_add(scene, fresh_object(scene, (ti_thing)op.other,
+                                                (ti_colour)op.other_colour, (ti_slot)op.slot));
+    case TI_OP_SWAP:
+        return apply_swap(scene, op);
+    case TI_OP_DRY:
+        return apply_flag(&scene->dry, true);
+    case TI_OP_GREEN:
+        return apply_flag(&scene->dry, false);
+    case TI_OP_FREEZE:
+        return apply_flag(&scene->frozen, true);
+    case TI_OP_FLOOD:
+        return apply_flag(&scene->flooded, true);
     case TI_OP_CLEAR:
         if (!scene->n_objects) return false;
         scene->n_objects = 0;
@@ -147,11 +160,14 @@ bool ti_op_apply(ti_scene *scene, ti_op op)
     case TI_OP_WEATHER:
     case TI_OP_GROUND:
     case TI_OP_LIGHTS:
-    case TI_OP_FRAME: return apply_set(scene, op);
+    case TI_OP_FRAME:
+        return apply_set(scene, op);
     case TI_OP_NONE:
     case TI_OP_TONE:
     case TI_OP_DRAW:
-    case TI_OP_CODES: return false;
-    default: return apply_to_object(scene, op);
+    case TI_OP_CODES:
+        return false;
+    default:
+        return apply_to_object(scene, op);
     }
 }

@@ -1,8 +1,8 @@
 /* op.h - operations: what an edit does to a scene, as plain data.
  *
- * Every edit of a scene, however it is asked for, is one of these operations, and an operation can be
- * applied to a scene, written as the clause of a reasoning ("remove the red car") and read back from it.
- * This closed set is what lets a checker compare words with pixels.
+ * Every edit of a scene, however it is asked for, is one of these operations, and an operation can
+ * be applied to a scene, written as the clause of a reasoning ("remove the red car") and read back
+ * from it. This closed set is what lets a checker compare words with pixels.
  */
 #ifndef TI_WORLD_OP_H
 #define TI_WORLD_OP_H
@@ -47,7 +47,8 @@ typedef struct ti_op {
     uint8_t value;
 } ti_op;
 
-/* Changes SCENE; false when OP makes no sense there (object missing, place taken) or would change nothing. */
+/* Changes SCENE; false when OP makes no sense there (object missing, place taken) or would change
+ * nothing. */
 bool ti_op_apply(ti_scene *scene, ti_op op);
 
 #endif

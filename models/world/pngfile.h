@@ -5,6 +5,7 @@
 #include "base/error.h"
 
 /* rgb [height][width][3] */
-te_status ti_png_write(const char *path, const uint8_t *rgb, int width, int height, te_error *err);
+te_status ti_world_png_write(const char *path, const uint8_t *rgb, int width, int height,
+                             te_error *err);
 
 #endif

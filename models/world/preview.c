@@ -71,17 +71,21 @@ static double write_text(cairo_t *cr, const char *text, double x, double y, doub
     return y + 9.5;
 }
 
-static te_status draw_sample(cairo_t *cr, const request *r, uint64_t seed, double x, double y, te_error *err)
+static te_status draw_sample(cairo_t *cr, const request *r, uint64_t seed, double x, double y,
+                             te_error *err)
 {
     ti_world_sample s;
     ti_world_split split = r->held_out ? TI_WORLD_HELD_OUT : TI_WORLD_TRAIN;
-    te_status st = r->category < 0 ? ti_world_make(&s, seed, split, SIZE, err)
-                                   : ti_world_make_category(&s, seed, split, (ti_world_category)r->category, SIZE, err);
+    te_status st =
+        r->category < 0
+            ? ti_world_make(&s, seed, split, SIZE, err)
+            : ti_world_make_category(&s, seed, split, (ti_world_category)r->category, SIZE, err);
     if (st) return st;
     if (s.input) paint_rgb(cr, s.input, x, y);
     paint_rgb(cr, s.output, x + SIZE + 2, y);
     char title[600];
-    snprintf(title, sizeof title, "[%s / %s] %s", ti_world_category_name(s.category), s.kind, s.instruction);
+    snprintf(title, sizeof title, "[%s / %s] %s", ti_world_category_name(s.category), s.kind,
+             s.instruction);
     cairo_set_source_rgb(cr, 0, 0, 0.5);
     double below = write_text(cr, title, x, y + SIZE + 9, 2 * SIZE);
     cairo_set_source_rgb(cr, 0, 0, 0);
@@ -92,11 +96,16 @@ static te_status draw_sample(cairo_t *cr, const request *r, uint64_t seed, doubl
 
 static te_status draw_sheet(const request *r, te_error *err)
 {
-    long cell_w = r->pictures ? SIZE + 2 : 2 * SIZE + 2 + GAP, cell_h = r->pictures ? SIZE + 2 : SIZE + TEXT;
-    cairo_surface_t *sheet = cairo_image_surface_create(CAIRO_FORMAT_RGB24, (int)(cell_w * r->columns), (int)(cell_h * r->rows));
+    long cell_w = r->pictures ? SIZE + 2 : 2 * SIZE + 2 + GAP,
+         cell_h = r->pictures ? SIZE + 2 : SIZE + TEXT;
+    cairo_surface_t *sheet = cairo_image_surface_create(
+        CAIRO_FORMAT_RGB24, (int)(cell_w * r->columns), (int)(cell_h * r->rows));
     cairo_t *cr = cairo_create(sheet);
     uint8_t *rgb = ti_malloc_array((size_t)SIZE * SIZE, 3);
-    te_status st = rgb && !cairo_status(cr) ? TE_OK : ti_fail_memory(err, "a contact sheet", (size_t)(cell_w * cell_h * r->columns * r->rows * 4));
+    te_status st = rgb && !cairo_status(cr)
+                       ? TE_OK
+                       : ti_fail_memory(err, "a contact sheet",
+                                        (size_t)(cell_w * cell_h * r->columns * r->rows * 4));
     cairo_set_source_rgb(cr, 1, 1, 1);
     cairo_paint(cr);
     cairo_set_font_size(cr, 8.5);
@@ -111,7 +120,8 @@ static te_status draw_sheet(const request *r, te_error *err)
         }
     }
     if (!st && cairo_surface_write_to_png(sheet, r->path) != CAIRO_STATUS_SUCCESS)
-        st = ti_fail(err, TE_IO, "%s: cannot write the sheet; check folder and disk space", r->path);
+        st =
+            ti_fail(err, TE_IO, "%s: cannot write the sheet; check folder and disk space", r->path);
     free(rgb);
     cairo_destroy(cr);
     cairo_surface_destroy(sheet);
@@ -127,21 +137,34 @@ static int category_of(const char *name)
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"seed", required_argument, NULL, 's'}, {"held-out", no_argument, NULL, 'o'}, {"category", required_argument, NULL, 'c'},
-        {"columns", required_argument, NULL, 'w'}, {"rows", required_argument, NULL, 'h'}, {"pictures", no_argument, NULL, 'p'}, {0}};
+    static const struct option options[] = {{"seed", required_argument, NULL, 's'},
+                                            {"held-out", no_argument, NULL, 'o'},
+                                            {"category", required_argument, NULL, 'c'},
+                                            {"columns", required_argument, NULL, 'w'},
+                                            {"rows", required_argument, NULL, 'h'},
+                                            {"pictures", no_argument, NULL, 'p'},
+                                            {0}};
     request r = {.columns = 5, .rows = 5, .category = -1};
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
-        if (o == 's') r.seed = strtol(optarg, NULL, 10);
-        else if (o == 'o') r.held_out = true;
-        else if (o == 'c') r.category = category_of(optarg);
-        else if (o == 'w') r.columns = strtol(optarg, NULL, 10);
-        else if (o == 'h') r.rows = strtol(optarg, NULL, 10);
-        else if (o == 'p') r.pictures = true;
-        else return 2;
+        if (o == 's')
+            r.seed = strtol(optarg, NULL, 10);
+        else if (o == 'o')
+            r.held_out = true;
+        else if (o == 'c')
+            r.category = category_of(optarg);
+        else if (o == 'w')
+            r.columns = strtol(optarg, NULL, 10);
+        else if (o == 'h')
+            r.rows = strtol(optarg, NULL, 10);
+        else if (o == 'p')
+            r.pictures = true;
+        else
+            return 2;
     }
     if (optind + 1 != argc || r.columns < 1 || r.rows < 1 || r.columns > 40 || r.rows > 40) {
-        fputs("usage: world-preview OUT.png [--seed N] [--held-out] [--category NAME] [--columns N] [--rows N] [--pictures]\n", stderr);
+        fputs("usage: world-preview OUT.png [--seed N] [--held-out] [--category NAME] [--columns "
+              "N] [--rows N] [--pictures]\n",
+              stderr);
         return 2;
     }
     te_error err;

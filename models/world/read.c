@@ -30,25 +30,61 @@ static int skip_name(const char **p, const char *(*name)(int), int first, int n)
     return found;
 }
 
-static const char *name_colour(int i) { return ti_colour_name((ti_colour)i); }
-static const char *name_type(int i) { return ti_type_get((ti_type)i)->name; }
-static const char *name_place(int i) { return ti_place_name((ti_place)i); }
-static const char *name_ground(int i) { return ti_ground_name((ti_ground)i); }
-static const char *name_time(int i) { return ti_time_name((ti_time)i); }
-static const char *name_season(int i) { return ti_season_name((ti_season)i); }
-static const char *name_weather(int i) { return ti_weather_name((ti_weather)i); }
-static const char *name_state(int i) { return ti_state_name((ti_state)i); }
-static const char *name_flag(int i) { return ti_flag_name((ti_flag)i); }
-static const char *name_slot_at(int i) { return ti_slot_at((ti_slot)i); }
-static const char *name_slot_to(int i) { return ti_slot_to((ti_slot)i); }
-static const char *name_tone(int i) { return ti_tone_phrase((ti_tone)i); }
+static const char *name_colour(int i)
+{
+    return ti_colour_name((ti_colour)i);
+}
+static const char *name_type(int i)
+{
+    return ti_thing_get((ti_thing)i)->name;
+}
+static const char *name_place(int i)
+{
+    return ti_place_name((ti_place)i);
+}
+static const char *name_ground(int i)
+{
+    return ti_ground_name((ti_ground)i);
+}
+static const char *name_time(int i)
+{
+    return ti_time_name((ti_time)i);
+}
+static const char *name_season(int i)
+{
+    return ti_season_name((ti_season)i);
+}
+static const char *name_weather(int i)
+{
+    return ti_weather_name((ti_weather)i);
+}
+static const char *name_state(int i)
+{
+    return ti_state_name((ti_state)i);
+}
+static const char *name_flag(int i)
+{
+    return ti_flag_name((ti_flag)i);
+}
+static const char *name_slot_at(int i)
+{
+    return ti_slot_at((ti_slot)i);
+}
+static const char *name_slot_to(int i)
+{
+    return ti_slot_to((ti_slot)i);
+}
+static const char *name_tone(int i)
+{
+    return ti_tone_phrase((ti_tone)i);
+}
 
 /* "(the|a|an) [colour] noun" */
 static bool read_object(const char **p, uint8_t *type, uint8_t *colour)
 {
     (void)(skip(p, "the") || skip(p, "an") || skip(p, "a"));
     int c = skip_name(p, name_colour, TI_RED, TI_COLOURS);
-    int t = skip_name(p, name_type, TI_HOUSE, TI_TYPES);
+    int t = skip_name(p, name_type, TI_HOUSE, TI_THINGS);
     *colour = (uint8_t)(c < 0 ? TI_NO_COLOUR : c);
     *type = (uint8_t)(t < 0 ? TI_NOTHING : t);
     return t >= 0;
@@ -58,16 +94,26 @@ static int read_value(const char **p, ti_op_code code)
 {
     switch (code) {
     case TI_OP_PAINT:
-    case TI_OP_FRAME: return skip_name(p, name_colour, TI_RED, TI_COLOURS);
-    case TI_OP_TIME: return skip_name(p, name_time, 0, TI_TIMES);
-    case TI_OP_SEASON: return skip_name(p, name_season, 0, TI_SEASONS);
-    case TI_OP_WEATHER: return skip_name(p, name_weather, 0, TI_WEATHERS);
-    case TI_OP_GROUND: return skip_name(p, name_ground, 0, TI_GROUNDS);
-    case TI_OP_STATE: return skip_name(p, name_state, 0, TI_STATES);
-    case TI_OP_LIGHTS: return skip(p, "on") ? 1 : skip(p, "off") ? 0 : -1;
-    case TI_OP_HOIST: return skip_name(p, name_flag, 1, TI_FLAGS);
-    case TI_OP_TONE: return skip_name(p, name_tone, 0, TI_TONES);
-    default: return -1;
+    case TI_OP_FRAME:
+        return skip_name(p, name_colour, TI_RED, TI_COLOURS);
+    case TI_OP_TIME:
+        return skip_name(p, name_time, 0, TI_TIMES);
+    case TI_OP_SEASON:
+        return skip_name(p, name_season, 0, TI_SEASONS);
+    case TI_OP_WEATHER:
+        return skip_name(p, name_weather, 0, TI_WEATHERS);
+    case TI_OP_GROUND:
+        return skip_name(p, name_ground, 0, TI_GROUNDS);
+    case TI_OP_STATE:
+        return skip_name(p, name_state, 0, TI_STATES);
+    case TI_OP_LIGHTS:
+        return skip(p, "on") ? 1 : skip(p, "off") ? 0 : -1;
+    case TI_OP_HOIST:
+        return skip_name(p, name_flag, 1, TI_FLAGS);
+    case TI_OP_TONE:
+        return skip_name(p, name_tone, 0, TI_TONES);
+    default:
+        return -1;
     }
 }
 
@@ -76,11 +122,17 @@ static bool read_slot(const char **p, char letter, ti_op *op)
 {
     int v;
     switch (letter) {
-    case 'o': return read_object(p, &op->type, &op->colour);
+    case 'o':
+        return read_object(p, &op->type, &op->colour);
     case 'b':
-    case 'B': return read_object(p, &op->other, &op->other_colour);
-    case 'p': v = skip_name(p, name_slot_at, 0, TI_SLOTS); break;
-    case 't': v = skip_name(p, name_slot_to, 0, TI_SLOTS); break;
+    case 'B':
+        return read_object(p, &op->other, &op->other_colour);
+    case 'p':
+        v = skip_name(p, name_slot_at, 0, TI_SLOTS);
+        break;
+    case 't':
+        v = skip_name(p, name_slot_to, 0, TI_SLOTS);
+        break;
     default:
         v = read_value(p, (ti_op_code)op->code);
         op->value = (uint8_t)v;
@@ -118,11 +170,13 @@ bool ti_read_op(const char *reasoning, ti_op *op)
     return false;
 }
 
-/* ---- the first sentence ------------------------------------------------------------------------- */
+/* ---- the first sentence -------------------------------------------------------------------------
+ */
 
 static void read_adjective(const char **p, ti_scene *s)
 {
-    static const char *const weathers[TI_WEATHERS] = {"clear", "cloudy", "rainy", "snowy", "foggy", "stormy", "rainbow"};
+    static const char *const weathers[TI_WEATHERS] = {"clear", "cloudy", "rainy",  "snowy",
+                                                      "foggy", "stormy", "rainbow"};
     for (int i = TI_CLOUDY; i < TI_WEATHERS; i++)
         if (skip(p, weathers[i])) s->weather = (uint8_t)i;
     if (skip(p, "flooded")) s->flooded = true;
@@ -134,8 +188,10 @@ static bool read_full_object(const char **p, ti_object *o)
 {
     *o = (ti_object){.size = TI_NORMAL};
     (void)(skip(p, "an") || skip(p, "a"));
-    if (skip(p, "small")) o->size = TI_SMALL;
-    else if (skip(p, "big")) o->size = TI_BIG;
+    if (skip(p, "small"))
+        o->size = TI_SMALL;
+    else if (skip(p, "big"))
+        o->size = TI_BIG;
     int state = skip_name(p, name_state, TI_LIT, TI_STATES);
     bool unripe = skip(p, "unripe");
     if (!read_object(p, &o->type, &o->colour)) return false;
@@ -155,7 +211,8 @@ static bool read_full_object(const char **p, ti_object *o)
 
 bool ti_read_scene(const char *reasoning, ti_scene *s)
 {
-    static const char *const hours[TI_TIMES] = {"in the morning", "at noon", "in the evening", "at dusk", "at night"};
+    static const char *const hours[TI_TIMES] = {"in the morning", "at noon", "in the evening",
+                                                "at dusk", "at night"};
     memset(s, 0, sizeof *s);
     s->time = TI_NOON;
     s->season = TI_SUMMER;

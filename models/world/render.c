@@ -1,8 +1,8 @@
 /* render.c - from a scene to pixels; see scene.h
  *
- * Sky, then land and objects on a layer of their own which the light of the day multiplies, then what
- * shines, then weather, then the camera. The light is one gain per channel and one share of grey, so
- * the same thing has one colour per time of day and the model can learn it. */
+ * Sky, then land and objects on a layer of their own which the light of the day multiplies, then
+ * what shines, then weather, then the camera. The light is one gain per channel and one share of
+ * grey, so the same thing has one colour per time of day and the model can learn it. */
 #include <math.h>
 #include <string.h>
 
@@ -16,18 +16,18 @@ typedef struct {
 
 static light scene_light(const ti_scene *s)
 {
-    static const light day[TI_TIMES] = {
-        {0.98, 0.93, 0.88, 0.08},
-        {1, 1, 1, 0},
-        {1.02, 0.74, 0.56, 0.05},
-        {0.56, 0.50, 0.64, 0.12},
-        {0.32, 0.38, 0.60, 0.20}};
+    static const light day[TI_TIMES] = {{0.98, 0.93, 0.88, 0.08},
+                                        {1, 1, 1, 0},
+                                        {1.02, 0.74, 0.56, 0.05},
+                                        {0.56, 0.50, 0.64, 0.12},
+                                        {0.32, 0.38, 0.60, 0.20}};
     light l = day[s->time];
     if (ti_place_indoors(s->place) && s->lights) {
         light lamp = {1.0, 0.93, 0.80, 0}; /* the lamp decides, whatever the hour */
         return s->time == TI_NIGHT ? lamp : day[TI_NOON];
     }
-    if (s->weather == TI_CLOUDY || s->weather == TI_RAIN || s->weather == TI_STORM || s->weather == TI_SNOWFALL) {
+    if (s->weather == TI_CLOUDY || s->weather == TI_RAIN || s->weather == TI_STORM ||
+        s->weather == TI_SNOWFALL) {
         double dim = s->weather == TI_STORM ? 0.6 : s->weather == TI_RAIN ? 0.76 : 0.88;
         l.r *= dim;
         l.g *= dim;
@@ -61,7 +61,7 @@ static void draw_object(cairo_t *cr, const ti_scene *scene, const ti_object *obj
     if (!draw) return;
     ti_sprite sprite = {cr, object, scene, ti_colour_rgb((ti_colour)object->colour), pass};
     double x, y, scale = ti_size_scale((ti_size)object->size);
-    bool floats = ti_type_get((ti_type)object->type)->traits & TI_IN_SKY;
+    bool floats = ti_thing_get((ti_thing)object->type)->traits & TI_IN_SKY;
     ti_slot_spot(object, &x, &y);
     cairo_save(cr);
     cairo_translate(cr, x, y);

@@ -1,8 +1,9 @@
 /* scene.h - a scene of the procedural world as plain data, and how it becomes a picture.
  *
- * A scene is a few small enums: place, light, season, weather and up to eight objects in named slots. The
- * picture is a pure function of it (and of its camera). Everything stands on a grid of 8 x 8 of 128 units,
- * the image tokeniser's, so that the same thing gives the same tokens wherever it stands.
+ * A scene is a few small enums: place, light, season, weather and up to eight objects in named
+ * slots. The picture is a pure function of it (and of its camera). Everything stands on a grid of 8
+ * x 8 of 128 units, the image tokeniser's, so that the same thing gives the same tokens wherever it
+ * stands.
  *
  * Coordinates are those of a 128 x 128 canvas whatever the picture's size; y grows downwards.
  */
@@ -12,10 +13,11 @@
 #include "base/error.h"
 #include "base/random.h"
 
-#define TI_CANVAS 128
+#define TI_CANVAS      128
 #define TI_MAX_OBJECTS 8
 
-/* ---- draws: a counter over the generator of base/random.h -------------------------------------- */
+/* ---- draws: a counter over the generator of base/random.h --------------------------------------
+ */
 
 typedef struct ti_draw {
     ti_random random;
@@ -140,7 +142,7 @@ typedef enum ti_flag {
     TI_FLAGS
 } ti_flag;
 
-typedef enum ti_type {
+typedef enum ti_thing {
     TI_NOTHING,
     TI_HOUSE,
     TI_TREE,
@@ -190,8 +192,8 @@ typedef enum ti_type {
     TI_CHAIR,
     TI_GIFT,
     TI_BOTTLE,
-    TI_TYPES
-} ti_type;
+    TI_THINGS
+} ti_thing;
 
 /* ---- scenes ---------------------------------------------------------------------------------- */
 
@@ -200,8 +202,8 @@ typedef struct ti_object {
     int8_t dx, dy; /* from the slot's own spot, multiples of 8 */
 } ti_object;
 
-/* What a camera adds to a picture; all zero is a perfect one. The same for input and output of an edit,
- * so that what the edit leaves alone stays equal. */
+/* What a camera adds to a picture; all zero is a perfect one. The same for input and output of an
+ * edit, so that what the edit leaves alone stays equal. */
 typedef struct ti_camera {
     double exposure;            /* gain - 1 */
     double cast_red, cast_blue; /* gain - 1 */
@@ -224,23 +226,23 @@ typedef struct ti_scene {
     ti_camera camera;
 } ti_scene;
 
-typedef struct ti_type_info {
+typedef struct ti_thing_info {
     const char *name;
     uint32_t colours; /* bit per ti_colour it may have; 0: only its own */
     uint32_t places;  /* bit per ti_place it is at home in */
     unsigned traits;
-} ti_type_info;
+} ti_thing_info;
 
 enum { /* traits */
-    TI_IN_SKY = 1,
-    TI_PLANT = 2,
-    TI_SHINES = 4,
-    TI_ANIMAL = 8,
-    TI_RARE = 16, /* never placed by chance: made by edits, or asked for */
-    TI_FRUIT = 32
+       TI_IN_SKY = 1,
+       TI_PLANT = 2,
+       TI_SHINES = 4,
+       TI_ANIMAL = 8,
+       TI_RARE = 16, /* never placed by chance: made by edits, or asked for */
+       TI_FRUIT = 32
 };
 
-const ti_type_info *ti_type_get(ti_type type);
+const ti_thing_info *ti_thing_get(ti_thing type);
 ti_rgb ti_colour_rgb(ti_colour colour);
 bool ti_place_indoors(ti_place place);
 ti_ground ti_place_ground(ti_place place);
@@ -249,7 +251,7 @@ void ti_slot_spot(const ti_object *object, double *x, double *y); /* foot, or ce
 double ti_size_scale(ti_size size);
 
 /* The first object of TYPE, or -1. */
-int ti_scene_find(const ti_scene *scene, ti_type type);
+int ti_scene_find(const ti_scene *scene, ti_thing type);
 int ti_scene_at(const ti_scene *scene, ti_slot slot);
 /* Sets what follows from the rest: lit lamps at night, ice in winter, boats in the water. */
 void ti_scene_settle(ti_scene *scene);

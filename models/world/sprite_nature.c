@@ -30,7 +30,8 @@ void ti_sprite_tree(const ti_sprite *s)
     ti_disc(cr, 0, -29, 11, leaf);
     ti_disc(cr, -3, -32, 4.5, ti_tint(leaf, 0.25));
     bool blossom = s->scene->season == TI_SPRING || s->object->state == TI_BLOOMING;
-    static const double at[8][2] = {{-9, -22}, {-2, -24}, {8, -21}, {4, -33}, {-6, -30}, {1, -18}, {11, -26}, {5, -27}};
+    static const double at[8][2] = {{-9, -22}, {-2, -24}, {8, -21},  {4, -33},
+                                    {-6, -30}, {1, -18},  {11, -26}, {5, -27}};
     if (blossom)
         for (int i = 0; i < 8; i++) ti_disc(cr, at[i][0], at[i][1], 2.1, ti_hex(0xfad0e0));
 }

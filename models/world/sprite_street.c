@@ -147,8 +147,10 @@ void ti_sprite_traffic_light(const ti_sprite *s)
     cairo_t *cr = s->cr;
     bool stop = s->object->state != TI_GO;
     if (s->pass == TI_GLOW) {
-        if (stop) ti_disc(cr, 0, -35, 4, ti_hex(0xff3828));
-        else ti_disc(cr, 0, -16.6, 4, ti_hex(0x38f068));
+        if (stop)
+            ti_disc(cr, 0, -35, 4, ti_hex(0xff3828));
+        else
+            ti_disc(cr, 0, -16.6, 4, ti_hex(0x38f068));
         return;
     }
     ti_box(cr, -1.8, -12, 3.6, 12, ti_hex(0x34383c));
@@ -176,8 +178,10 @@ static void hoist(cairo_t *cr, bool upright, unsigned a, unsigned b, unsigned c)
 {
     unsigned bands[3] = {a, b, c};
     for (int i = 0; i < 3; i++)
-        if (upright) ti_box(cr, -8 + 8 * i, -46, 8, 16, ti_hex(bands[i]));
-        else ti_box(cr, -8, -46 + i * 16.0 / 3, 24, 16.0 / 3, ti_hex(bands[i]));
+        if (upright)
+            ti_box(cr, -8 + 8 * i, -46, 8, 16, ti_hex(bands[i]));
+        else
+            ti_box(cr, -8, -46 + i * 16.0 / 3, 24, 16.0 / 3, ti_hex(bands[i]));
 }
 
 void ti_sprite_flag(const ti_sprite *s)
@@ -187,11 +191,21 @@ void ti_sprite_flag(const ti_sprite *s)
     ti_box(cr, -10, -48, 2.4, 48, ti_hex(0xc8ccd0));
     ti_disc(cr, -8.8, -48, 2, ti_hex(0xe8c848));
     switch ((ti_flag)s->object->flag) {
-    case TI_FRANCE: hoist(cr, true, 0x2848a0, 0xf8f8f8, 0xe03038); break;
-    case TI_ITALY: hoist(cr, true, 0x189048, 0xf8f8f8, 0xd02838); break;
-    case TI_IRELAND: hoist(cr, true, 0x189858, 0xf8f8f8, 0xf89030); break;
-    case TI_GERMANY: hoist(cr, false, 0x181818, 0xd82020, 0xf8d020); break;
-    case TI_AUSTRIA: hoist(cr, false, 0xe03038, 0xf8f8f8, 0xe03038); break;
+    case TI_FRANCE:
+        hoist(cr, true, 0x2848a0, 0xf8f8f8, 0xe03038);
+        break;
+    case TI_ITALY:
+        hoist(cr, true, 0x189048, 0xf8f8f8, 0xd02838);
+        break;
+    case TI_IRELAND:
+        hoist(cr, true, 0x189858, 0xf8f8f8, 0xf89030);
+        break;
+    case TI_GERMANY:
+        hoist(cr, false, 0x181818, 0xd82020, 0xf8d020);
+        break;
+    case TI_AUSTRIA:
+        hoist(cr, false, 0xe03038, 0xf8f8f8, 0xe03038);
+        break;
     case TI_POLAND:
         ti_box(cr, -8, -46, 24, 8, ti_hex(0xf8f8f8));
         ti_box(cr, -8, -38, 24, 8, ti_hex(0xd82040));
@@ -204,7 +218,8 @@ void ti_sprite_flag(const ti_sprite *s)
         ti_box(cr, -8, -46, 24, 16, ti_hex(0xf8f8f8));
         ti_disc(cr, 4, -38, 5, ti_hex(0xc81838));
         break;
-    default: ti_box(cr, -8, -46, 24, 16, ti_hex(0xa8acb0));
+    default:
+        ti_box(cr, -8, -46, 24, 16, ti_hex(0xa8acb0));
     }
 }
 

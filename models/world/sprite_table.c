@@ -54,7 +54,8 @@ void ti_sprite_apple(const ti_sprite *s)
     if (tomato) {
         ti_oval(cr, 0, -9, 12, 9, c);
         for (int i = 0; i < 5; i++)
-            ti_line(cr, 0, -17, 6 * cos(i * M_PI / 2 - M_PI), -17 - 2.4 * sin(i * 2.0), 2, ti_hex(0x2c7030));
+            ti_line(cr, 0, -17, 6 * cos(i * M_PI / 2 - M_PI), -17 - 2.4 * sin(i * 2.0), 2,
+                    ti_hex(0x2c7030));
     } else {
         ti_disc(cr, -4.5, -10, 8.5, c);
         ti_disc(cr, 4.5, -10, 8.5, c);
@@ -94,7 +95,8 @@ void ti_sprite_vase(const ti_sprite *s)
         return;
     }
     bool withered = s->object->state == TI_WITHERED;
-    ti_rgb stem = ti_hex(withered ? 0x907038 : 0x3c8c3c), petal = ti_hex(withered ? 0x806038 : 0xf070a0);
+    ti_rgb stem = ti_hex(withered ? 0x907038 : 0x3c8c3c),
+           petal = ti_hex(withered ? 0x806038 : 0xf070a0);
     for (int i = -1; i <= 1; i++) {
         double x = withered ? 13.0 * i : 8.0 * i, y = withered ? -24 : -33 - (i == 0) * 4;
         ti_line(cr, 0, -20, x, y, 1.8, stem);
@@ -128,8 +130,10 @@ void ti_sprite_cake(const ti_sprite *s)
     ti_box(cr, -14, -10, 28, 3, ti_hex(0xc04858));
     ti_round_box(cr, -15, -19, 30, 6, 3, ti_hex(0xfff4f8));
     for (int i = -1; i <= 1; i++) {
-        if (candles) ti_box(cr, 7 * i - 1, -26, 2.4, 8, ti_hex(0x4890e0));
-        else ti_disc(cr, 7 * i, -20, 2.2, ti_hex(0xd83040));
+        if (candles)
+            ti_box(cr, 7 * i - 1, -26, 2.4, 8, ti_hex(0x4890e0));
+        else
+            ti_disc(cr, 7 * i, -20, 2.2, ti_hex(0xd83040));
     }
 }
 

@@ -17,7 +17,7 @@ static int weighted(ti_draw *draw, const uint8_t *weights, int n)
     return 0;
 }
 
-void ti_stage_plain(ti_plan *plan, uint32_t places)
+void ti_stage_plain(ti_edit_plan *plan, uint32_t places)
 {
     ti_scene *s = &plan->scene;
     memset(s, 0, sizeof *s);
@@ -31,7 +31,7 @@ void ti_stage_plain(ti_plan *plan, uint32_t places)
     if (ti_draw_chance(plan->draw, 0.2)) s->camera = ti_camera_random(plan->draw, 0.5);
 }
 
-void ti_stage(ti_plan *plan, uint32_t places)
+void ti_stage(ti_edit_plan *plan, uint32_t places)
 {
     static const uint8_t times[TI_TIMES] = {4, 18, 4, 2, 2}, seasons[TI_SEASONS] = {3, 5, 3, 3};
     static const uint8_t weathers[TI_WEATHERS] = {16, 2, 1, 0, 1, 0, 1};
@@ -50,9 +50,9 @@ void ti_stage(ti_plan *plan, uint32_t places)
     if (s->season == TI_WINTER && s->weather == TI_RAIN) s->weather = TI_SNOWFALL;
 }
 
-ti_colour ti_stage_colour(ti_plan *plan, ti_type type)
+ti_colour ti_stage_colour(ti_edit_plan *plan, ti_thing type)
 {
-    uint32_t allowed = ti_type_get(type)->colours;
+    uint32_t allowed = ti_thing_get(type)->colours;
     if (!allowed) return TI_NO_COLOUR;
     uint32_t c;
     do c = ti_draw_below(plan->draw, TI_COLOURS);
@@ -60,9 +60,9 @@ ti_colour ti_stage_colour(ti_plan *plan, ti_type type)
     return (ti_colour)c;
 }
 
-int ti_stage_slot(ti_plan *plan, ti_type type)
+int ti_stage_slot(ti_edit_plan *plan, ti_thing type)
 {
-    int first = ti_type_get(type)->traits & TI_IN_SKY ? TI_SKY_LEFT : TI_LEFT;
+    int first = ti_thing_get(type)->traits & TI_IN_SKY ? TI_SKY_LEFT : TI_LEFT;
     int start = (int)ti_draw_below(plan->draw, 3);
     for (int i = 0; i < 3; i++) {
         int slot = first + (start + i) % 3;
@@ -72,7 +72,7 @@ int ti_stage_slot(ti_plan *plan, ti_type type)
     return -1;
 }
 
-int ti_stage_put(ti_plan *plan, ti_type type)
+int ti_stage_put(ti_edit_plan *plan, ti_thing type)
 {
     ti_scene *s = &plan->scene;
     int slot = ti_stage_slot(plan, type);
@@ -80,42 +80,45 @@ int ti_stage_put(ti_plan *plan, ti_type type)
     ti_object o = {.type = (uint8_t)type, .size = TI_NORMAL, .slot = (uint8_t)slot};
     o.colour = (uint8_t)ti_stage_colour(plan, type);
     bool shore = s->place == TI_BEACH || s->place == TI_LAKE;
-    if (type == TI_BOAT && shore) o.dy = -24;
-    else if (slot < TI_SKY_LEFT && ti_draw_chance(plan->draw, 0.3)) o.dy = 8;
-    if (ti_type_get(type)->traits & TI_FRUIT && type != TI_PUMPKIN) o.state = TI_RIPE;
+    if (type == TI_BOAT && shore)
+        o.dy = -24;
+    else if (slot < TI_SKY_LEFT && ti_draw_chance(plan->draw, 0.3))
+        o.dy = 8;
+    if (ti_thing_get(type)->traits & TI_FRUIT && type != TI_PUMPKIN) o.state = TI_RIPE;
     if (type == TI_TRAFFIC_LIGHT) o.state = ti_draw_chance(plan->draw, 0.5) ? TI_STOP : TI_GO;
     if (type == TI_FLAG) o.flag = (uint8_t)(1 + ti_draw_below(plan->draw, TI_FLAGS - 1));
     if (!ti_scene_add(s, o)) return -1;
     return s->n_objects - 1;
 }
 
-static bool at_home(const ti_scene *s, ti_type type)
+static bool at_home(const ti_scene *s, ti_thing type)
 {
     if (type == TI_SNOWMAN) return s->season == TI_WINTER && s->ground == TI_GRASS;
     if (type == TI_CATERPILLAR && s->season == TI_WINTER) return false;
-    return ti_type_get(type)->places >> s->place & 1 && !(ti_type_get(type)->traits & TI_RARE);
+    return ti_thing_get(type)->places >> s->place & 1 && !(ti_thing_get(type)->traits & TI_RARE);
 }
 
-ti_type ti_stage_type(ti_plan *plan, bool in_sky)
+ti_thing ti_stage_type(ti_edit_plan *plan, bool in_sky)
 {
-    ti_type found[TI_TYPES];
+    ti_thing found[TI_THINGS];
     uint32_t n = 0;
-    for (ti_type t = TI_HOUSE; t < TI_TYPES; t++) {
-        bool sky = ti_type_get(t)->traits & TI_IN_SKY;
-        if (sky == in_sky && at_home(&plan->scene, t) && ti_scene_find(&plan->scene, t) < 0) found[n++] = t;
+    for (ti_thing t = TI_HOUSE; t < TI_THINGS; t++) {
+        bool sky = ti_thing_get(t)->traits & TI_IN_SKY;
+        if (sky == in_sky && at_home(&plan->scene, t) && ti_scene_find(&plan->scene, t) < 0)
+            found[n++] = t;
     }
     return n ? found[ti_draw_below(plan->draw, n)] : TI_NOTHING;
 }
 
-void ti_stage_fill(ti_plan *plan, int n)
+void ti_stage_fill(ti_edit_plan *plan, int n)
 {
     for (int tries = 0; plan->scene.n_objects < n && tries < 16; tries++) {
-        ti_type type = ti_stage_type(plan, ti_draw_chance(plan->draw, 0.25));
+        ti_thing type = ti_stage_type(plan, ti_draw_chance(plan->draw, 0.25));
         if (type != TI_NOTHING) ti_stage_put(plan, type);
     }
 }
 
-void ti_stage_target(ti_plan *plan, int index, ti_op_code code)
+void ti_stage_target(ti_edit_plan *plan, int index, ti_op_code code)
 {
     const ti_object *o = &plan->scene.objects[index];
     plan->op.code = (uint8_t)code;
@@ -123,7 +126,7 @@ void ti_stage_target(ti_plan *plan, int index, ti_op_code code)
     plan->op.colour = o->colour;
 }
 
-bool ti_stage_any(ti_plan *plan, uint32_t places, ti_op_code code)
+bool ti_stage_any(ti_edit_plan *plan, uint32_t places, ti_op_code code)
 {
     ti_stage(plan, places);
     ti_stage_fill(plan, 1 + (int)ti_draw_below(plan->draw, 3));
@@ -132,31 +135,39 @@ bool ti_stage_any(ti_plan *plan, uint32_t places, ti_op_code code)
     return true;
 }
 
-/* ---- templates --------------------------------------------------------------------------------- */
+/* ---- templates ---------------------------------------------------------------------------------
+ */
 
-static const char *where_it_is(const ti_plan *plan)
+static const char *where_it_is(const ti_edit_plan *plan)
 {
-    int at = ti_scene_find(&plan->scene, (ti_type)plan->op.type);
+    int at = ti_scene_find(&plan->scene, (ti_thing)plan->op.type);
     return at < 0 ? "here" : ti_slot_at((ti_slot)plan->scene.objects[at].slot);
 }
 
-static void say_list(ti_text *text, const ti_scene *s)
+static void say_list(ti_words *text, const ti_scene *s)
 {
     for (int i = 0; i < s->n_objects; i++) {
-        if (i) ti_text_add(text, i + 1 == s->n_objects ? " and " : ", ");
-        ti_say_an_object(text, (ti_type)s->objects[i].type, (ti_colour)s->objects[i].colour);
+        if (i) ti_words_add(text, i + 1 == s->n_objects ? " and " : ", ");
+        ti_say_an_object(text, (ti_thing)s->objects[i].type, (ti_colour)s->objects[i].colour);
     }
 }
 
-static void say_letter(ti_text *text, char letter, const ti_plan *plan)
+static void say_letter(ti_words *text, char letter, const ti_edit_plan *plan)
 {
-    static const char *const ins[TI_PLACES] = {"in a", "in a", "in a", "on a", "by a", "in a", "in a", "in a"};
-    if (letter == 'c') ti_text_add(text, ti_place_name((ti_place)plan->scene.place));
-    else if (letter == 'w') ti_text_add(text, where_it_is(plan));
-    else if (letter == 'i') ti_text_add(text, ins[plan->scene.place]);
-    else if (letter == 'l') say_list(text, &plan->scene);
-    else if (letter == 'h') ti_text_add(text, plan->hint ? plan->hint : "");
-    else ti_say_slot_word(text, plan->op, letter);
+    static const char *const ins[TI_PLACES] = {"in a", "in a", "in a", "on a",
+                                               "by a", "in a", "in a", "in a"};
+    if (letter == 'c')
+        ti_words_add(text, ti_place_name((ti_place)plan->scene.place));
+    else if (letter == 'w')
+        ti_words_add(text, where_it_is(plan));
+    else if (letter == 'i')
+        ti_words_add(text, ins[plan->scene.place]);
+    else if (letter == 'l')
+        say_list(text, &plan->scene);
+    else if (letter == 'h')
+        ti_words_add(text, plan->hint ? plan->hint : "");
+    else
+        ti_say_slot_word(text, plan->op, letter);
 }
 
 /* The choice of "(a|b|c)" at P that is drawn; *end is set behind the bracket. */
@@ -170,7 +181,7 @@ static const char *choose(const char *p, ti_draw *draw, const char **end)
     return p;
 }
 
-void ti_template_say(ti_text *text, const char *pattern, const ti_plan *plan, ti_draw *draw)
+void ti_template_say(ti_words *text, const char *pattern, const ti_edit_plan *plan, ti_draw *draw)
 {
     const char *after = NULL; /* behind the bracket while inside one */
     for (const char *p = pattern; *p;) {
@@ -184,7 +195,7 @@ void ti_template_say(ti_text *text, const char *pattern, const ti_plan *plan, ti
             say_letter(text, p[1], plan);
             p += 2;
         } else {
-            ti_text_add(text, one);
+            ti_words_add(text, one);
             p++;
         }
     }

@@ -1,7 +1,7 @@
 /* texture.c - see texture.h
  *
- * Each recipe draws flat or shaded shapes with cairo in a small palette of muted, related colours; then a
- * 1/f field roughens the light, and a camera finishes it. */
+ * Each recipe draws flat or shaded shapes with cairo in a small palette of muted, related colours;
+ * then a 1/f field roughens the light, and a camera finishes it. */
 #include "world/texture.h"
 
 #include <math.h>
@@ -26,21 +26,33 @@ static double between(canvas *c, double low, double high)
 
 static ti_rgb from_hsv(double h, double s, double v)
 {
-    double f[3] = {fabs(fmod(h + 6, 6) - 3) - 1, 2 - fabs(fmod(h + 6, 6) - 2), 2 - fabs(fmod(h + 6, 6) - 4)};
+    double f[3] = {fabs(fmod(h + 6, 6) - 3) - 1, 2 - fabs(fmod(h + 6, 6) - 2),
+                   2 - fabs(fmod(h + 6, 6) - 4)};
     for (int i = 0; i < 3; i++) f[i] = v * (1 - s + s * fmin(fmax(f[i], 0), 1));
     return (ti_rgb){f[0], f[1], f[2]};
 }
 
-/* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an accent. */
+/* A colour whose hue, saturation and value are drawn from ranges. Draws stand in statements of
+ * their own everywhere in this file: C leaves the order of arguments to the compiler. */
+static ti_rgb draw_hsv(canvas *c, double h0, double h1, double s0, double s1, double v0, double v1)
+{
+    double h = between(c, h0, h1), s = between(c, s0, s1), v = between(c, v0, v1);
+    return from_hsv(h, s, v);
+}
+
+/* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an
+ * accent. */
 static void draw_palette(canvas *c)
 {
     static const double hues[8] = {0.1, 0.4, 0.6, 0.9, 1.5, 2.1, 3.4, 3.7};
-    double h0 = hues[ti_draw_below(c->draw, 8)] + between(c, -0.3, 0.3);
-    double h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
+    double h0 = hues[ti_draw_below(c->draw, 8)], h1;
+    h0 += between(c, -0.3, 0.3);
+    h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
     for (int i = 0; i < PALETTE; i++) {
         double s = between(c, 0, 1);
         s = i < 2 ? 0.35 + 0.6 * s : 0.7 * s * s;
-        c->palette[i] = from_hsv((i % 2 ? h1 : h0) + between(c, -0.2, 0.2), s, between(c, 0.08, 0.98));
+        c->palette[i] =
+            draw_hsv(c, (i % 2 ? h1 : h0) - 0.2, (i % 2 ? h1 : h0) + 0.2, s, s, 0.08, 0.98);
     }
 }
 
@@ -54,7 +66,8 @@ static ti_rgb pick(canvas *c)
 static void shade_source(canvas *c, double x, double y, double r, ti_rgb colour)
 {
     double turn = between(c, 0, 2 * M_PI);
-    cairo_pattern_t *p = cairo_pattern_create_linear(x + r * cos(turn), y + r * sin(turn), x - r * cos(turn), y - r * sin(turn));
+    cairo_pattern_t *p = cairo_pattern_create_linear(x + r * cos(turn), y + r * sin(turn),
+                                                     x - r * cos(turn), y - r * sin(turn));
     ti_rgb a = ti_tint(colour, between(c, 0, 0.35)), b = ti_shade(colour, between(c, 0, 0.5));
     cairo_pattern_add_color_stop_rgb(p, 0, a.r, a.g, a.b);
     cairo_pattern_add_color_stop_rgb(p, 1, b.r, b.g, b.b);
@@ -68,12 +81,15 @@ static void blob_path(canvas *c, double x, double y, double r)
     cairo_translate(c->cr, x, y);
     cairo_rotate(c->cr, between(c, 0, M_PI));
     cairo_scale(c->cr, r, r * between(c, 0.4, 1));
-    if (ti_draw_chance(c->draw, 0.6)) cairo_arc(c->cr, 0, 0, 1, 0, 2 * M_PI);
-    else cairo_rectangle(c->cr, -1, -1, 2, 2);
+    if (ti_draw_chance(c->draw, 0.6))
+        cairo_arc(c->cr, 0, 0, 1, 0, 2 * M_PI);
+    else
+        cairo_rectangle(c->cr, -1, -1, 2, 2);
     cairo_restore(c->cr);
 }
 
-/* Opaque shapes whose radii follow a power law hide each other: the statistics of natural pictures. */
+/* Opaque shapes whose radii follow a power law hide each other: the statistics of natural pictures.
+ */
 static void dead_leaves(canvas *c)
 {
     double smallest = between(c, 3, 10);
@@ -86,9 +102,19 @@ static void dead_leaves(canvas *c)
     }
 }
 
+/* N blurred lights above BOTTOM. */
+static void soft_spots(canvas *c, int n, double bottom, double r0, double r1, double strength)
+{
+    for (int i = 0; i < n; i++) {
+        double x = between(c, 0, 128), y = between(c, 0, bottom), r = between(c, r0, r1);
+        ti_rgb colour = pick(c);
+        ti_halo(c->cr, x, y, r, colour, strength * between(c, 0.5, 1));
+    }
+}
+
 static void soft_lights(canvas *c)
 {
-    for (int i = 0; i < 26; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 8, 60), pick(c), between(c, 0.4, 1));
+    soft_spots(c, 26, 128, 8, 60, 1);
 }
 
 static void foliage(canvas *c)
@@ -97,14 +123,18 @@ static void foliage(canvas *c)
     if (ti_draw_chance(c->draw, 0.5)) soft_lights(c);
     for (int i = 0; i < 170; i++) {
         double x = between(c, -4, 132), y = between(c, -4, 132);
-        ti_rgb leaf = from_hsv(hue + between(c, -0.25, 0.25), between(c, 0.25, 0.8), between(c, 0.1, 0.75) * (0.5 + (double)i / 340));
+        double bright = 0.5 + (double)i / 340;
+        ti_rgb leaf = draw_hsv(c, hue - 0.25, hue + 0.25, 0.25, 0.8, 0.1 * bright, 0.75 * bright);
         cairo_save(c->cr);
         cairo_translate(c->cr, x, y);
         cairo_rotate(c->cr, between(c, 0, M_PI));
         ti_oval(c->cr, 0, 0, grown * between(c, 0.7, 1.6), grown * 0.45, leaf);
         cairo_restore(c->cr);
     }
-    for (int i = (int)ti_draw_below(c->draw, 8); i > 0; i--) ti_disc(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 2, 7), c->palette[0]);
+    for (int i = (int)ti_draw_below(c->draw, 8); i > 0; i--) {
+        double x = between(c, 0, 128), y = between(c, 0, 128);
+        ti_disc(c->cr, x, y, between(c, 2, 7), c->palette[0]);
+    }
 }
 
 static void buildings(canvas *c)
@@ -116,38 +146,50 @@ static void buildings(canvas *c)
     while (x < 128) {
         double w = between(c, 18, 50), top_y = between(c, 5, 80), lean = between(c, -6, 6);
         ti_rgb wall = pick(c), glass = pick(c);
-        TI_POLYGON(c->cr, wall, x, 130, x + lean, top_y, x + w + lean, top_y + between(c, -8, 8), x + w, 130);
+        TI_POLYGON(c->cr, wall, x, 130, x + lean, top_y, x + w + lean, top_y + between(c, -8, 8),
+                   x + w, 130);
         double step = between(c, 8, 18);
         for (double v = top_y + 5; v < 126; v += step)
             for (double u = x + 4; u + step * 0.5 < x + w - 2; u += step)
                 ti_box(c->cr, u + lean * (1 - (v - top_y) / 130), v, step * 0.5, step * 0.6, glass);
         x += w * between(c, 0.6, 1.1);
     }
-    if (ti_draw_chance(c->draw, 0.5)) ti_box(c->cr, 0, between(c, 100, 120), 128, 30, pick(c));
+    if (ti_draw_chance(c->draw, 0.5)) {
+        ti_rgb road = pick(c);
+        ti_box(c->cr, 0, between(c, 100, 120), 128, 30, road);
+    }
 }
 
 static void landscape(canvas *c)
 {
     double horizon = between(c, 35, 95);
-    ti_rgb sky = from_hsv(between(c, 3.1, 3.8), between(c, 0.05, 0.6), between(c, 0.5, 1));
-    ti_rgb low = ti_mix(sky, from_hsv(between(c, 0, 1), 0.3, 1), between(c, 0.2, 0.9));
+    ti_rgb sky = draw_hsv(c, 3.1, 3.8, 0.05, 0.6, 0.5, 1), low = draw_hsv(c, 0, 1, 0.3, 0.3, 1, 1);
+    low = ti_mix(sky, low, between(c, 0.2, 0.9));
     cairo_pattern_t *p = cairo_pattern_create_linear(0, 0, 0, horizon);
     cairo_pattern_add_color_stop_rgb(p, 0, sky.r, sky.g, sky.b);
     cairo_pattern_add_color_stop_rgb(p, 1, low.r, low.g, low.b);
     cairo_set_source(c->cr, p);
     cairo_paint(c->cr);
     cairo_pattern_destroy(p);
-    for (int i = (int)ti_draw_below(c->draw, 7); i > 0; i--) ti_halo(c->cr, between(c, 0, 128), between(c, 0, horizon), between(c, 10, 34), ti_hex(0xffffff), between(c, 0.3, 0.9));
+    for (int i = (int)ti_draw_below(c->draw, 7); i > 0; i--) {
+        double x = between(c, 0, 128), y = between(c, 0, horizon), r = between(c, 10, 34);
+        ti_halo(c->cr, x, y, r, ti_hex(0xffffff), between(c, 0.3, 0.9));
+    }
     for (int layer = 0; layer < 3; layer++) {
         double y = horizon + layer * 14;
         ti_rgb land = ti_mix(pick(c), low, 0.5 - 0.25 * layer);
         cairo_move_to(c->cr, 0, 130);
-        for (int x = 0; x <= 128; x += 16) cairo_line_to(c->cr, x, y - between(c, 0, 20 - 5 * layer));
+        for (int x = 0; x <= 128; x += 16)
+            cairo_line_to(c->cr, x, y - between(c, 0, 20 - 5 * layer));
         cairo_line_to(c->cr, 130, 130);
         ti_fill(c->cr, land);
     }
-    ti_rgb green = from_hsv(between(c, 1, 2), between(c, 0.2, 0.7), between(c, 0.15, 0.6));
-    for (int i = 0; i < 50; i++) ti_oval(c->cr, between(c, 0, 128), horizon + 28 + between(c, 0, 80), between(c, 2, 9), between(c, 2, 6), ti_shade(green, between(c, 0, 0.5)));
+    ti_rgb green = draw_hsv(c, 1, 2, 0.2, 0.7, 0.15, 0.6);
+    for (int i = 0; i < 50; i++) {
+        double x = between(c, 0, 128), y = horizon + 28 + between(c, 0, 80);
+        double rx = between(c, 2, 9), ry = between(c, 2, 6);
+        ti_oval(c->cr, x, y, rx, ry, ti_shade(green, between(c, 0, 0.5)));
+    }
 }
 
 /* Things on a table before a blurred wall: what people photograph indoors. */
@@ -155,7 +197,7 @@ static void still_life(canvas *c)
 {
     shade_source(c, 64, 40, 90, pick(c));
     cairo_paint(c->cr);
-    for (int i = 0; i < 8; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 70), between(c, 12, 50), pick(c), 0.5);
+    soft_spots(c, 8, 70, 12, 50, 0.7);
     double edge = between(c, 60, 100), tilt = between(c, -20, 20);
     TI_POLYGON(c->cr, pick(c), -4, edge - tilt, 132, edge + tilt, 132, 132, -4, 132);
     for (int i = 2 + (int)ti_draw_below(c->draw, 4); i > 0; i--) {
@@ -172,7 +214,11 @@ static void still_life(canvas *c)
             cairo_restore(c->cr);
         }
         cairo_fill(c->cr);
-        for (int k = (int)ti_draw_below(c->draw, 4); k > 0; k--) ti_oval(c->cr, x + between(c, -0.5, 0.5) * r, y + between(c, -0.6, 0.5) * r, r * between(c, 0.05, 0.4), r * between(c, 0.05, 0.2), pick(c));
+        for (int k = (int)ti_draw_below(c->draw, 4); k > 0; k--) {
+            double u = x + between(c, -0.5, 0.5) * r, v = y + between(c, -0.6, 0.5) * r;
+            double rx = r * between(c, 0.05, 0.4), ry = r * between(c, 0.05, 0.2);
+            ti_oval(c->cr, u, v, rx, ry, pick(c));
+        }
         ti_halo(c->cr, x - r * 0.35, y - r * 0.4, r * 0.5, ti_hex(0xffffff), 0.6);
     }
 }
@@ -180,12 +226,13 @@ static void still_life(canvas *c)
 /* Machines and papers: tilted panels with rims, rows of keys, lines of writing. */
 static void panels(canvas *c)
 {
-    for (int i = 0; i < 6; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 20, 60), pick(c), 0.6);
+    soft_spots(c, 6, 128, 20, 60, 0.8);
     for (int i = 2 + (int)ti_draw_below(c->draw, 3); i > 0; i--) {
         double w = between(c, 30, 90), h = between(c, 25, 80);
         ti_rgb rim = pick(c), face = ti_draw_chance(c->draw, 0.5) ? ti_tint(pick(c), 0.6) : pick(c);
         cairo_save(c->cr);
-        cairo_translate(c->cr, between(c, 10, 118), between(c, 10, 118));
+        double at_x = between(c, 10, 118), at_y = between(c, 10, 118);
+        cairo_translate(c->cr, at_x, at_y);
         cairo_rotate(c->cr, between(c, -0.8, 0.8));
         ti_round_box(c->cr, -w / 2 - 4, -h / 2 - 4, w + 8, h + 8, 4, rim);
         shade_source(c, 0, 0, w / 2, face);
@@ -196,7 +243,8 @@ static void panels(canvas *c)
         ti_rgb mark = ti_mix(face, pick(c), 0.8);
         for (double y = -h / 2 + row; ink && y < h / 2 - row; y += row)
             for (double x = -w / 2 + row; x < w / 2 - row; x += keys ? row * 1.2 : w)
-                ti_round_box(c->cr, x, y, keys ? row : between(c, 0.3, 0.9) * (w - 2 * row), keys ? row * 0.75 : 1.4, 0.7, mark);
+                ti_round_box(c->cr, x, y, keys ? row : between(c, 0.3, 0.9) * (w - 2 * row),
+                             keys ? row * 0.75 : 1.4, 0.7, mark);
         cairo_restore(c->cr);
     }
 }
@@ -204,10 +252,11 @@ static void panels(canvas *c)
 /* Big soft rounded shapes close to the camera: faces, food, pets. */
 static void close_up(canvas *c)
 {
-    for (int i = 0; i < 8; i++) ti_halo(c->cr, between(c, 0, 128), between(c, 0, 128), between(c, 20, 70), pick(c), 0.7);
+    soft_spots(c, 8, 128, 20, 70, 0.9);
     for (int i = 1 + (int)ti_draw_below(c->draw, 3); i > 0; i--) {
         double x = between(c, 30, 98), y = between(c, 60, 110), r = between(c, 18, 36);
-        for (int layer = 3; layer > 0; layer--) { /* stacked like food, or like head and shoulders */
+        for (int layer = 3; layer > 0;
+             layer--) { /* stacked like food, or like head and shoulders */
             double at = y - r * 0.55 * (3 - layer), wide = r * between(c, 0.8, 1.2);
             shade_source(c, x, at, wide, pick(c));
             cairo_save(c->cr);
@@ -216,7 +265,11 @@ static void close_up(canvas *c)
             cairo_arc(c->cr, 0, 0, 1, 0, 2 * M_PI);
             cairo_restore(c->cr);
             cairo_fill(c->cr);
-            for (int k = (int)ti_draw_below(c->draw, 9); k > 0; k--) ti_disc(c->cr, x + between(c, -1, 1) * wide * 0.8, at + between(c, -0.5, 0.5) * r, between(c, 1, 5), pick(c));
+            for (int k = (int)ti_draw_below(c->draw, 9); k > 0; k--) {
+                double u = x + between(c, -1, 1) * wide * 0.8, v = at + between(c, -0.5, 0.5) * r;
+                double dot = between(c, 1, 5);
+                ti_disc(c->cr, u, v, dot, pick(c));
+            }
         }
     }
 }
@@ -271,7 +324,8 @@ static void colour_field(canvas *c, const float *f, uint8_t *rgb, int size)
 static void roughen(const float *f, double amount, uint8_t *rgb, int size)
 {
     for (int i = 0; i < size * size; i++)
-        for (int k = 0; k < 3; k++) rgb[3 * i + k] = to_u8(rgb[3 * i + k] / 255.0 * (1 + amount * f[i]));
+        for (int k = 0; k < 3; k++)
+            rgb[3 * i + k] = to_u8(rgb[3 * i + k] / 255.0 * (1 + amount * f[i]));
 }
 
 /* Exposure and contrast of a real picture: many are dark, some are pale. */
@@ -300,12 +354,15 @@ static void surface_to_rgb(cairo_surface_t *surface, uint8_t *rgb, int size)
 
 te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
 {
-    static void (*const recipes[])(canvas *) = {dead_leaves, soft_lights, foliage, buildings, landscape, still_life, panels, close_up};
+    static void (*const recipes[])(canvas *) = {dead_leaves, soft_lights, foliage, buildings,
+                                                landscape,   still_life,  panels,  close_up};
     canvas c = {.draw = draw};
     float *f = ti_malloc_array((size_t)size * (size_t)size, sizeof *f);
     cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_RGB24, size, size);
     c.cr = cairo_create(surface);
-    te_status st = f && !cairo_status(c.cr) ? TE_OK : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
+    te_status st = f && !cairo_status(c.cr)
+                       ? TE_OK
+                       : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
     if (!st) {
         uint32_t recipe = ti_draw_below(draw, 11);
         draw_palette(&c);

@@ -1,6 +1,6 @@
-/* texture.h - photograph-like pictures without photographs: material for the tonal edits and for the
- * image tokeniser. Dead leaves, 1/f noise, blurred lights, foliage, buildings, landscapes, round things on
- * tables; natural colour statistics, a camera's faults. */
+/* texture.h - photograph-like pictures without photographs: material for the tonal edits and for
+ * the image tokeniser. Dead leaves, 1/f noise, blurred lights, foliage, buildings, landscapes,
+ * round things on tables; natural colour statistics, a camera's faults. */
 #ifndef TI_WORLD_TEXTURE_H
 #define TI_WORLD_TEXTURE_H
 

@@ -29,9 +29,11 @@ static const tone tones[TI_TONES] = {
     [TI_AUTUMN_COLOURS] = {"autumn colours", 1, 1, 0, 1, {1.06, 0.92, 0.68}, {0.03, 0, 0}, 1},
     [TI_SNOW_LIGHT] = {"snow light", 1, 1, 0, 0.40, {0.62, 0.66, 0.68}, {0.27, 0.30, 0.34}, 0},
     [TI_SUNSET_LIGHT] = {"sunset light", 1, 1, 0, 0.8, {0.98, 0.62, 0.70}, {0.14, 0.04, 0.12}, 0},
-    [TI_TEAL_AND_ORANGE] = {"teal and orange tones", 1, 1, 0, 1, {1.40, 1.00, 0.62}, {-0.20, 0.03, 0.20}, 0},
+    [TI_TEAL_AND_ORANGE] =
+        {"teal and orange tones", 1, 1, 0, 1, {1.40, 1.00, 0.62}, {-0.20, 0.03, 0.20}, 0},
     [TI_UNDERWATER] = {"underwater light", 1, 1, 0, 0.7, {0.32, 0.72, 0.78}, {0, 0.10, 0.20}, 0},
-    [TI_SPRING_COLOURS] = {"spring colours", 1, 1, 0, 1.25, {0.86, 1.06, 0.74}, {0.05, 0.08, 0.03}, 0},
+    [TI_SPRING_COLOURS] =
+        {"spring colours", 1, 1, 0, 1.25, {0.86, 1.06, 0.74}, {0.05, 0.08, 0.03}, 0},
     [TI_MOODY] = {"a moody light", 1, 1.15, 0.5, 0.35, {0.54, 0.60, 0.64}, {0, 0.01, 0.02}, 0},
     [TI_CANDLE_LIGHT] = {"candle light", 1, 1, 0, 0.6, {0.78, 0.46, 0.20}, {0.07, 0.02, 0}, 0},
     [TI_DREAMY] = {"a dreamy light", 0.8, 1, 0, 0.8, {0.58, 0.52, 0.58}, {0.42, 0.38, 0.42}, 0},

@@ -1,8 +1,8 @@
 /* tone.h - tonal and atmospheric edits: one fixed operation per tone, the same for any picture.
  *
- * Every tone works pixel by pixel in sRGB-encoded values: a power, a contrast around a pivot, a share of
- * colour, a gain and an offset per channel. So edges stay where they are, and a token's new value depends
- * on the token alone.
+ * Every tone works pixel by pixel in sRGB-encoded values: a power, a contrast around a pivot, a
+ * share of colour, a gain and an offset per channel. So edges stay where they are, and a token's
+ * new value depends on the token alone.
  */
 #ifndef TI_WORLD_TONE_H
 #define TI_WORLD_TONE_H
@@ -43,7 +43,8 @@ typedef enum ti_tone {
 /* The words of the reasoning: "give the picture" + this. */
 const char *ti_tone_phrase(ti_tone tone);
 
-/* Whether the tone is one for pictures only: a scene has its own edit for night, fog or a season. */
+/* Whether the tone is one for pictures only: a scene has its own edit for night, fog or a season.
+ */
 bool ti_tone_for_photos_only(ti_tone tone);
 
 /* N pixels of RGB u8; in and out may be the same. */

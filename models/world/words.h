@@ -14,14 +14,14 @@
 #include "world/op.h"
 
 /* A text that grows in place and remembers when it did not fit. */
-typedef struct ti_text {
+typedef struct ti_words {
     char buf[1024];
     size_t n;
     bool full;
-} ti_text;
+} ti_words;
 
-void ti_text_add(ti_text *text, const char *words);
-void ti_text_addf(ti_text *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void ti_words_add(ti_words *text, const char *words);
+void ti_words_addf(ti_words *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 const char *ti_colour_name(ti_colour colour);
 const char *ti_place_name(ti_place place);
@@ -35,27 +35,27 @@ const char *ti_slot_at(ti_slot slot); /* "on the left" */
 const char *ti_slot_to(ti_slot slot); /* "to the left" */
 
 /* "red car"; "car" without a colour of its own. */
-void ti_say_object(ti_text *text, ti_type type, ti_colour colour);
+void ti_say_object(ti_words *text, ti_thing type, ti_colour colour);
 /* "a red car", "an orange ball" */
-void ti_say_an_object(ti_text *text, ti_type type, ti_colour colour);
+void ti_say_an_object(ti_words *text, ti_thing type, ti_colour colour);
 /* "a big striped red ball on the left" */
-void ti_say_full_object(ti_text *text, const ti_object *object);
+void ti_say_full_object(ti_words *text, const ti_object *object);
 /* "a rainy meadow in spring at noon" */
-void ti_say_setting(ti_text *text, const ti_scene *scene);
+void ti_say_setting(ti_words *text, const ti_scene *scene);
 /* The whole first sentence after its first words: the setting "with" its objects. */
-void ti_say_scene(ti_text *text, const ti_scene *scene);
+void ti_say_scene(ti_words *text, const ti_scene *scene);
 /* "remove the red car" */
-void ti_say_op(ti_text *text, ti_op op);
+void ti_say_op(ti_words *text, ti_op op);
 
-/* The clause's pattern, and one of its slots: $o object, $n its noun, $b second object, $m its noun,
- * $B the same with an article, $p place, $t towards it, $v value. */
+/* The clause's pattern, and one of its slots: $o object, $n its noun, $b second object, $m its
+ * noun, $B the same with an article, $p place, $t towards it, $v value. */
 const char *ti_op_pattern(ti_op_code code);
-void ti_say_slot_word(ti_text *text, ti_op op, char letter);
+void ti_say_slot_word(ti_words *text, ti_op op, char letter);
 
 /* Reads the clause after ", so ". False when there is none that names an operation. */
 bool ti_read_op(const char *reasoning, ti_op *op);
-/* Reads the objects and the setting of a first sentence into SCENE; what is not named is as in a clear
- * noon in summer. False when it names no place. */
+/* Reads the objects and the setting of a first sentence into SCENE; what is not named is as in a
+ * clear noon in summer. False when it names no place. */
 bool ti_read_scene(const char *reasoning, ti_scene *scene);
 
 #endif

@@ -1,7 +1,7 @@
 /* world.c - from a seed to a sample; see world.h
  *
- * Category, then kind, then the kind's plan (a scene and an operation), drawn again until it fits the
- * split; then words and pictures. Only planning is repeated, and it costs microseconds. */
+ * Category, then kind, then the kind's plan (a scene and an operation), drawn again until it fits
+ * the split; then words and pictures. Only planning is repeated, and it costs microseconds. */
 #include "world/world.h"
 
 #include <ctype.h>
@@ -23,27 +23,43 @@ const char *ti_world_category_name(ti_world_category category)
     return names[category];
 }
 
-const ti_kind *ti_kinds_of(ti_world_category category, int *n)
+const ti_edit_kind *ti_kinds_of(ti_world_category category, int *n)
 {
     switch (category) {
-    case TI_WORLD_SPATIAL: *n = ti_n_spatial; return ti_kinds_spatial;
-    case TI_WORLD_TEMPORAL: *n = ti_n_temporal; return ti_kinds_temporal;
-    case TI_WORLD_CAUSAL: *n = ti_n_causal; return ti_kinds_causal;
-    case TI_WORLD_KNOWLEDGE: *n = ti_n_knowledge; return ti_kinds_knowledge;
-    case TI_WORLD_GENERAL: *n = ti_n_general; return ti_kinds_general;
-    case TI_WORLD_PHOTO: *n = ti_n_photo; return ti_kinds_photo;
-    default: *n = ti_n_generation; return ti_kinds_generation;
+    case TI_WORLD_SPATIAL:
+        *n = ti_n_spatial;
+        return ti_kinds_spatial;
+    case TI_WORLD_TEMPORAL:
+        *n = ti_n_temporal;
+        return ti_kinds_temporal;
+    case TI_WORLD_CAUSAL:
+        *n = ti_n_causal;
+        return ti_kinds_causal;
+    case TI_WORLD_KNOWLEDGE:
+        *n = ti_n_knowledge;
+        return ti_kinds_knowledge;
+    case TI_WORLD_GENERAL:
+        *n = ti_n_general;
+        return ti_kinds_general;
+    case TI_WORLD_PHOTO:
+        *n = ti_n_photo;
+        return ti_kinds_photo;
+    default:
+        *n = ti_n_generation;
+        return ti_kinds_generation;
     }
 }
 
-/* ---- words ------------------------------------------------------------------------------------- */
+/* ---- words -------------------------------------------------------------------------------------
+ */
 
 static const char *pick_phrasing(ti_draw *draw, const char *const *phrasings, bool held_out)
 {
     const char *found = phrasings[0];
     uint32_t seen = 0;
     for (; *phrasings; phrasings++)
-        if ((**phrasings == '*') == held_out && ti_draw_below(draw, ++seen) == 0) found = *phrasings;
+        if ((**phrasings == '*') == held_out && ti_draw_below(draw, ++seen) == 0)
+            found = *phrasings;
     return found;
 }
 
@@ -51,14 +67,24 @@ static const char *pick_phrasing(ti_draw *draw, const char *const *phrasings, bo
 static bool is_imperative(const char *phrasing)
 {
     static const char *const verbs[] = {
-        "add", "age", "allow", "bathe", "bleach", "blend", "blow", "boost", "break", "brighten", "bring", "calm", "carry", "carve", "centre", "change", "chop", "clean",
-        "clear", "clone", "colour", "convert", "copy", "cover", "create", "cut", "darken", "decorate", "decrease", "dehaze", "delete", "desaturate", "dim", "draw", "dress",
-        "drag", "drop", "duplicate", "dye", "enlarge", "erase", "exchange", "extinguish", "fade", "fell", "fill", "flatten", "flood", "fly", "frame", "freeze", "generate",
-        "get", "give", "go", "grade", "hang", "hatch", "hoist", "hold", "include", "increase", "insert", "intensify", "invert", "kill", "knock", "lay", "leave", "let",
-        "lift", "light", "lighten", "lower", "make", "match", "mix", "move", "open", "paint", "place", "pop", "pour", "prick", "pull", "push", "put", "raise", "recolour",
-        "reduce", "relocate", "remove", "repeat", "replace", "reverse", "ripen", "saturate", "saw", "scale", "send", "set", "shift", "shove", "show", "shrink", "slide",
-        "smash", "soften", "spoil", "stop", "strike", "substitute", "surround", "swap", "switch", "take", "tell", "throw", "tip", "tone", "trade", "turn", "use", "warm",
-        "wash", "water"};
+        "add",        "age",    "allow",     "bathe",      "bleach",   "blend",    "blow",
+        "boost",      "break",  "brighten",  "bring",      "calm",     "carry",    "carve",
+        "centre",     "change", "chop",      "clean",      "clear",    "clone",    "colour",
+        "convert",    "copy",   "cover",     "create",     "cut",      "darken",   "decorate",
+        "decrease",   "dehaze", "delete",    "desaturate", "dim",      "draw",     "dress",
+        "drag",       "drop",   "duplicate", "dye",        "enlarge",  "erase",    "exchange",
+        "extinguish", "fade",   "fell",      "fill",       "flatten",  "flood",    "fly",
+        "frame",      "freeze", "generate",  "get",        "give",     "go",       "grade",
+        "hang",       "hatch",  "hoist",     "hold",       "include",  "increase", "insert",
+        "intensify",  "invert", "kill",      "knock",      "lay",      "leave",    "let",
+        "lift",       "light",  "lighten",   "lower",      "make",     "match",    "mix",
+        "move",       "open",   "paint",     "place",      "pop",      "pour",     "prick",
+        "pull",       "push",   "put",       "raise",      "recolour", "reduce",   "relocate",
+        "remove",     "repeat", "replace",   "reverse",    "ripen",    "saturate", "saw",
+        "scale",      "send",   "set",       "shift",      "shove",    "show",     "shrink",
+        "slide",      "smash",  "soften",    "spoil",      "stop",     "strike",   "substitute",
+        "surround",   "swap",   "switch",    "take",       "tell",     "throw",    "tip",
+        "tone",       "trade",  "turn",      "use",        "warm",     "wash",     "water"};
     size_t n = strcspn(phrasing, " ");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strlen(verbs[i]) == n && !strncmp(phrasing, verbs[i], n)) return true;
@@ -66,29 +92,34 @@ static bool is_imperative(const char *phrasing)
 }
 
 /* People are polite or not, and begin with a capital or not. */
-static void say_instruction(ti_text *text, const char *phrasing, const ti_plan *plan, ti_draw *draw)
+static void say_instruction(ti_words *text, const char *phrasing, const ti_edit_plan *plan,
+                            ti_draw *draw)
 {
-    static const char *const before[] = {"please ", "can you ", "could you ", "i want you to ", "now "};
+    static const char *const before[] = {"please ", "can you ", "could you ", "i want you to ",
+                                         "now "};
     if (*phrasing == '*') phrasing++;
     bool imperative = is_imperative(phrasing), asked = false;
     if (imperative && ti_draw_chance(draw, 0.25)) {
         uint32_t which = ti_draw_below(draw, 5);
         asked = which == 1 || which == 2;
-        ti_text_add(text, before[which]);
+        ti_words_add(text, before[which]);
     }
     ti_template_say(text, phrasing, plan, draw);
     char last = text->n ? text->buf[text->n - 1] : ' ';
     if (last != '?' && last != '.') {
         bool asks = asked || !strncmp(phrasing, "what", 4) || !strncmp(phrasing, "how", 3);
-        if (asks && ti_draw_chance(draw, 0.6)) ti_text_add(text, "?");
-        else if (imperative && !asked && ti_draw_chance(draw, 0.08)) ti_text_add(text, " please");
-        else if (ti_draw_chance(draw, 0.2)) ti_text_add(text, ".");
+        if (asks && ti_draw_chance(draw, 0.6))
+            ti_words_add(text, "?");
+        else if (imperative && !asked && ti_draw_chance(draw, 0.08))
+            ti_words_add(text, " please");
+        else if (ti_draw_chance(draw, 0.2))
+            ti_words_add(text, ".");
     }
     if (ti_draw_chance(draw, 0.3)) text->buf[0] = (char)toupper((unsigned char)text->buf[0]);
 }
 
 /* "a dark photo with warm colours and strong contrast" */
-static void say_photo(ti_text *text, const uint8_t *rgb, int size)
+static void say_photo(ti_words *text, const uint8_t *rgb, int size)
 {
     double n = (double)size * size, sum[3] = {0}, square = 0;
     for (int i = 0; i < size * size; i++) {
@@ -100,59 +131,66 @@ static void say_photo(ti_text *text, const uint8_t *rgb, int size)
     double warm = sum[0] - sum[2], green = sum[1] - (sum[0] + sum[2]) / 2;
     const char *light = mean < 85 ? "a dark" : mean > 160 ? "a bright" : "a";
     const char *tint = green > 14 ? "green" : warm > 18 ? "warm" : warm < -14 ? "cool" : "neutral";
-    ti_text_addf(text, "%s photo with %s colours and %s contrast", light, tint, spread > 45 * 45 ? "strong" : "soft");
+    ti_words_addf(text, "%s photo with %s colours and %s contrast", light, tint,
+                  spread > 45 * 45 ? "strong" : "soft");
 }
 
 /* What stays: the other objects, or everything's place. */
-static void say_kept(ti_text *text, const ti_plan *plan)
+static void say_kept(ti_words *text, const ti_edit_plan *plan)
 {
     const ti_scene *s = &plan->scene;
     ti_op op = plan->op;
     bool about_object = op.type || op.code == TI_OP_ADD;
     if (op.code == TI_OP_TONE) {
-        ti_text_add(text, " keep every shape and edge.");
+        ti_words_add(text, " keep every shape and edge.");
         return;
     }
     if (!about_object) {
-        ti_text_add(text, s->n_objects && op.code != TI_OP_CLEAR ? " keep every object in its place." : " keep the scene.");
+        ti_words_add(text, s->n_objects && op.code != TI_OP_CLEAR
+                               ? " keep every object in its place."
+                               : " keep the scene.");
         return;
     }
     int said = 0;
     for (int i = 0; i < s->n_objects && said < 2; i++) {
         if (s->objects[i].type == op.type || s->objects[i].type == op.other) continue;
-        ti_text_addf(text, said++ ? ", the %s" : " keep the %s", ti_type_get((ti_type)s->objects[i].type)->name);
+        ti_words_addf(text, said++ ? ", the %s" : " keep the %s",
+                      ti_thing_get((ti_thing)s->objects[i].type)->name);
     }
-    ti_text_addf(text, said ? " and the %s." : " keep the %s.", ti_place_name((ti_place)s->place));
+    ti_words_addf(text, said ? " and the %s." : " keep the %s.", ti_place_name((ti_place)s->place));
 }
 
-static void say_reasoning(ti_text *text, const ti_plan *plan, const ti_kind *kind, ti_draw *draw,
-                          const uint8_t *photo, int size)
+static void say_reasoning(ti_words *text, const ti_edit_plan *plan, const ti_edit_kind *kind,
+                          ti_draw *draw, const uint8_t *photo, int size)
 {
     uint32_t n = 0;
     while (kind->causes[n]) n++;
     if (plan->op.code == TI_OP_DRAW) {
         ti_template_say(text, kind->causes[ti_draw_below(draw, n)], plan, draw);
-        ti_text_add(text, ", so draw ");
+        ti_words_add(text, ", so draw ");
         ti_say_scene(text, &plan->scene);
-        ti_text_add(text, ".");
+        ti_words_add(text, ".");
         return;
     }
-    ti_text_add(text, "i see ");
-    if (photo) say_photo(text, photo, size);
-    else ti_say_scene(text, &plan->scene);
-    ti_text_add(text, ". ");
+    ti_words_add(text, "i see ");
+    if (photo)
+        say_photo(text, photo, size);
+    else
+        ti_say_scene(text, &plan->scene);
+    ti_words_add(text, ". ");
     ti_template_say(text, kind->causes[ti_draw_below(draw, n)], plan, draw);
-    ti_text_add(text, ", so ");
+    ti_words_add(text, ", so ");
     ti_say_op(text, plan->op);
-    ti_text_add(text, ".");
+    ti_words_add(text, ".");
     say_kept(text, plan);
 }
 
-/* ---- plans ------------------------------------------------------------------------------------- */
+/* ---- plans -------------------------------------------------------------------------------------
+ */
 
 /* Draws until scene and operation agree with each other and with the split. */
-static bool make_plan(ti_plan *plan, const ti_kind *kind, ti_scene *after, bool want_content, bool allow_content,
-                      bool *content)
+static bool make_plan(ti_edit_plan *plan, const ti_edit_kind *kind, ti_scene *after,
+                      bool want_content, bool allow_content, bool *content)
 {
     for (int i = 0; i < TRIES; i++) {
         memset(&plan->scene, 0, sizeof plan->scene);
@@ -177,11 +215,13 @@ static double mean_change(const ti_world_sample *s)
     return sum / n;
 }
 
-static te_status draw_tone(const ti_plan *plan, ti_world_sample *s, bool texture, te_error *err)
+static te_status draw_tone(const ti_edit_plan *plan, ti_world_sample *s, bool texture,
+                           te_error *err)
 {
     size_t pixels = (size_t)s->size * (size_t)s->size;
     te_status st = TE_OK;
-    for (int tries = 0; !st && tries < 4; tries++) { /* a grey picture teaches nothing about colour */
+    for (int tries = 0; !st && tries < 4;
+         tries++) { /* a grey picture teaches nothing about colour */
         st = texture ? ti_texture_make(plan->draw, s->input, s->size, err)
                      : ti_scene_render(&plan->scene, s->input, s->size, err);
         if (st) break;
@@ -212,29 +252,35 @@ static te_status allocate(ti_world_sample *s, bool generation, te_error *err)
     return ok ? TE_OK : ti_fail_memory(err, "a sample of the world", pixels * 7);
 }
 
-static te_status finish_words(ti_world_sample *s, const ti_text *instruction, const ti_text *reasoning, te_error *err)
+static te_status finish_words(ti_world_sample *s, const ti_words *instruction,
+                              const ti_words *reasoning, te_error *err)
 {
     if (instruction->full || reasoning->full)
-        return ti_fail(err, TE_INVALID, "%s: a text of the world does not fit; shorten its templates", s->kind);
+        return ti_fail(err, TE_INVALID,
+                       "%s: a text of the world does not fit; shorten its templates", s->kind);
     s->instruction = ti_strdup(instruction->buf);
     s->reasoning = ti_strdup(reasoning->buf);
-    return s->instruction && s->reasoning ? TE_OK : ti_fail_memory(err, "a text of the world", reasoning->n);
+    return s->instruction && s->reasoning
+               ? TE_OK
+               : ti_fail_memory(err, "a text of the world", reasoning->n);
 }
 
 static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split split, te_error *err)
 {
     int n_kinds;
-    const ti_kind *kinds = ti_kinds_of(s->category, &n_kinds);
-    const ti_kind *kind = &kinds[ti_draw_below(draw, (uint32_t)n_kinds)];
-    bool held_out = split == TI_WORLD_HELD_OUT, want_content = held_out && ti_draw_chance(draw, 0.5);
+    const ti_edit_kind *kinds = ti_kinds_of(s->category, &n_kinds);
+    const ti_edit_kind *kind = &kinds[ti_draw_below(draw, (uint32_t)n_kinds)];
+    bool held_out = split == TI_WORLD_HELD_OUT,
+         want_content = held_out && ti_draw_chance(draw, 0.5);
     bool texture = s->category == TI_WORLD_PHOTO &&
                    (ti_draw_chance(draw, 0.7) || ti_tone_for_photos_only((ti_tone)kind->argument));
-    ti_plan plan = {.draw = draw};
+    ti_edit_plan plan = {.draw = draw};
     te_status st = allocate(s, s->category == TI_WORLD_GENERATION, err);
     if (st) return st;
     s->kind = kind->name;
     ti_world_facts *facts = s->facts;
-    if (!make_plan(&plan, kind, &facts->after, want_content && !texture, held_out, &facts->held_out_content))
+    if (!make_plan(&plan, kind, &facts->after, want_content && !texture, held_out,
+                   &facts->held_out_content))
         return ti_fail(err, TE_INVALID, "the kind %s of the world finds no scene", kind->name);
     facts->held_out_phrasing = held_out && !(want_content && facts->held_out_content && !texture);
     facts->op = plan.op;
@@ -248,8 +294,9 @@ static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split s
     }
     if (st) return st;
     if (s->unchanged) find_unchanged(s);
-    ti_text instruction = {.n = 0}, reasoning = {.n = 0};
-    say_instruction(&instruction, pick_phrasing(draw, kind->phrasings, facts->held_out_phrasing), &plan, draw);
+    ti_words instruction = {.n = 0}, reasoning = {.n = 0};
+    say_instruction(&instruction, pick_phrasing(draw, kind->phrasings, facts->held_out_phrasing),
+                    &plan, draw);
     say_reasoning(&reasoning, &plan, kind, draw, texture ? s->input : NULL, s->size);
     return finish_words(s, &instruction, &reasoning, err);
 }
@@ -266,7 +313,8 @@ te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_worl
     return st;
 }
 
-te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size, te_error *err)
+te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size,
+                        te_error *err)
 {
     static const uint8_t weights[TI_WORLD_CATEGORIES] = {14, 11, 12, 14, 15, 25, 9};
     uint32_t at = ti_random_below((ti_random){seed, STREAM_SAMPLE + 2}, 0, 100);
@@ -292,11 +340,13 @@ te_status ti_world_picture(uint8_t *rgb, uint64_t seed, int size, te_error *err)
     if (ti_draw_chance(&draw, 0.4)) {
         te_status st = ti_texture_make(&draw, rgb, size, err);
         if (!st && ti_draw_chance(&draw, 0.3))
-            ti_tone_apply((ti_tone)ti_draw_below(&draw, TI_TONES), rgb, rgb, (size_t)size * (size_t)size);
+            ti_tone_apply((ti_tone)ti_draw_below(&draw, TI_TONES), rgb, rgb,
+                          (size_t)size * (size_t)size);
         return st;
     }
     ti_world_sample s;
-    te_status st = ti_world_make(&s, seed ^ (uint64_t)STREAM_PICTURE << 20, TI_WORLD_TRAIN, size, err);
+    te_status st =
+        ti_world_make(&s, seed ^ (uint64_t)STREAM_PICTURE << 20, TI_WORLD_TRAIN, size, err);
     if (st) return st;
     bool after = !s.input || ti_draw_chance(&draw, 0.5);
     memcpy(rgb, after ? s.output : s.input, (size_t)size * (size_t)size * 3);

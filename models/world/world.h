@@ -4,10 +4,11 @@
  *     if (!ti_world_make(&s, seed, TI_WORLD_TRAIN, 128, &err)) use(s.input, s.instruction, ...);
  *     ti_world_clear(&s);
  *
- * A sample is a pure function of (seed, split, size): the same on any machine with the same cairo, from
- * any thread. It is one quadruplet of the paper's section 3.2 - input picture, instruction, reasoning,
- * output picture - with the machine-checkable facts behind it. Generations have no input picture.
- * Who wants the words alone (a text tokeniser's training) makes samples of size 16: they cost a tenth.
+ * A sample is a pure function of (seed, split, size): the same on any machine with the same cairo,
+ * from any thread. It is one quadruplet of the paper's section 3.2 - input picture, instruction,
+ * reasoning, output picture - with the machine-checkable facts behind it. Generations have no input
+ * picture. Who wants the words alone (a text tokeniser's training) makes samples of size 16: they
+ * cost a tenth.
  */
 #ifndef TI_WORLD_H
 #define TI_WORLD_H
@@ -16,7 +17,8 @@
 
 typedef enum ti_world_split {
     TI_WORLD_TRAIN,
-    TI_WORLD_HELD_OUT /* every sample has a phrasing, or things and colours, never seen in training */
+    TI_WORLD_HELD_OUT /* every sample has a phrasing, or things and colours, never seen in training
+                       */
 } ti_world_split;
 
 /* The paper's five editing categories, then photographs' tonal edits, then generation. */
@@ -35,13 +37,14 @@ typedef struct ti_world_facts ti_world_facts; /* facts.h: operation, objects, at
 
 typedef struct ti_world_sample {
     ti_world_category category;
-    const char *kind;    /* "season-winter", "remove-object", ...; static */
-    int size;            /* pictures are size x size */
-    uint8_t *input;      /* RGB u8 [size][size][3]; NULL for a generation */
-    uint8_t *output;     /* RGB u8 [size][size][3] */
-    uint8_t *unchanged;  /* [size][size], 1 where input and output must agree; NULL for a generation */
+    const char *kind; /* "season-winter", "remove-object", ...; static */
+    int size;         /* pictures are size x size */
+    uint8_t *input;   /* RGB u8 [size][size][3]; NULL for a generation */
+    uint8_t *output;  /* RGB u8 [size][size][3] */
+    uint8_t
+        *unchanged; /* [size][size], 1 where input and output must agree; NULL for a generation */
     char *instruction;
-    char *reasoning;     /* what is seen, what must change and why, what stays; at most 64 words */
+    char *reasoning; /* what is seen, what must change and why, what stays; at most 64 words */
     ti_world_facts *facts;
 } ti_world_sample;
 
@@ -52,7 +55,8 @@ te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_worl
                                  ti_world_category category, int size, te_error *err);
 void ti_world_clear(ti_world_sample *sample);
 
-/* A picture alone, for the image tokeniser: scenes and photograph-like textures, camera nuisances on. */
+/* A picture alone, for the image tokeniser: scenes and photograph-like textures, camera nuisances
+ * on. */
 te_status ti_world_picture(uint8_t *rgb, uint64_t seed, int size, te_error *err);
 
 const char *ti_world_category_name(ti_world_category category);

@@ -1,4 +1,5 @@
-/* check_test.c - the checker itself: it lets a tokeniser's blur pass and does not let wrong edits pass. */
+/* check_test.c - the checker itself: it lets a tokeniser's blur pass and does not let wrong edits
+ * pass. */
 #include "testing.h"
 
 #include <math.h>
@@ -10,7 +11,8 @@
 
 enum { SIZE = 128, PIXELS = SIZE * SIZE, SAMPLES = 210 };
 
-/* What an image tokeniser of about 27 dB leaves of a picture: blur, noise, and steps between its blocks. */
+/* What an image tokeniser of about 27 dB leaves of a picture: blur, noise, and steps between its
+ * blocks. */
 static void degrade(const uint8_t *in, uint8_t *out, uint64_t seed)
 {
     ti_camera blurred = {.blur = 0.7, .noise = 8, .noise_seed = seed};
@@ -40,7 +42,9 @@ static double psnr(const uint8_t *a, const uint8_t *b)
 static void make(ti_world_sample *s, uint64_t seed, int category)
 {
     te_error err;
-    assert_ok(ti_world_make_category(s, seed, TI_WORLD_HELD_OUT, (ti_world_category)category, SIZE, &err), err);
+    assert_ok(
+        ti_world_make_category(s, seed, TI_WORLD_HELD_OUT, (ti_world_category)category, SIZE, &err),
+        err);
 }
 
 static void test_truth_passes(void **state)
@@ -99,7 +103,8 @@ static void test_wrong_fails(void **state)
         ti_world_clear(&s);
         ti_world_clear(&t);
     }
-    print_message("passed wrongly: input %d of %d, another %d, its words %d of %d\n", same, same_n, other, words, SAMPLES);
+    print_message("passed wrongly: input %d of %d, another %d, its words %d of %d\n", same, same_n,
+                  other, words, SAMPLES);
     assert_true(same <= 0.1 * same_n);
     assert_true(other <= 0.1 * SAMPLES);
     assert_true(words <= 0.1 * SAMPLES);
@@ -117,17 +122,25 @@ static void test_another_edit_fails(void **state)
         make(&s, i, (int)(i % TI_WORLD_PHOTO));
         ti_draw draw = {{i, 9}, 0};
         for (int tries = 0; tries < 30; tries++) {
-            ti_op op = {.code = (uint8_t)(1 + ti_draw_below(&draw, TI_OP_FRAME)), .slot = (uint8_t)ti_draw_below(&draw, TI_SLOTS),
-                        .value = (uint8_t)(1 + ti_draw_below(&draw, 3)), .other = TI_BALL, .other_colour = TI_RED};
-            if (s.facts->before.n_objects) op.type = s.facts->before.objects[ti_draw_below(&draw, s.facts->before.n_objects)].type;
+            ti_op op = {.code = (uint8_t)(1 + ti_draw_below(&draw, TI_OP_FRAME)),
+                        .slot = (uint8_t)ti_draw_below(&draw, TI_SLOTS),
+                        .value = (uint8_t)(1 + ti_draw_below(&draw, 3)),
+                        .other = TI_BALL,
+                        .other_colour = TI_RED};
+            if (s.facts->before.n_objects)
+                op.type =
+                    s.facts->before.objects[ti_draw_below(&draw, s.facts->before.n_objects)].type;
             ti_scene after = s.facts->before;
-            bool different = op.code != s.facts->op.code || (op.value != s.facts->op.value && op.code >= TI_OP_TIME);
+            bool different = op.code != s.facts->op.code ||
+                             (op.value != s.facts->op.value && op.code >= TI_OP_TIME);
             if (!different || op.code == TI_OP_STATE || !ti_op_apply(&after, op)) continue;
             bool ok;
             static uint8_t clean[PIXELS * 3];
             assert_ok(ti_scene_render(&after, clean, SIZE, &err), err);
             degrade(clean, picture, i);
-            assert_ok(ti_check_scene(&ok, &s.facts->before, &s.facts->after, s.facts->op, picture, SIZE, &err), err);
+            assert_ok(ti_check_scene(&ok, &s.facts->before, &s.facts->after, s.facts->op, picture,
+                                     SIZE, &err),
+                      err);
             if (ok) print_message("%s passes with operation %d\n", s.kind, op.code);
             passed += ok;
             n++;

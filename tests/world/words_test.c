@@ -1,5 +1,5 @@
-/* words_test.c - what the world says can be read back, templates are well-formed, and tones do what their
- * names say. */
+/* words_test.c - what the world says can be read back, templates are well-formed, and tones do what
+ * their names say. */
 #include "testing.h"
 
 #include "world/check.h"
@@ -16,14 +16,22 @@ static ti_draw draws(uint64_t seed)
 static uint32_t values(int code)
 {
     switch (code) {
-    case TI_OP_TIME: return TI_TIMES;
-    case TI_OP_SEASON: return TI_SEASONS;
-    case TI_OP_WEATHER: return TI_WEATHERS;
-    case TI_OP_GROUND: return TI_GROUNDS;
-    case TI_OP_STATE: return TI_STATES;
-    case TI_OP_LIGHTS: return 2;
-    case TI_OP_TONE: return TI_TONES;
-    default: return 1;
+    case TI_OP_TIME:
+        return TI_TIMES;
+    case TI_OP_SEASON:
+        return TI_SEASONS;
+    case TI_OP_WEATHER:
+        return TI_WEATHERS;
+    case TI_OP_GROUND:
+        return TI_GROUNDS;
+    case TI_OP_STATE:
+        return TI_STATES;
+    case TI_OP_LIGHTS:
+        return 2;
+    case TI_OP_TONE:
+        return TI_TONES;
+    default:
+        return 1;
     }
 }
 
@@ -32,13 +40,16 @@ static ti_op draw_op(ti_draw *draw, int code)
 {
     ti_op op = {.code = (uint8_t)code};
     for (const char *p = strchr(ti_op_pattern((ti_op_code)code), '$'); p; p = strchr(p + 1, '$')) {
-        uint8_t type = (uint8_t)(1 + ti_draw_below(draw, TI_TYPES - 1)), colour = (uint8_t)ti_draw_below(draw, TI_COLOURS);
+        uint8_t type = (uint8_t)(1 + ti_draw_below(draw, TI_THINGS - 1)),
+                colour = (uint8_t)ti_draw_below(draw, TI_COLOURS);
         if (p[1] == 'o') op.type = type, op.colour = colour;
         if (p[1] == 'b' || p[1] == 'B') op.other = type, op.other_colour = colour;
         if (p[1] == 'p' || p[1] == 't') op.slot = (uint8_t)ti_draw_below(draw, TI_SLOTS);
         if (p[1] == 'v') op.value = (uint8_t)ti_draw_below(draw, values(code));
-        if (p[1] == 'v' && (code == TI_OP_PAINT || code == TI_OP_FRAME)) op.value = (uint8_t)(1 + ti_draw_below(draw, TI_COLOURS - 1));
-        if (p[1] == 'v' && code == TI_OP_HOIST) op.value = (uint8_t)(1 + ti_draw_below(draw, TI_FLAGS - 1));
+        if (p[1] == 'v' && (code == TI_OP_PAINT || code == TI_OP_FRAME))
+            op.value = (uint8_t)(1 + ti_draw_below(draw, TI_COLOURS - 1));
+        if (p[1] == 'v' && code == TI_OP_HOIST)
+            op.value = (uint8_t)(1 + ti_draw_below(draw, TI_FLAGS - 1));
     }
     if (code == TI_OP_HOIST) op.type = TI_FLAG;
     return op;
@@ -51,21 +62,31 @@ static void test_clauses_round_trip(void **state)
     for (int code = TI_OP_REMOVE; code <= TI_OP_TONE; code++)
         for (int i = 0; i < 60; i++) {
             ti_op op = draw_op(&draw, code), back;
-            ti_text text = {.n = 0};
-            ti_text_add(&text, "i see a meadow at noon. it is wanted, so ");
+            ti_words text = {.n = 0};
+            ti_words_add(&text, "i see a meadow at noon. it is wanted, so ");
             ti_say_op(&text, op);
-            ti_text_add(&text, ". keep the meadow.");
-            if (!ti_read_op(text.buf, &back) || memcmp(&op, &back, sizeof op) != 0) fail_msg("does not read back: %s", text.buf);
+            ti_words_add(&text, ". keep the meadow.");
+            if (!ti_read_op(text.buf, &back) || memcmp(&op, &back, sizeof op) != 0)
+                fail_msg("does not read back: %s", text.buf);
         }
 }
 
 static void test_damaged_clauses(void **state)
 {
     (void)state;
-    static const char *const bad[] = {
-        "", "remove the car.", "it is wanted, so", "it is wanted, so ", "it is wanted, so remove the.", "it is wanted, so remove the red.",
-        "it is wanted, so remove the carpet.", "it is wanted, so paint the car loud.", "it is wanted, so add a red ball.",
-        "it is wanted, so remove the red car remove.", "it is wanted, so give the picture.", "it is wanted, so change the light to", "so so so , so , so "};
+    static const char *const bad[] = {"",
+                                      "remove the car.",
+                                      "it is wanted, so",
+                                      "it is wanted, so ",
+                                      "it is wanted, so remove the.",
+                                      "it is wanted, so remove the red.",
+                                      "it is wanted, so remove the carpet.",
+                                      "it is wanted, so paint the car loud.",
+                                      "it is wanted, so add a red ball.",
+                                      "it is wanted, so remove the red car remove.",
+                                      "it is wanted, so give the picture.",
+                                      "it is wanted, so change the light to",
+                                      "so so so , so , so "};
     for (size_t i = 0; i < TEST_LENGTH(bad); i++) {
         ti_op op;
         if (ti_read_op(bad[i], &op)) fail_msg("reads: %s", bad[i]);
@@ -79,7 +100,11 @@ static void test_scenes_round_trip(void **state)
     for (uint64_t i = 0; i < 300; i++) {
         ti_world_sample s;
         ti_scene back;
-        assert_ok(ti_world_make_category(&s, i, TI_WORLD_TRAIN, (ti_world_category)(i % 2 ? TI_WORLD_GENERATION : TI_WORLD_SPATIAL), 16, &err), err);
+        assert_ok(ti_world_make_category(
+                      &s, i, TI_WORLD_TRAIN,
+                      (ti_world_category)(i % 2 ? TI_WORLD_GENERATION : TI_WORLD_SPATIAL), 16,
+                      &err),
+                  err);
         const ti_scene *from = i % 2 ? &s.facts->after : &s.facts->before;
         assert_true(ti_read_scene(s.reasoning, &back));
         assert_int_equal(back.place, from->place);
@@ -87,7 +112,8 @@ static void test_scenes_round_trip(void **state)
         assert_int_equal(back.n_objects, from->n_objects);
         for (int k = 0; k < from->n_objects; k++) {
             const ti_object *a = &from->objects[k], *b = &back.objects[k];
-            if (a->type != b->type || a->colour != b->colour || a->slot != b->slot || a->size != b->size || a->state != b->state || a->flag != b->flag)
+            if (a->type != b->type || a->colour != b->colour || a->slot != b->slot ||
+                a->size != b->size || a->state != b->state || a->flag != b->flag)
                 fail_msg("object %d reads differently: %s", k, s.reasoning);
         }
         ti_world_clear(&s);
@@ -107,7 +133,8 @@ static void check_template(const char *kind, const char *p)
             assert_true(inside);
             inside = false;
         }
-        if (*q == '$' && !strchr("onbmBAptvcwhli", q[1])) fail_msg("%s: unknown letter in \"%s\"", kind, p);
+        if (*q == '$' && !strchr("onbmBAptvcwhli", q[1]))
+            fail_msg("%s: unknown letter in \"%s\"", kind, p);
         if (*q == ' ' && (q[1] == ' ' || q[1] == '\0')) fail_msg("%s: blanks in \"%s\"", kind, p);
     }
     assert_false(inside);
@@ -118,9 +145,10 @@ static void test_templates(void **state)
     (void)state;
     for (int c = 0; c < TI_WORLD_CATEGORIES; c++) {
         int n;
-        const ti_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
+        const ti_edit_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
         for (int k = 0; k < n; k++) {
-            for (const char *const *p = kinds[k].phrasings; *p; p++) check_template(kinds[k].name, *p);
+            for (const char *const *p = kinds[k].phrasings; *p; p++)
+                check_template(kinds[k].name, *p);
             for (const char *const *p = kinds[k].causes; *p; p++) check_template(kinds[k].name, *p);
         }
     }
@@ -160,8 +188,11 @@ static void test_tones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clauses_round_trip), cmocka_unit_test(test_damaged_clauses), cmocka_unit_test(test_scenes_round_trip),
-        cmocka_unit_test(test_templates),          cmocka_unit_test(test_tones),
+        cmocka_unit_test(test_clauses_round_trip),
+        cmocka_unit_test(test_damaged_clauses),
+        cmocka_unit_test(test_scenes_round_trip),
+        cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_tones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* world_test.c - samples are deterministic, complete, short enough, and the held-out split is held out. */
+/* world_test.c - samples are deterministic, complete, short enough, and the held-out split is held
+ * out. */
 #include "testing.h"
 
 #include <ctype.h>
@@ -46,16 +47,19 @@ static void test_kinds_and_phrasings(void **state)
     (void)state;
     for (int c = 0; c < TI_WORLD_CATEGORIES; c++) {
         int n;
-        const ti_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
+        const ti_edit_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
         assert_true(n >= 8);
         for (int k = 0; k < n; k++) {
             int trained = 0, held_out = 0;
             for (const char *const *p = kinds[k].phrasings; *p; p++) {
-                if (**p == '*') held_out++;
-                else trained++;
+                if (**p == '*')
+                    held_out++;
+                else
+                    trained++;
             }
             if (trained + held_out < 12 || trained < 9 || held_out < 2)
-                fail_msg("%s: %d phrasings, %d held out", kinds[k].name, trained + held_out, held_out);
+                fail_msg("%s: %d phrasings, %d held out", kinds[k].name, trained + held_out,
+                         held_out);
             assert_non_null(kinds[k].causes[0]);
         }
     }
@@ -68,7 +72,8 @@ static int count_words(const char *text)
     return n;
 }
 
-/* An edit changes something, leaves the marked pixels alone, and says so in at most 64 plain words. */
+/* An edit changes something, leaves the marked pixels alone, and says so in at most 64 plain words.
+ */
 static void test_samples_are_sound(void **state)
 {
     (void)state;
@@ -79,24 +84,33 @@ static void test_samples_are_sound(void **state)
         assert_int_equal(s.category, c);
         assert_non_null(s.kind);
         assert_true(strlen(s.instruction) >= 3);
-        if (count_words(s.reasoning) > 64) fail_msg("%s: %d words: %s", s.kind, count_words(s.reasoning), s.reasoning);
-        for (const char *p = s.reasoning; *p; p++) assert_true(islower((unsigned char)*p) || strchr(" ,.'-0123456789", *p));
+        if (count_words(s.reasoning) > 64)
+            fail_msg("%s: %d words: %s", s.kind, count_words(s.reasoning), s.reasoning);
+        for (const char *p = s.reasoning; *p; p++)
+            assert_true(islower((unsigned char)*p) || strchr(" ,.'-0123456789", *p));
         assert_true((s.input == NULL) == (c == TI_WORLD_GENERATION));
         long changed = 0;
         for (int k = 0; s.input && k < SIZE * SIZE; k++) {
-            int d = abs(s.input[3 * k] - s.output[3 * k]) + abs(s.input[3 * k + 1] - s.output[3 * k + 1]) + abs(s.input[3 * k + 2] - s.output[3 * k + 2]);
-            if (s.unchanged[k]) assert_true(d <= 9);
-            else changed++;
+            int d = abs(s.input[3 * k] - s.output[3 * k]) +
+                    abs(s.input[3 * k + 1] - s.output[3 * k + 1]) +
+                    abs(s.input[3 * k + 2] - s.output[3 * k + 2]);
+            if (s.unchanged[k])
+                assert_true(d <= 9);
+            else
+                changed++;
         }
-        if (s.input && changed < 30) fail_msg("%s: \"%s\" changes %ld pixels", s.kind, s.instruction, changed);
+        if (s.input && changed < 30)
+            fail_msg("%s: \"%s\" changes %ld pixels", s.kind, s.instruction, changed);
         ti_world_clear(&s);
     }
 }
 
-/* Lower case, without polite words around it and punctuation: the phrasing as a person thinks of it. */
+/* Lower case, without polite words around it and punctuation: the phrasing as a person thinks of
+ * it. */
 static void normalise(const char *text, char *out, size_t room)
 {
-    static const char *const polite[] = {"please ", "can you ", "could you ", "i want you to ", "now "};
+    static const char *const polite[] = {"please ", "can you ", "could you ", "i want you to ",
+                                         "now "};
     char lower[512];
     size_t n = 0;
     for (const char *p = text; *p && n < sizeof lower - 1; p++)
@@ -121,7 +135,8 @@ static bool knows(char **sorted, size_t n, const char *text)
     return bsearch(&text, sorted, n, sizeof *sorted, compare) != NULL;
 }
 
-/* Nothing held out is ever trained on: no pair of thing and colour, no pair of things, no phrasing. */
+/* Nothing held out is ever trained on: no pair of thing and colour, no pair of things, no phrasing.
+ */
 static void test_split(void **state)
 {
     (void)state;
@@ -144,7 +159,8 @@ static void test_split(void **state)
     for (uint64_t i = 0; i < 2100; i++) {
         ti_world_sample s;
         make(&s, i, TI_WORLD_HELD_OUT, (int)(i % TI_WORLD_CATEGORIES), SMALL);
-        bool content = s.facts->is_scene && (ti_held_out_scene(&s.facts->before) || ti_held_out_scene(&s.facts->after));
+        bool content = s.facts->is_scene &&
+                       (ti_held_out_scene(&s.facts->before) || ti_held_out_scene(&s.facts->after));
         assert_true(content || s.facts->held_out_phrasing);
         normalise(s.instruction, text, sizeof text);
         if (s.facts->held_out_phrasing && knows(trained, TRAINED, text)) {
@@ -166,13 +182,13 @@ static void test_share_held_out(void **state)
 {
     (void)state;
     int colours = 0, out = 0, pairs = 0, pairs_out = 0;
-    for (ti_type t = TI_HOUSE; t < TI_TYPES; t++) {
+    for (ti_thing t = TI_HOUSE; t < TI_THINGS; t++) {
         for (int c = 1; c < TI_COLOURS; c++)
-            if (ti_type_get(t)->colours >> c & 1) {
+            if (ti_thing_get(t)->colours >> c & 1) {
                 colours++;
                 out += ti_held_out_colour(t, (ti_colour)c);
             }
-        for (ti_type u = TI_HOUSE; u < t; u++) {
+        for (ti_thing u = TI_HOUSE; u < t; u++) {
             pairs++;
             pairs_out += ti_held_out_pair(t, u);
             assert_int_equal(ti_held_out_pair(t, u), ti_held_out_pair(u, t));
@@ -190,17 +206,20 @@ static void test_vocabulary(void **state)
     int n = 0;
     for (uint64_t i = 0; i < 3500; i++) {
         ti_world_sample s;
-        make(&s, i, i % 3 ? TI_WORLD_TRAIN : TI_WORLD_HELD_OUT, (int)(i % TI_WORLD_CATEGORIES), SMALL);
+        make(&s, i, i % 3 ? TI_WORLD_TRAIN : TI_WORLD_HELD_OUT, (int)(i % TI_WORLD_CATEGORIES),
+             SMALL);
         const char *texts[2] = {s.instruction, s.reasoning};
         for (int t = 0; t < 2; t++)
             for (const char *p = texts[t]; *p;) {
-                size_t length = strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'-0123456789");
+                size_t length =
+                    strspn(p, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'-0123456789");
                 if (!length) {
                     p++;
                     continue;
                 }
                 char word[24] = "";
-                for (size_t k = 0; k < length && k < sizeof word - 1; k++) word[k] = (char)tolower((unsigned char)p[k]);
+                for (size_t k = 0; k < length && k < sizeof word - 1; k++)
+                    word[k] = (char)tolower((unsigned char)p[k]);
                 int at = 0;
                 while (at < n && strcmp(words[at], word) != 0) at++;
                 if (at == n && n < WORDS) strcpy(words[n++], word);
@@ -228,8 +247,9 @@ static void test_every_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deterministic), cmocka_unit_test(test_kinds_and_phrasings), cmocka_unit_test(test_samples_are_sound),
-        cmocka_unit_test(test_split),         cmocka_unit_test(test_share_held_out),      cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_deterministic),     cmocka_unit_test(test_kinds_and_phrasings),
+        cmocka_unit_test(test_samples_are_sound), cmocka_unit_test(test_split),
+        cmocka_unit_test(test_share_held_out),    cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
