@@ -48,7 +48,7 @@ static void tell_stage(const task *t, const char *stage)
 
 /* ---- before: what the job is, and whether it can be done --------------------------------------------- */
 
-static te_status check_parts(const te_model *m, te_error *err)
+static te_status check_parts(const te_model *m, bool edit, te_error *err)
 {
     const char *path = ti_gguf_path(m->file);
     if (!m->backbone)
@@ -58,6 +58,8 @@ static te_status check_parts(const te_model *m, te_error *err)
     if (!m->pictures)
         return ti_fail(err, TE_UNSUPPORTED, "%s has no image tokeniser; convert it with --image-tokenizer",
                        path);
+    if (!edit && m->layout.profile == TI_PROFILE_M && m->layout.generate_task < 0)
+        return ti_fail(err, TE_UNSUPPORTED, "%s has no task token for generation; it can only edit", path);
     return TE_OK;
 }
 
@@ -310,7 +312,7 @@ static te_status finish(task *t, te_error *err)
 
 static te_status run(task *t, int width, int height, te_error *err)
 {
-    te_status st = check_parts(t->model, err);
+    te_status st = check_parts(t->model, t->picture != NULL, err);
     if (!st) st = check_prompt(t->prompt, err);
     if (!st) st = te_options_resolve(&t->options, t->model, err);
     if (!st && t->picture) st = ti_picture_check(t->picture, err);
@@ -322,6 +324,25 @@ static te_status run(task *t, int width, int height, te_error *err)
     }
     if (!st) st = finish(t, err);
     return st;
+}
+
+/* Waits for the running job, unless this one is cancelled meanwhile. */
+static te_status lock_model(const task *t, te_error *err)
+{
+    pthread_mutex_t *lock = &t->model->lock;
+    if (!t->calls->cancel) {
+        pthread_mutex_lock(lock);
+        return TE_OK;
+    }
+    for (;;) {
+        struct timespec until;
+        clock_gettime(CLOCK_REALTIME, &until);
+        until.tv_nsec += 20000000;
+        until.tv_sec += until.tv_nsec / 1000000000;
+        until.tv_nsec %= 1000000000;
+        if (!pthread_mutex_timedlock(lock, &until)) return TE_OK;
+        if (*t->calls->cancel) return ti_fail(err, TE_CANCELLED, "cancelled");
+    }
 }
 
 static te_status run_locked(task *t, const te_options *opt, int width, int height, te_result **out,
@@ -336,10 +357,12 @@ static te_status run_locked(task *t, const te_options *opt, int width, int heigh
         te_options_init(&t->options);
     t->result = ti_calloc(1, sizeof *t->result);
     if (!t->result) return ti_fail_memory(err, "the result", sizeof *t->result);
-    pthread_mutex_lock(&t->model->lock);
     t->began = now_seconds();
-    te_status st = run(t, width, height, err);
-    pthread_mutex_unlock(&t->model->lock);
+    te_status st = lock_model(t, err);
+    if (!st) {
+        st = run(t, width, height, err);
+        pthread_mutex_unlock(&t->model->lock);
+    }
     ti_sequence_free(t->sequence);
     free(t->pinned);
     free(t->codes);
@@ -387,7 +410,7 @@ uint64_t te_model_memory_needed(const te_model *model, const te_options *opt)
 {
     const ti_layout *l = &model->layout;
     te_options resolved = opt ? *opt : model->defaults;
-    if (check_parts(model, NULL) || te_options_resolve(&resolved, model, NULL)) return 0;
+    if (check_parts(model, true, NULL) || te_options_resolve(&resolved, model, NULL)) return 0;
     static const int32_t some_codes[1];
     ti_sequence_input in = {.layout = l,
                             .n_instruction = USUAL_INSTRUCTION,

@@ -379,6 +379,7 @@ typedef struct edit_job {
     te_model *model;
     te_image picture;
     int64_t seed;
+    const volatile int *cancel;
     te_result *result;
     te_status status;
 } edit_job;
@@ -390,7 +391,8 @@ static void *run_edit(void *user)
     opt.seed = j->seed;
     opt.text_temperature = 0.7;
     opt.image_temperature = 1;
-    j->status = te_edit(j->model, &j->picture, "the same", &opt, NULL, &j->result, NULL);
+    te_callbacks calls = {.cancel = j->cancel};
+    j->status = te_edit(j->model, &j->picture, "the same", &opt, &calls, &j->result, NULL);
     return NULL;
 }
 
@@ -444,6 +446,24 @@ static void test_two_at_once(void **state)
     free(alone.picture.pixels);
     te_model_free(one);
     te_model_free(two);
+}
+
+/* A job that waits for another one's model can be cancelled, too. */
+static void test_cancel_while_waiting(void **state)
+{
+    (void)state;
+    volatile int cancel = 0;
+    edit_job j = {.model = open_model(model_m, 1), .picture = make_picture(16, 16, 3, TE_U8),
+                  .seed = 1, .cancel = &cancel};
+    pthread_t thread;
+    pthread_mutex_lock(&j.model->lock); /* as a running job does */
+    assert_int_equal(pthread_create(&thread, NULL, run_edit, &j), 0);
+    cancel_soon((void *)(uintptr_t)&cancel);
+    pthread_join(thread, NULL);
+    assert_int_equal(j.status, TE_CANCELLED);
+    pthread_mutex_unlock(&j.model->lock);
+    free(j.picture.pixels);
+    te_model_free(j.model);
 }
 
 static void test_seed_from_the_clock(void **state)
@@ -602,6 +622,7 @@ int main(void)
         cmocka_unit_test(test_cancel_from_another_thread),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_two_at_once),
+        cmocka_unit_test(test_cancel_while_waiting),
         cmocka_unit_test(test_seed_from_the_clock),
         cmocka_unit_test(test_info),
         cmocka_unit_test(test_bad_models),

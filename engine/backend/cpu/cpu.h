@@ -19,7 +19,9 @@
 #include "backend/cpu/int8.h"
 #include "base/memory.h"
 
-#define TI_CPU_SCRATCH ((size_t)4 << 20) /* bytes per thread; pages are touched only when used */
+#define TI_CPU_SCRATCH ((size_t)5 << 20) /* bytes per thread; pages are touched only when used */
+/* Elements below which waking the other threads costs more than it brings. */
+#define TI_CPU_SMALL 16384
 
 typedef struct ti_cpu {
     ti_backend base; /* first: a ti_backend * of this device is a ti_cpu * */

@@ -25,7 +25,8 @@ void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_
 {
     int width = (int)gain->rows;
     const float *g = gain->values;
-#pragma omp parallel for num_threads(ti_cpu_of(be)->threads) schedule(static)
+#pragma omp parallel for num_threads(ti_cpu_of(be)->threads) schedule(static) \
+    if ((int64_t)n_rows * width > TI_CPU_SMALL)
     for (int r = 0; r < n_rows; r++) {
         int from = host_rows ? host_rows[r] : r;
         const float *x = (const float *)stream + (size_t)from * (size_t)width;

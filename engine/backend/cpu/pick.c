@@ -55,7 +55,8 @@ static int multinomial(const ti_pick *p, int row, const float *l, float top, dou
 void ti_cpu_pick(ti_backend *be, const ti_pick *p)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
+#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic) \
+    if ((int64_t)p->n_rows * p->n_cols > TI_CPU_SMALL)
     for (int row = 0; row < p->n_rows; row++) {
         float *l = ti_cpu_scratch(cpu, omp_get_thread_num());
         guide(p, row, l);

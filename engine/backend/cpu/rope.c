@@ -20,7 +20,8 @@ void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, in
 {
     ti_cpu *cpu = ti_cpu_of(be);
     int half = head_size / 2;
-#pragma omp parallel num_threads(cpu->threads)
+#pragma omp parallel num_threads(cpu->threads) \
+    if ((int64_t)n_rows * n_heads * head_size > TI_CPU_SMALL)
     {
         float *speed = ti_cpu_scratch(cpu, omp_get_thread_num());
         float *cosine = speed + half, *sine = cosine + half;
