@@ -123,7 +123,7 @@ static void test_rounding(void **state)
 
 /* Largest and mean square difference between the file's weights and the codes', relative to their
  * size. */
-static double code_error(ti_type type, const float *w, int cols)
+static double code_error(const ti_int8_kernel *kernel, ti_type type, const float *w, int cols)
 {
     size_t stride = ti_type_row_bytes(type, cols);
     unsigned char *file = room(stride * PANEL);
@@ -131,7 +131,8 @@ static double code_error(ti_type type, const float *w, int cols)
     ti_int8_block *blocks = room((size_t)cols / BLOCK * sizeof *blocks);
     for (int o = 0; o < PANEL; o++)
         ti_quantize(type, w + o * cols, file + (size_t)o * stride, cols);
-    ti_int8_codes(blocks, type, file, stride, PANEL, 0, cols / BLOCK);
+    for (int b = 0; b < cols / BLOCK; b += TI_INT8_DECODED)
+        kernel->decode(blocks + b, type, file, stride, PANEL, b, TI_INT8_DECODED);
     double error = 0, size = 0;
     for (int o = 0; o < PANEL; o++) {
         ti_dequantize(type, file + (size_t)o * stride, exact, cols);
@@ -147,20 +148,30 @@ static double code_error(ti_type type, const float *w, int cols)
     return size > 0 ? sqrt(error / size) : error;
 }
 
+/* Random weights, weights all of one sign, equal ones, and none. */
 static void test_codes(void **state)
 {
     (void)state;
-    enum { COLS = 512 };
-    float *w = normals(PANEL * COLS, 7);
-    assert_true(code_error(TI_Q8_0, w, COLS) == 0.0);
-    assert_true(code_error(TI_Q4_K, w, COLS) < 0.004);
-    for (int i = 0; i < PANEL * COLS; i++) w[i] = 1.0f + 0.001f * w[i]; /* all of one sign */
-    assert_true(code_error(TI_Q4_K, w, COLS) < 0.003);
-    for (int i = 0; i < PANEL * COLS; i++) w[i] = -3.0f;
-    assert_true(code_error(TI_Q4_K, w, COLS) < 0.003);
-    for (int i = 0; i < PANEL * COLS; i++) w[i] = 0.0f;
-    assert_true(code_error(TI_Q4_K, w, COLS) == 0.0);
+    enum { COLS = 512, CELLS = PANEL * COLS };
+    float *w = normals(CELLS, 7), *offset = room(CELLS * sizeof *offset);
+    float *equal = room(CELLS * sizeof *equal), *zero = room(CELLS * sizeof *zero);
+    for (int i = 0; i < CELLS; i++) {
+        offset[i] = 1.0f + 0.001f * w[i];
+        equal[i] = -3.0f;
+        zero[i] = 0.0f;
+    }
+    for (int i = 0; kernels(i); i++) {
+        const ti_int8_kernel *k = kernels(i);
+        assert_true(code_error(k, TI_Q8_0, w, COLS) == 0.0);
+        assert_true(code_error(k, TI_Q4_K, w, COLS) < 0.004);
+        assert_true(code_error(k, TI_Q4_K, offset, COLS) < 0.003);
+        assert_true(code_error(k, TI_Q4_K, equal, COLS) < 0.003);
+        assert_true(code_error(k, TI_Q4_K, zero, COLS) == 0.0);
+    }
     free(w);
+    free(offset);
+    free(equal);
+    free(zero);
 }
 
 /* ---- accuracy against ggml's scheme --------------------------------------------------------- */

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 static void cpu_free(ti_backend *be)
 {
@@ -17,11 +18,21 @@ static void cpu_free(ti_backend *be)
     free(be);
 }
 
+/* Large memory on large pages where the system has them to give: operands are walked at a stride. */
+static void *alloc_pages(size_t bytes)
+{
+    const size_t page = (size_t)2 << 20;
+    if (bytes < 2 * page) return ti_aligned_alloc(bytes);
+    void *memory = aligned_alloc(page, (bytes + page - 1) & ~(page - 1));
+    if (memory) madvise(memory, bytes, MADV_HUGEPAGE);
+    return memory;
+}
+
 /* Room for codes of the largest operand anyone asked the size of; smaller room only means more passes. */
 static te_status grow_codes(ti_cpu *cpu, te_error *err)
 {
     if (cpu->codes_bytes >= cpu->codes_wanted) return TE_OK;
-    unsigned char *codes = ti_aligned_alloc(cpu->codes_wanted);
+    unsigned char *codes = alloc_pages(cpu->codes_wanted);
     if (!codes) return ti_fail_memory(err, "the operands of an edit", cpu->codes_wanted);
     free(cpu->codes);
     cpu->codes = codes;
@@ -35,7 +46,7 @@ static te_status cpu_alloc(ti_backend *be, size_t bytes, void **memory, te_error
     *memory = NULL;
     te_status st = grow_codes(ti_cpu_of(be), err);
     if (st) return st;
-    *memory = ti_aligned_alloc(bytes);
+    *memory = alloc_pages(bytes);
     if (!*memory) return ti_fail_memory(err, "the working memory of an edit", bytes);
     return TE_OK;
 }
@@ -149,7 +160,7 @@ te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
     cpu->features = ti_cpu_detect();
     cpu->int8 = ti_int8_kernel_for(&cpu->features);
     cpu->codes_wanted = (size_t)4 << 20;
-    cpu->scratch = ti_aligned_alloc((size_t)threads * TI_CPU_SCRATCH);
+    cpu->scratch = alloc_pages((size_t)threads * TI_CPU_SCRATCH);
     te_status st = cpu->scratch ? TE_OK
                                 : ti_fail_memory(err, "the threads' scratch",
                                                  (size_t)threads * TI_CPU_SCRATCH);

@@ -23,7 +23,7 @@
 #include "backend/cpu/features.h"
 #include "format/tensor.h"
 
-enum { TI_INT8_BLOCK = 32, TI_INT8_PANEL = 32, TI_INT8_MAX_ROWS = 8 };
+enum { TI_INT8_BLOCK = 32, TI_INT8_PANEL = 32, TI_INT8_MAX_ROWS = 8, TI_INT8_DECODED = 8 };
 
 /* A panel's block before layout: code[output][k] * scale[output]. */
 typedef struct ti_int8_block {
@@ -38,6 +38,11 @@ typedef struct ti_int8_kernel {
     /* Block of row ROW of a group; returns the largest magnitude. VALUES NULL: zeros. */
     float (*pack_x)(unsigned char *to, int row, const float *values);
     void (*pack_w)(unsigned char *to, const ti_int8_block *block);
+    /* Blocks [first, first + n) along k (n at most TI_INT8_DECODED, both multiples of that for
+     * q4_k) of N_OUT outputs (at most 32; the rest become zeros) whose rows in the file are STRIDE
+     * bytes apart. */
+    void (*decode)(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
+                   int first, int n);
     /* The values of row ROW in a block, back. */
     void (*unpack_x)(float *values, int row, const unsigned char *from);
     /* y[rows][32] (+)= x w^T over N_BLOCKS consecutive blocks. */
@@ -60,11 +65,6 @@ size_t ti_int8_operand_bytes(const ti_int8_kernel *kernel, int n_rows, int width
 
 /* Whether weights of TYPE go this way: q8_0 and q4_k. */
 bool ti_int8_takes(ti_type type);
-/* Blocks [first, first + n) along k of N_OUT outputs (at most 32; the rest become zeros), the rows
- * of the file STRIDE bytes apart, OUT first. FIRST and N are multiples of 8 for q4_k. */
-void ti_int8_codes(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                   int first, int n);
-
 /* Scale of 32 values and its inverse, by the rule above; both 0 for zeros. */
 static inline float ti_int8_scale(float extreme, float *inverse)
 {

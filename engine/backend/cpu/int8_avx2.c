@@ -3,7 +3,7 @@
  * Codes are widened to 16 bits when they are laid out, and vpmaddwd adds pairs of their products:
  * exact, where vpmaddubsw would need x in 7 bits. */
 #include "backend/cpu/exp.h"
-#include "backend/cpu/int8.h"
+#include "backend/cpu/int8_decode.h"
 
 #if defined(__x86_64__)
 
@@ -107,6 +107,12 @@ AVX2 static void gate(float *y, const float *g, const float *u, int n)
     for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
 }
 
+AVX2 static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
+                        int first, int n)
+{
+    ti_int8_decode(to, type, rows, stride, n_out, first, n);
+}
+
 const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
                                      .x_bytes = sizeof(x_block),
                                      .w_bytes = sizeof(w_block),
@@ -114,7 +120,8 @@ const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
                                      .unpack_x = unpack_x,
                                      .pack_w = pack_w,
                                      .tile = tile,
-                                     .gate = gate};
+                                     .gate = gate,
+                                     .decode = decode};
 
 #else
 typedef int int8_avx2_is_for_x86; /* C wants a file to declare something */

@@ -1,7 +1,7 @@
 /* int8_neon.c - the NEON dot product kernel of int8.h: tiles of 4 x 16, twice for a panel. One
  * vector of x holds four bytes of each of the four rows, so a lane of it names a row. */
 #include "backend/cpu/exp.h"
-#include "backend/cpu/int8.h"
+#include "backend/cpu/int8_decode.h"
 
 #if defined(__aarch64__)
 
@@ -105,6 +105,12 @@ static void gate(float *y, const float *g, const float *u, int n)
     for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
 }
 
+static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
+                   int first, int n)
+{
+    ti_int8_decode(to, type, rows, stride, n_out, first, n);
+}
+
 const ti_int8_kernel ti_int8_neon = {.rows = ROWS,
                                      .x_bytes = sizeof(x_block),
                                      .w_bytes = sizeof(w_block),
@@ -112,7 +118,8 @@ const ti_int8_kernel ti_int8_neon = {.rows = ROWS,
                                      .unpack_x = unpack_x,
                                      .pack_w = pack_w,
                                      .tile = tile,
-                                     .gate = gate};
+                                     .gate = gate,
+                                     .decode = decode};
 
 #else
 typedef int int8_neon_is_for_aarch64; /* C wants a file to declare something */

@@ -1,6 +1,6 @@
 /* int8_plain.c - the portable kernel of int8.h, and the readable one. */
 #include "backend/cpu/exp.h"
-#include "backend/cpu/int8.h"
+#include "backend/cpu/int8_decode.h"
 
 #include <math.h>
 #include <string.h>
@@ -57,6 +57,12 @@ static void gate(float *y, const float *g, const float *u, int n)
     for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
 }
 
+static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
+                   int first, int n)
+{
+    ti_int8_decode(to, type, rows, stride, n_out, first, n);
+}
+
 const ti_int8_kernel ti_int8_plain = {.rows = ROWS,
                                       .x_bytes = sizeof(x_block),
                                       .w_bytes = sizeof(ti_int8_block),
@@ -64,4 +70,5 @@ const ti_int8_kernel ti_int8_plain = {.rows = ROWS,
                                       .unpack_x = unpack_x,
                                       .pack_w = pack_w,
                                       .tile = tile,
-                                      .gate = gate};
+                                      .gate = gate,
+                                      .decode = decode};

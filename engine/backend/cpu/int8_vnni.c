@@ -5,7 +5,7 @@
  * Twelve sums in integers, twelve in float; per block of 32 the scales cost two float operations
  * beside eight dot products, the conversion runs on ports that are otherwise idle. */
 #include "backend/cpu/exp.h"
-#include "backend/cpu/int8.h"
+#include "backend/cpu/int8_decode.h"
 
 #if defined(__x86_64__)
 
@@ -110,6 +110,12 @@ VNNI static void gate(float *y, const float *g, const float *u, int n)
     for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
 }
 
+VNNI static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
+                        int first, int n)
+{
+    ti_int8_decode(to, type, rows, stride, n_out, first, n);
+}
+
 const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
                                      .x_bytes = X_BYTES,
                                      .w_bytes = W_BYTES,
@@ -117,7 +123,8 @@ const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
                                      .unpack_x = unpack_x,
                                      .pack_w = pack_w,
                                      .tile = tile,
-                                     .gate = gate};
+                                     .gate = gate,
+                                     .decode = decode};
 
 #else
 typedef int int8_vnni_is_for_x86; /* C wants a file to declare something */

@@ -74,7 +74,7 @@ static void product_float(ti_cpu *cpu, const ti_product *p)
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
 {
     if (p->n_rows <= 0) return;
-    if (ti_int8_takes(p->w->tensor.type) && (!p->w_gate || ti_int8_takes(p->w_gate->tensor.type))) {
+    if (ti_cpu_product_int8_takes(cpu, p)) {
         ti_cpu_product_int8(cpu, p);
         return;
     }

@@ -23,7 +23,8 @@ typedef struct ti_product {
 } ti_product;
 
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p);
-/* The same through int8.h, for weights that ti_int8_takes() (both, of a gate). */
+/* The same through int8.h, if it takes these weights: quantised, and both of a gate. */
+bool ti_cpu_product_int8_takes(const ti_cpu *cpu, const ti_product *p);
 void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p);
 
 #endif

@@ -1,10 +1,11 @@
 /* product_int8.c - the products of product.h with quantised weights.
  *
- * x becomes codes first, all threads together (or stays from the last product). Then a thread takes
- * a panel of 32 outputs, lays a stretch of it out for the kernel, and passes all rows of x by it:
- * the panel's stretch lies in the second-level cache, a group of rows in the first. The sums of
- * rows wait in scratch from stretch to stretch. Panels of a gate's two weights go side by side, so
- * that the finished values need no second pass. */
+ * x becomes codes first, all threads together (or stays from the last product). Then k is walked in
+ * stretches, so that a stretch of all rows of x fits the last-level cache and is read from there
+ * once per panel; y gathers the stretches' sums. In a stretch a thread takes a panel of 32 outputs,
+ * lays it out for the kernel, and passes the rows of x by it: the panel lies in the second-level
+ * cache, a group of rows in the first. A gate has no y to gather in, so it goes in one stretch; the
+ * panels of its two weights lie side by side, and its values need no second pass. */
 #include "backend/cpu/product.h"
 
 #include <math.h>
@@ -14,36 +15,16 @@
 enum {
     PANEL = TI_INT8_PANEL,
     BLOCK = TI_INT8_BLOCK,
-    STRETCH = 128,     /* blocks along k laid out at a time; a multiple of a q4_k super-block's 8 */
-    STRIP_ROWS = 4096, /* rows of x whose sums wait in scratch: 0.5 MB for each weight */
-    LAID_OUT = 8       /* blocks decoded at a time */
+    STRETCH = 128, /* blocks along k laid out at a time; a multiple of a q4_k super-block's 8 */
+    PART_ROWS = 96 /* rows that are worth laying a panel out for */
 };
 
 /* What one thread works in. */
 typedef struct room {
-    ti_int8_block *decoded;  /* [LAID_OUT] */
-    unsigned char *panel[2]; /* [STRETCH][w_bytes], of w_gate and w */
-    float *sums[2];          /* [STRIP_ROWS][PANEL] */
+    ti_int8_block decoded[TI_INT8_DECODED];
+    float sums[2][TI_INT8_MAX_ROWS * PANEL]; /* of w_gate and w */
+    unsigned char panels[];                  /* one stretch, or two */
 } room;
-
-static size_t round_up(size_t n)
-{
-    return (n + 63) & ~(size_t)63;
-}
-
-static room make_room(ti_cpu *cpu)
-{
-    room r;
-    unsigned char *at = ti_cpu_scratch(cpu, omp_get_thread_num());
-    for (int i = 0; i < 2; i++) {
-        r.panel[i] = at;
-        at += round_up(STRETCH * cpu->int8->w_bytes);
-        r.sums[i] = (float *)(void *)at;
-        at += (STRIP_ROWS + TI_INT8_MAX_ROWS) * PANEL * sizeof(float);
-    }
-    r.decoded = (ti_int8_block *)(void *)at;
-    return r;
-}
 
 /* ---- x becomes codes ------------------------------------------------------------------------ */
 
@@ -135,32 +116,37 @@ static void encode(ti_cpu *cpu, const ti_product *p, const ti_int8_layout *layou
 
 /* ---- panels --------------------------------------------------------------------------------- */
 
+/* Blocks [first, first + n) of a panel of w, into TO. */
 static void lay_out(const ti_cpu *cpu, const ti_product *p, const ti_weight *w, int panel,
-                    int first, int n, const room *r, unsigned char *to)
+                    int first, int n, ti_int8_block *decoded, unsigned char *to)
 {
     const size_t stride = ti_type_row_bytes(w->tensor.type, w->cols);
     const int out = panel * PANEL, left = p->n_out - out;
     const char *rows = (const char *)w->tensor.data + (size_t)(p->first_out + out) * stride;
-    for (int b = 0; b < n; b += LAID_OUT) {
-        const int count = n - b < LAID_OUT ? n - b : LAID_OUT;
-        ti_int8_codes(r->decoded, w->tensor.type, rows, stride, left < PANEL ? left : PANEL,
-                      first + b, count);
+    for (int b = 0; b < n; b += TI_INT8_DECODED) {
+        const int count = n - b < TI_INT8_DECODED ? n - b : TI_INT8_DECODED;
+        cpu->int8->decode(decoded, w->tensor.type, rows, stride, left < PANEL ? left : PANEL,
+                          first + b, count);
         for (int i = 0; i < count; i++, to += cpu->int8->w_bytes)
-            cpu->int8->pack_w(to, &r->decoded[i]);
+            cpu->int8->pack_w(to, &decoded[i]);
     }
 }
 
-/* Finished sums of up to kernel->rows rows from ROW on (counted in all of x). */
-static void finish(const ti_cpu *cpu, const ti_product *p, int panel, int row, int n_rows,
-                   const float *gate, const float *sum)
+/* Finished sums of up to kernel->rows rows from ROW on (counted in all of x). ADD: y has a stretch.
+ */
+static void finish(const ti_cpu *cpu, const ti_product *p, int panel, int row, int n_rows, bool add,
+                   const room *r)
 {
     const int out = panel * PANEL, n = p->n_out - out < PANEL ? p->n_out - out : PANEL;
-    for (int i = 0; i < n_rows; i++, gate += PANEL, sum += PANEL) {
+    for (int i = 0; i < n_rows; i++) {
+        const float *sum = r->sums[1] + i * PANEL;
         float *y = p->y + (size_t)(row + i) * (size_t)p->n_out + out;
         if (p->finish == TI_FINISH_GATE)
-            cpu->int8->gate(y, gate, sum, n);
+            cpu->int8->gate(y, r->sums[0] + i * PANEL, sum, n);
         else if (p->finish == TI_FINISH_ADD)
             for (int j = 0; j < n; j++) y[j] += sum[j];
+        else if (add)
+            for (int j = 0; j < n; j++) y[j] += p->scale * sum[j];
         else
             for (int j = 0; j < n; j++) y[j] = p->scale * sum[j];
     }
@@ -171,7 +157,7 @@ static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, floa
                      const unsigned char *x, const unsigned char *panel, int k, int n)
 {
     const int32_t *list = (const int32_t *)(const void *)(x + l->list_at);
-    kernel->tile(sum, x + (size_t)k * kernel->x_bytes, panel, n, k > 0);
+    kernel->tile(sum, x + (size_t)k * kernel->x_bytes, panel, n, false);
     for (int e = 0; e < list[0]; e++) {
         const int b = list[1 + e];
         if (b < k || b >= k + n) continue;
@@ -180,57 +166,74 @@ static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, floa
     }
 }
 
-/* Rows [first, first + n_rows) of x, whose codes are there, by one panel. */
-static void multiply(const ti_cpu *cpu, const ti_product *p, const ti_int8_layout *l, int panel,
-                     int first, int n_rows, const room *r)
+/* What all threads of a stretch share: its place, and which rows of x the codes are of. */
+typedef struct stretch {
+    const ti_product *p;
+    const ti_int8_layout *layout;
+    int first, n_rows; /* rows of x */
+    int k, n;          /* blocks */
+} stretch;
+
+/* Rows [from, to) of the codes by one panel. */
+static void multiply(const ti_cpu *cpu, const stretch *s, int panel, int from, int to, room *r)
 {
     const ti_int8_kernel *kernel = cpu->int8;
-    const ti_weight *weights[2] = {p->w_gate, p->w};
-    for (int k = 0; k < l->n_blocks; k += STRETCH) {
-        const int n = l->n_blocks - k < STRETCH ? l->n_blocks - k : STRETCH;
+    const ti_weight *weights[2] = {s->p->w_gate, s->p->w};
+    unsigned char *panels[2] = {r->panels + (size_t)s->n * kernel->w_bytes, r->panels};
+    for (int i = 0; i < 2; i++)
+        if (weights[i]) lay_out(cpu, s->p, weights[i], panel, s->k, s->n, r->decoded, panels[i]);
+    for (int row = from; row < to; row += kernel->rows) {
+        const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
         for (int i = 0; i < 2; i++)
-            if (weights[i]) lay_out(cpu, p, weights[i], panel, k, n, r, r->panel[i]);
-        for (int row = 0; row < n_rows; row += kernel->rows) {
-            const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * l->group_bytes;
-            /* One stretch needs no waiting: the sums stay in one place in the first-level cache. */
-            const size_t at = n == l->n_blocks ? 0 : (size_t)row * PANEL;
-            for (int i = 0; i < 2; i++)
-                if (weights[i]) run_tile(kernel, l, r->sums[i] + at, x, r->panel[i], k, n);
-            if (k + n < l->n_blocks) continue;
-            const int left = n_rows - row;
-            finish(cpu, p, panel, first + row, left < kernel->rows ? left : kernel->rows,
-                   r->sums[0] + at, r->sums[1] + at);
-        }
+            if (weights[i]) run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
+        finish(cpu, s->p, panel, s->first + row, to - row < kernel->rows ? to - row : kernel->rows,
+               s->k > 0, r);
     }
 }
 
-/* Rows whose codes the room takes: whole groups, at least one. */
-static int strip_rows(const ti_cpu *cpu, const ti_int8_layout *layout)
+/* Jobs are panels; where those are fewer than the threads can share evenly, parts of the rows by
+ * panels. */
+static void run_stretch(ti_cpu *cpu, const stretch *s)
 {
-    size_t fit = cpu->codes_bytes / layout->group_bytes,
-           most = (size_t)(STRIP_ROWS / cpu->int8->rows);
-    return (int)(fit < most ? fit : most) * cpu->int8->rows;
+    const int n_panels = (s->p->n_out + PANEL - 1) / PANEL, height = cpu->int8->rows;
+    int parts = (4 * cpu->threads + n_panels - 1) / n_panels, worth = s->n_rows / PART_ROWS;
+    parts = parts < worth ? parts : worth > 1 ? worth : 1;
+    const int part_rows = ((s->n_rows + parts - 1) / parts + height - 1) / height * height;
+#pragma omp parallel for collapse(2) num_threads(cpu->threads) schedule(dynamic)
+    for (int panel = 0; panel < n_panels; panel++)
+        for (int part = 0; part < parts; part++) {
+            const int from = part * part_rows, to = from + part_rows;
+            if (from >= s->n_rows) continue;
+            multiply(cpu, s, panel, from, to < s->n_rows ? to : s->n_rows,
+                     ti_cpu_scratch(cpu, omp_get_thread_num()));
+        }
 }
 
 void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p)
 {
-    const int n_panels = (p->n_out + PANEL - 1) / PANEL;
-    const ti_int8_layout layout = ti_int8_layout_of(cpu->int8, (int)p->w->cols);
-    const int strip = strip_rows(cpu, &layout);
+    const int width = (int)p->w->cols;
+    const ti_int8_layout layout = ti_int8_layout_of(cpu->int8, width);
+    const int strip = (int)(cpu->codes_bytes / layout.group_bytes) * cpu->int8->rows;
+    const int step = p->w_gate ? layout.n_blocks : STRETCH;
     for (int first = 0; first < p->n_rows; first += strip) {
         const int n_rows = p->n_rows - first < strip ? p->n_rows - first : strip;
-        const bool known = cpu->coded.x == p->x && cpu->coded.n_rows == p->n_rows &&
-                           cpu->coded.width == (int)p->w->cols;
+        const bool known =
+            cpu->coded.x == p->x && cpu->coded.n_rows == p->n_rows && cpu->coded.width == width;
         if (!known) encode(cpu, p, &layout, first, n_rows);
         cpu->coded.x = p->x == cpu->operand && n_rows == p->n_rows ? p->x : NULL;
         cpu->coded.n_rows = n_rows;
-        cpu->coded.width = (int)p->w->cols;
-#pragma omp parallel num_threads(cpu->threads)
-        {
-            const room r = make_room(cpu);
-#pragma omp for schedule(dynamic)
-            for (int panel = 0; panel < n_panels; panel++)
-                multiply(cpu, p, &layout, panel, first, n_rows, &r);
+        cpu->coded.width = width;
+        for (int k = 0; k < layout.n_blocks; k += step) {
+            const int n = layout.n_blocks - k < step ? layout.n_blocks - k : step;
+            run_stretch(cpu, &(stretch){p, &layout, first, n_rows, k, n});
         }
     }
+}
+
+bool ti_cpu_product_int8_takes(const ti_cpu *cpu, const ti_product *p)
+{
+    if (!ti_int8_takes(p->w->tensor.type)) return false;
+    if (!p->w_gate) return true;
+    size_t panels = 2 * cpu->int8->w_bytes * (size_t)(p->w->cols / BLOCK);
+    return ti_int8_takes(p->w_gate->tensor.type) && sizeof(room) + panels <= TI_CPU_SCRATCH;
 }
