@@ -3,6 +3,7 @@
  * of every query. Both products run on panels of the matrix kernels, so that a block of keys is laid out
  * once for all queries of the call. */
 #include "backend/cpu/attend.h"
+#include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/exp.h"
 
 #include <math.h>
@@ -87,19 +88,21 @@ static void multiply(const ti_gemm_kernel *f, const product *p)
 
 /* Scores of query I over N keys become e^(score - top); earlier sums shrink when the top rises. Sums run
  * in lanes, so that the loops become vector code. */
-static void weigh(work *w, int i, int n, float *y, int size)
+TI_ALWAYS_INLINE void weigh(work *w, int i, int n, float *y, int size)
 {
-    float *score = w->scores[i], top = w->top[i], lane[LANES] = {0}, sum = 0;
+    float *score = w->scores[i], top = w->top[i], lane[LANES], sum = 0;
     for (int c = n; c < KEYS; c++) score[c] = -3e38f;
     for (int l = 0; l < LANES; l++) lane[l] = top;
     for (int c = 0; c < KEYS; c += LANES)
         for (int l = 0; l < LANES; l++) lane[l] = score[c + l] > lane[l] ? score[c + l] : lane[l];
     for (int l = 0; l < LANES; l++) top = lane[l] > top ? lane[l] : top;
     float old = ti_cpu_exp(w->top[i] - top);
-    for (int c = 0; c < KEYS; c++) score[c] = ti_cpu_exp(score[c] - top);
+    for (int c = 0; c < KEYS; c++) score[c] = ti_cpu_exp_clamp(score[c] - top);
+    for (int c = 0; c < KEYS; c++) score[c] = ti_cpu_exp_inside(score[c]);
+    for (int c = n; c < KEYS; c++) score[c] = 0;
     for (int l = 0; l < LANES; l++) lane[l] = 0;
     for (int c = 0; c < KEYS; c += LANES)
-        for (int l = 0; l < LANES; l++) lane[l] += c + l < n ? score[c + l] : 0;
+        for (int l = 0; l < LANES; l++) lane[l] += score[c + l];
     for (int l = 0; l < LANES; l++) sum += lane[l];
     w->sum[i] = w->sum[i] * old + sum;
     w->top[i] = top;
@@ -107,9 +110,43 @@ static void weigh(work *w, int i, int n, float *y, int size)
         for (int c = 0; c < size; c++) y[c] *= old;
 }
 
-static void begin(const ti_attend *a, work *w)
+TI_ALWAYS_INLINE void weigh_rows(const ti_attend *a, work *w, int n)
 {
-    pack_left(a->kernel, w->queries, a->q, a->q_step, a->n_queries, a->size);
+    for (int i = 0; i < a->n_queries; i++) weigh(w, i, n, a->y + i * a->q_step, a->size);
+}
+
+/* The same code for wider registers: no sum is reordered or fused, so the bits are the same. */
+#if defined(__x86_64__)
+__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl"))) static void
+weigh_avx512(const ti_attend *a, work *w, int n)
+{
+    weigh_rows(a, w, n);
+}
+
+__attribute__((target("avx2"))) static void weigh_avx2(const ti_attend *a, work *w, int n)
+{
+    weigh_rows(a, w, n);
+}
+#endif
+
+static void weigh_block(const ti_attend *a, work *w, int n)
+{
+#if defined(__x86_64__)
+    if (a->features->avx512) {
+        weigh_avx512(a, w, n);
+        return;
+    }
+    if (a->features->avx2) {
+        weigh_avx2(a, w, n);
+        return;
+    }
+#endif
+    weigh_rows(a, w, n);
+}
+
+static void begin(const ti_attend *a, const ti_gemm_kernel *f, work *w)
+{
+    pack_left(f, w->queries, a->q, a->q_step, a->n_queries, a->size);
     for (int i = 0; i < a->n_queries; i++) {
         memset(a->y + i * a->q_step, 0, (size_t)a->size * sizeof *a->y);
         w->top[i] = -3e38f; /* finite: its difference to a score must not be a NaN */
@@ -117,27 +154,27 @@ static void begin(const ti_attend *a, work *w)
     }
 }
 
-int ti_attend_block(const ti_gemm_kernel *kernel)
+int ti_attend_block(const ti_cpu_features *features)
 {
-    return TILES * kernel->mr;
+    return TILES * ti_gemm_kernel_for(features, false)->mr;
 }
 
 void ti_cpu_attend(const ti_attend *a, void *scratch)
 {
-    const ti_gemm_kernel *f = a->kernel;
+    const ti_gemm_kernel *f = ti_gemm_kernel_for(a->features, false);
     size_t side = (size_t)TILES * TI_GEMM_MAX_WIDTH;
     work *w = scratch;
     w->queries = (uint32_t *)scratch + (sizeof *w + 63) / 64 * 16;
     w->weights = w->queries + side * (size_t)(a->size + 1);
     w->block = w->weights + side * KEYS;
-    begin(a, w);
+    begin(a, f, w);
     for (int key = 0; key < a->n_keys; key += KEYS) {
         int n = min_int(KEYS, a->n_keys - key);
         pack_right(f, w->block, a->k + key * a->kv_step, a->kv_step, 1, n, a->size);
         multiply(f, &(product){.a = w->queries, .b = w->block, .c = w->scores[0], .ldc = KEYS,
                                .rows = a->n_queries, .cols = n, .k = a->size,
                                .alpha = 1.0f / sqrtf((float)a->size)});
-        for (int i = 0; i < a->n_queries; i++) weigh(w, i, n, a->y + i * a->q_step, a->size);
+        weigh_block(a, w, n);
         pack_left(f, w->weights, w->scores[0], KEYS, a->n_queries, n);
         pack_right(f, w->block, a->v + key * a->kv_step, 1, a->kv_step, a->size, n);
         multiply(f, &(product){.a = w->weights, .b = w->block, .c = a->y, .ldc = a->q_step,

@@ -4,19 +4,18 @@
 #define TI_BACKEND_CPU_ATTEND_H
 
 #include "backend/cpu/cpu.h"
-#include "backend/cpu/gemm_kernels.h"
 
 /* y = softmax(q k^T / sqrt(size)) v. Rows of q and y are q_step floats apart, of k and v kv_step. */
 typedef struct ti_attend {
-    const ti_gemm_kernel *kernel;
+    const ti_cpu_features *features;
     const float *q, *k, *v;
     float *y;
     ptrdiff_t q_step, kv_step;
     int n_queries, n_keys, size;
 } ti_attend;
 
-/* Queries one call takes at most; a multiple of the kernel's tile. */
-int ti_attend_block(const ti_gemm_kernel *kernel);
+/* Queries one call takes at most; a multiple of the matrix kernel's tile. */
+int ti_attend_block(const ti_cpu_features *features);
 /* SCRATCH is one thread's (ti_cpu_scratch); heads of up to 2048 channels fit. */
 void ti_cpu_attend(const ti_attend *a, void *scratch);
 

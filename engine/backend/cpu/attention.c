@@ -8,8 +8,7 @@ void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *
                       const ti_heads *heads, const ti_segment *segments, int n_segments)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-    const ti_gemm_kernel *kernel = ti_gemm_kernel_for(&cpu->features, false);
-    int block = ti_attend_block(kernel);
+    int block = ti_attend_block(&cpu->features);
     ptrdiff_t size = heads->head_size;
     ptrdiff_t q_step = heads->n_heads * size, kv_step = heads->n_kv_heads * size;
     for (int s = 0; s < n_segments; s++) {
@@ -22,7 +21,7 @@ void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *
                 ptrdiff_t kv_head = h * heads->n_kv_heads / heads->n_heads;
                 ptrdiff_t at_kv = g->kv_first * kv_step + kv_head * size;
                 int left = g->q_count - b * block;
-                ti_cpu_attend(&(ti_attend){.kernel = kernel,
+                ti_cpu_attend(&(ti_attend){.features = &cpu->features,
                                            .q = (const float *)q + at_q,
                                            .k = (const float *)k + at_kv,
                                            .v = (const float *)v + at_kv,

@@ -8,13 +8,12 @@ void ti_cpu_pixel_attention(ti_backend *be, float *y, const float *q, const floa
                             const float *v, int n_pixels, int channels)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-    const ti_gemm_kernel *kernel = ti_gemm_kernel_for(&cpu->features, false);
-    int block = ti_attend_block(kernel), n_blocks = (n_pixels + block - 1) / block;
+    int block = ti_attend_block(&cpu->features), n_blocks = (n_pixels + block - 1) / block;
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int b = 0; b < n_blocks; b++) {
         ptrdiff_t at = (ptrdiff_t)b * block * channels;
         int left = n_pixels - b * block;
-        ti_cpu_attend(&(ti_attend){.kernel = kernel,
+        ti_cpu_attend(&(ti_attend){.features = &cpu->features,
                                    .q = q + at,
                                    .k = k,
                                    .v = v,
