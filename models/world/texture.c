@@ -286,7 +286,7 @@ static void field(canvas *c, float *out, int size)
             ti_random_words(c->draw->random, c->draw->next++, w);
             for (int k = 0; k < 4; k++) lattice[i + k] = (float)w[k] * 0x1p-31f - 1;
         }
-        float weight = 0.5f / (float)(1 << octave) * 1.1f, step = (float)cells / (float)size;
+        float weight = 0.45f / powf(1.6f, (float)octave), step = (float)cells / (float)size;
         for (int y = 0; y < size; y++) {
             float v = (float)y * step, fy = v - floorf(v);
             int y0 = (int)v, y1 = (y0 + 1) % cells;
@@ -328,13 +328,38 @@ static void roughen(const float *f, double amount, uint8_t *rgb, int size)
             rgb[3 * i + k] = to_u8(rgb[3 * i + k] / 255.0 * (1 + amount * f[i]));
 }
 
-/* Exposure and contrast of a real picture: many are dark, some are pale. */
+/* The value below which SHARE of the picture's channels lie. */
+static int percentile(const uint32_t *histogram, double share, int size)
+{
+    double sum = 0, want = share * size * size * 3;
+    int v = 0;
+    while (v < 255 && (sum += histogram[v]) < want) v++;
+    return v;
+}
+
+/* Exposure and contrast of a real picture: most use the whole range, many are dark, some are pale.
+ */
 static void expose(canvas *c, uint8_t *rgb, int size)
 {
-    double gamma = between(c, 0.6, 1.5), gain = between(c, 0.75, 1.1), lift = between(c, 0, 0.06);
+    uint32_t histogram[256] = {0};
+    for (int i = 0; i < size * size * 3; i++) histogram[rgb[i]]++;
+    double low = 0, high = 1;
+    if (ti_draw_chance(c->draw, 0.8)) { /* stretched, but flat pictures by no more than half */
+        low = percentile(histogram, 0.02, size) / 255.0;
+        high = fmax(percentile(histogram, 0.98, size) / 255.0, low + 0.4);
+    }
+    double gamma = between(c, 0.65, 1.6), top = between(c, 0.75, 1), lift = between(c, 0, 0.06);
     uint8_t curve[256];
-    for (int i = 0; i < 256; i++) curve[i] = to_u8(lift + gain * pow(i / 255.0, gamma));
-    for (int i = 0; i < size * size * 3; i++) rgb[i] = curve[rgb[i]];
+    for (int i = 0; i < 256; i++) {
+        double v = fmin(fmax((i / 255.0 - low) / (high - low), 0), 1);
+        curve[i] = to_u8(lift + (top - lift) * pow(v, gamma));
+    }
+    double colour = between(c, 0.3, 1); /* stretching makes colours louder than nature's */
+    for (int i = 0; i < size * size; i++, rgb += 3) {
+        double v[3] = {curve[rgb[0]], curve[rgb[1]], curve[rgb[2]]};
+        double luma = 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
+        for (int k = 0; k < 3; k++) rgb[k] = (uint8_t)(luma + (v[k] - luma) * colour + 0.5);
+    }
 }
 
 static void surface_to_rgb(cairo_surface_t *surface, uint8_t *rgb, int size)
@@ -375,7 +400,7 @@ te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
             cairo_paint(c.cr);
             recipes[recipe >= 8 ? recipe - 3 : recipe](&c); /* 5 and 6 come twice */
             surface_to_rgb(surface, rgb, size);
-            roughen(f, between(&c, 0, 0.5), rgb, size);
+            roughen(f, between(&c, 0, 0.35), rgb, size);
         }
         expose(&c, rgb, size);
         ti_camera camera = ti_camera_random(draw, 1);
