@@ -132,6 +132,130 @@ static void test_types(void **state)
     free(exact);
 }
 
+/* ---- other shapes of the same model -------------------------------------------------------------------- */
+
+enum { HEADS = 4, SIZE = 16, WIDTH = 64, KV = 2 };
+
+typedef enum tweak {
+    SHARED,      /* two key heads for four query heads */
+    SPREAD,      /* the same with those heads written out four times */
+    TIED,        /* no head: the embedding is it */
+    UNTIED,      /* a head equal to the embedding */
+    SCALED,      /* scale_logits */
+    INTERLEAVED, /* rows of q and k in llama.cpp's order */
+} tweak;
+
+/* The half-order row at ROW of llama.cpp's order, written out here once more. */
+static int half_row(int row)
+{
+    int in_head = row % SIZE;
+    return row - in_head + in_head / 2 + (in_head % 2) * SIZE / 2;
+}
+
+/* The row of the stand-in that becomes ROW of the tweaked matrix NAME. */
+static int source_row(tweak how, const char *name, int row)
+{
+    bool q = strstr(name, "attn_q") != NULL, k = strstr(name, "attn_k") != NULL;
+    bool v = strstr(name, "attn_v") != NULL;
+    if (how == SPREAD && (k || v)) return row / SIZE * KV / HEADS * SIZE + row % SIZE;
+    if (how == INTERLEAVED && (q || k)) return half_row(row);
+    return row;
+}
+
+static void put_keys(ti_gguf_writer *w, tweak how)
+{
+    static const struct {
+        const char *key;
+        uint32_t value;
+    } ints[] = {{"llada.block_count", 2},        {"llada.embedding_length", WIDTH},
+                {"llada.feed_forward_length", 160}, {"llada.context_length", 4096},
+                {"llada.vocab_size", 448},       {"llada.attention.head_count", HEADS}};
+    te_error err;
+    for (size_t i = 0; i < TEST_LENGTH(ints); i++)
+        assert_ok(ti_gguf_put_int(w, ints[i].key, ints[i].value, &err), err);
+    if (how == SHARED) assert_ok(ti_gguf_put_int(w, "llada.attention.head_count_kv", KV, &err), err);
+    if (how == SCALED) assert_ok(ti_gguf_put_bool(w, "llada.scale_logits", true, &err), err);
+    if (how != INTERLEAVED) assert_ok(ti_gguf_put_string(w, "thinkedit.rope", "half", 4, &err), err);
+}
+
+static int64_t tweaked_rows(tweak how, const ti_tensor *t)
+{
+    bool kv = strstr(t->name, "attn_k") || strstr(t->name, "attn_v");
+    return how == SHARED && kv ? KV * SIZE : t->shape[0];
+}
+
+static setup open_tweaked(tweak how)
+{
+    setup from = open_setup("m-tiny", TI_F32, 1), s = {0};
+    te_error err;
+    ti_gguf_writer *w;
+    const char *path = stand_in_path("tweaked.gguf");
+    assert_ok(ti_gguf_writer_create(&w, path, &err), err);
+    put_keys(w, how);
+    int n = ti_gguf_tensor_count(from.file);
+    for (int write = 0; write < 2; write++)
+        for (int i = 0; i < n; i++) {
+            const ti_tensor *t = ti_gguf_tensor(from.file, i), *data = t;
+            bool head = !strcmp(t->name, "output.weight");
+            if (head && how == TIED) continue;
+            if (head && how == UNTIED) data = ti_gguf_find(from.file, "token_embd.weight");
+            int64_t shape[2] = {tweaked_rows(how, t), t->shape[1]};
+            if (!write) {
+                assert_ok(ti_gguf_declare(w, t->name, t->type, t->n_dims, shape, &err), err);
+                continue;
+            }
+            size_t row = t->bytes / (size_t)t->shape[0];
+            for (int r = 0; r < shape[0]; r++)
+                assert_ok(ti_gguf_write(w, (const char *)data->data +
+                                               row * (size_t)source_row(how, t->name, r), row, &err), err);
+        }
+    assert_ok(ti_gguf_finish(w, &err), err);
+    ti_gguf_writer_free(w);
+    close_setup(&from);
+    assert_ok(ti_gguf_open(&s.file, stand_in_path("tweaked.gguf"), &err), err);
+    assert_ok(ti_backend_create(&s.backend, "cpu", 1, &err), err);
+    assert_ok(ti_backbone_create(&s.backbone, s.file, s.backend, &err), err);
+    return s;
+}
+
+static float *tweaked_logits(tweak how)
+{
+    static const int32_t rows[] = {0, 20, 49};
+    setup s = open_tweaked(how);
+    float *logits = logits_of(&s, 1, 50, rows, 3, 0, 448);
+    close_setup(&s);
+    return logits;
+}
+
+static void test_shared_key_heads(void **state)
+{
+    (void)state;
+    float *shared = tweaked_logits(SHARED), *spread = tweaked_logits(SPREAD);
+    assert_memory_equal(shared, spread, 3 * 448 * sizeof *shared);
+    free(shared), free(spread);
+}
+
+static void test_tied_embedding(void **state)
+{
+    (void)state;
+    float *tied = tweaked_logits(TIED), *untied = tweaked_logits(UNTIED);
+    assert_memory_equal(tied, untied, 3 * 448 * sizeof *tied);
+    free(tied), free(untied);
+}
+
+static void test_scaled_logits_and_row_order(void **state)
+{
+    (void)state;
+    static const int32_t rows[] = {0, 20, 49};
+    setup s = open_setup("m-tiny", TI_F32, 1);
+    float *plain = logits_of(&s, 1, 50, rows, 3, 0, 448);
+    close_setup(&s);
+    float *scaled = tweaked_logits(SCALED), *turned = tweaked_logits(INTERLEAVED);
+    for (int i = 0; i < 3 * 448; i++) assert_true(scaled[i] == plain[i] / 8); /* sqrt(64), exact */
+    assert_memory_equal(turned, plain, 3 * 448 * sizeof *plain);
+    free(plain), free(scaled), free(turned);
+}
+
 static void expect_forward(const setup *s, ti_batch batch, te_status expected, const char *word)
 {
     te_error err;
@@ -168,6 +292,9 @@ int main(void)
         cmocka_unit_test(test_parts_equal_the_whole),
         cmocka_unit_test(test_threads_do_not_matter),
         cmocka_unit_test(test_types),
+        cmocka_unit_test(test_shared_key_heads),
+        cmocka_unit_test(test_tied_embedding),
+        cmocka_unit_test(test_scaled_logits_and_row_order),
         cmocka_unit_test(test_refusals),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
