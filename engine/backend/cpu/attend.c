@@ -1,7 +1,7 @@
-/* attend.c - attention without the score matrix (Milakov and Gimelshein's running softmax, Dao's blocks):
- * keys and values pass in blocks of KEYS; each block's scores correct the running maximum, sum and output
- * of every query. Both products run on panels of the matrix kernels, so that a block of keys is laid out
- * once for all queries of the call. */
+/* attend.c - attention without the score matrix (Milakov and Gimelshein's running softmax, Dao's
+ * blocks): keys and values pass in blocks of KEYS; each block's scores correct the running maximum,
+ * sum and output of every query. Both products run on panels of the matrix kernels, so that a block
+ * of keys is laid out once for all queries of the call. */
 #include "backend/cpu/attend.h"
 #include "backend/cpu/gemm_kernels.h"
 #include "backend/cpu/exp.h"
@@ -9,7 +9,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { TILES = 6, KEYS = 64, MAX_QUERIES = TILES * TI_GEMM_MAX_WIDTH, LANES = 16 };
+enum { TILES = 24, FEW_TILES = 4, KEYS = 128, MAX_QUERIES = TILES * TI_GEMM_MAX_LEFT, LANES = 16 };
 
 /* One thread's scratch. */
 typedef struct work {
@@ -32,8 +32,8 @@ static size_t panel_words(const ti_gemm_kernel *f, int k, int width)
 }
 
 /* ROWS rows of FROM, K floats each, as left-hand panels. */
-static void pack_left(const ti_gemm_kernel *f, uint32_t *to, const float *from, ptrdiff_t step, int rows,
-                      int k)
+static void pack_left(const ti_gemm_kernel *f, uint32_t *to, const float *from, ptrdiff_t step,
+                      int rows, int k)
 {
     for (int r = 0; r < rows; r += f->mr, to += panel_words(f, k, f->a_width)) {
         ti_gemm_panel panel = {.from = from + r * step,
@@ -47,8 +47,8 @@ static void pack_left(const ti_gemm_kernel *f, uint32_t *to, const float *from, 
 }
 
 /* COLS columns, K deep; the steps say which way they lie. */
-static void pack_right(const ti_gemm_kernel *f, uint32_t *to, const float *from, ptrdiff_t lane_step,
-                       ptrdiff_t k_step, int cols, int k)
+static void pack_right(const ti_gemm_kernel *f, uint32_t *to, const float *from,
+                       ptrdiff_t lane_step, ptrdiff_t k_step, int cols, int k)
 {
     for (int c = 0; c < cols; c += f->nr, to += panel_words(f, k, f->nr)) {
         ti_gemm_panel panel = {.from = from + c * lane_step,
@@ -86,8 +86,8 @@ static void multiply(const ti_gemm_kernel *f, const product *p)
                                     .add = p->add});
 }
 
-/* Scores of query I over N keys become e^(score - top); earlier sums shrink when the top rises. Sums run
- * in lanes, so that the loops become vector code. */
+/* Scores of query I over N keys become e^(score - top); earlier sums shrink when the top rises.
+ * Sums run in lanes, so that the loops become vector code. */
 TI_ALWAYS_INLINE void weigh(work *w, int i, int n, float *y, int size)
 {
     float *score = w->scores[i], top = w->top[i], lane[LANES], sum = 0;
@@ -154,15 +154,22 @@ static void begin(const ti_attend *a, const ti_gemm_kernel *f, work *w)
     }
 }
 
-int ti_attend_block(const ti_cpu_features *features)
+/* Many queries share what laying the keys out costs, as long as there are tasks for every thread.
+ */
+int ti_attend_block(const ti_cpu *cpu, int n_queries, int n_heads)
 {
-    return TILES * ti_gemm_kernel_for(features, false)->mr;
+    const int rows = ti_gemm_kernel_for(&cpu->features, false)->mr;
+    int tiles = TILES;
+    while (tiles > FEW_TILES &&
+           (n_queries + tiles * rows - 1) / (tiles * rows) * n_heads < 4 * cpu->threads)
+        tiles /= 2;
+    return tiles * rows;
 }
 
 void ti_cpu_attend(const ti_attend *a, void *scratch)
 {
-    const ti_gemm_kernel *f = ti_gemm_kernel_for(a->features, false);
-    size_t side = (size_t)TILES * TI_GEMM_MAX_WIDTH;
+    const ti_gemm_kernel *f = ti_gemm_kernel_for(a->features, a->bf16);
+    const size_t side = MAX_QUERIES;
     work *w = scratch;
     w->queries = (uint32_t *)scratch + (sizeof *w + 63) / 64 * 16;
     w->weights = w->queries + side * (size_t)(a->size + 1);
@@ -171,14 +178,26 @@ void ti_cpu_attend(const ti_attend *a, void *scratch)
     for (int key = 0; key < a->n_keys; key += KEYS) {
         int n = min_int(KEYS, a->n_keys - key);
         pack_right(f, w->block, a->k + key * a->kv_step, a->kv_step, 1, n, a->size);
-        multiply(f, &(product){.a = w->queries, .b = w->block, .c = w->scores[0], .ldc = KEYS,
-                               .rows = a->n_queries, .cols = n, .k = a->size,
+        multiply(f, &(product){.a = w->queries,
+                               .b = w->block,
+                               .c = w->scores[0],
+                               .ldc = KEYS,
+                               .rows = a->n_queries,
+                               .cols = n,
+                               .k = a->size,
                                .alpha = 1.0f / sqrtf((float)a->size)});
         weigh_block(a, w, n);
         pack_left(f, w->weights, w->scores[0], KEYS, a->n_queries, n);
         pack_right(f, w->block, a->v + key * a->kv_step, 1, a->kv_step, a->size, n);
-        multiply(f, &(product){.a = w->weights, .b = w->block, .c = a->y, .ldc = a->q_step,
-                               .rows = a->n_queries, .cols = a->size, .k = n, .alpha = 1, .add = true});
+        multiply(f, &(product){.a = w->weights,
+                               .b = w->block,
+                               .c = a->y,
+                               .ldc = a->q_step,
+                               .rows = a->n_queries,
+                               .cols = a->size,
+                               .k = n,
+                               .alpha = 1,
+                               .add = true});
     }
     for (int i = 0; i < a->n_queries; i++)
         for (int c = 0; c < a->size; c++) a->y[i * a->q_step + c] /= w->sum[i];

@@ -12,10 +12,11 @@ typedef struct ti_attend {
     float *y;
     ptrdiff_t q_step, kv_step;
     int n_queries, n_keys, size;
+    bool bf16; /* round q, k, v and the softmax's weights, where the processor multiplies bf16 faster */
 } ti_attend;
 
-/* Queries one call takes at most; a multiple of the matrix kernel's tile. */
-int ti_attend_block(const ti_cpu_features *features);
+/* Queries one call should take of N_QUERIES for each of N_HEADS; a multiple of the matrix kernel's tile. */
+int ti_attend_block(const ti_cpu *cpu, int n_queries, int n_heads);
 /* SCRATCH is one thread's (ti_cpu_scratch); heads of up to 2048 channels fit. */
 void ti_cpu_attend(const ti_attend *a, void *scratch);
 

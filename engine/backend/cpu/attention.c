@@ -1,5 +1,6 @@
-/* attention.c - bidirectional attention of every head: a task is one head and one block of queries of one
- * segment (attend.h). Float32 throughout: scores decide which tokens are alike. */
+/* attention.c - bidirectional attention of every head: a task is one head and one block of queries
+ * of one segment (attend.h). Float32, unless the queries come from a product that rounded its
+ * operands already. */
 #include "backend/cpu/attend.h"
 
 #include <omp.h>
@@ -8,11 +9,11 @@ void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *
                       const ti_heads *heads, const ti_segment *segments, int n_segments)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-    int block = ti_attend_block(&cpu->features);
     ptrdiff_t size = heads->head_size;
     ptrdiff_t q_step = heads->n_heads * size, kv_step = heads->n_kv_heads * size;
     for (int s = 0; s < n_segments; s++) {
         const ti_segment *g = &segments[s];
+        int block = ti_attend_block(cpu, g->q_count, heads->n_heads);
         int n_blocks = (g->q_count + block - 1) / block;
 #pragma omp parallel for collapse(2) num_threads(cpu->threads) schedule(dynamic)
         for (int h = 0; h < heads->n_heads; h++)
@@ -30,7 +31,8 @@ void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *
                                            .kv_step = kv_step,
                                            .n_queries = left < block ? left : block,
                                            .n_keys = g->kv_count,
-                                           .size = heads->head_size},
+                                           .size = heads->head_size,
+                                           .bf16 = q == cpu->rounded},
                               ti_cpu_scratch(cpu, omp_get_thread_num()));
             }
     }

@@ -32,6 +32,7 @@ typedef struct ti_cpu {
     unsigned char *codes; /* room for an operand as the int8 kernel reads it */
     size_t codes_bytes, codes_wanted; /* had, and asked for through operand_bytes since */
     const void *operand; /* written last by an op */
+    const void *rounded; /* values written last by a product of rounded operands */
     struct {
         const void *x; /* what the codes are of, if it is that operand; else NULL */
         int n_rows, width;

@@ -45,8 +45,9 @@ typedef struct ti_gemm_kernel {
 /* The best kernel for a processor with these features: what gemm.c and the convolutions run. */
 const ti_gemm_kernel *ti_gemm_kernel_for(const ti_cpu_features *features, bool bf16);
 
-/* The widest tile of any kernel: TI_GEMM_MAX_WIDTH lanes for either side. */
+/* The widest panel of any kernel, and the widest of op(A). */
 #define TI_GEMM_MAX_WIDTH 32
+#define TI_GEMM_MAX_LEFT 16
 
 extern const ti_gemm_kernel ti_gemm_plain;
 void ti_gemm_plain_pack(uint32_t *to, const ti_gemm_panel *panel);

@@ -8,7 +8,7 @@ void ti_cpu_pixel_attention(ti_backend *be, float *y, const float *q, const floa
                             const float *v, int n_pixels, int channels)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-    int block = ti_attend_block(&cpu->features), n_blocks = (n_pixels + block - 1) / block;
+    int block = ti_attend_block(cpu, n_pixels, 1), n_blocks = (n_pixels + block - 1) / block;
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic)
     for (int b = 0; b < n_blocks; b++) {
         ptrdiff_t at = (ptrdiff_t)b * block * channels;

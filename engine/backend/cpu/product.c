@@ -9,10 +9,15 @@
 #define STRIP_ROWS 64   /* rows of the gate's strip of sums */
 #define WIDE       1024 /* columns from which operands are rounded: small models stay exact */
 
+static bool rounds(const ti_weight *w)
+{
+    return w->tensor.type != TI_F32 && w->cols >= WIDE;
+}
+
 static ti_gemm_shape shape_of(const ti_product *p, int n_rows, int n_out)
 {
     return (ti_gemm_shape){.form = TI_GEMM_NT,
-                           .bf16 = p->w->tensor.type != TI_F32 && p->w->cols >= WIDE,
+                           .bf16 = rounds(p->w),
                            .accumulate = p->finish == TI_FINISH_ADD,
                            .m = n_rows,
                            .n = n_out,
@@ -74,7 +79,12 @@ static void product_float(ti_cpu *cpu, const ti_product *p)
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
 {
     if (p->n_rows <= 0) return;
-    if (ti_cpu_product_int8_takes(cpu, p)) {
+    const bool coded = ti_cpu_product_int8_takes(cpu, p);
+    if (coded || rounds(p->w))
+        cpu->rounded = p->y;
+    else if (cpu->rounded == p->y)
+        cpu->rounded = NULL;
+    if (coded) {
         ti_cpu_product_int8(cpu, p);
         return;
     }
