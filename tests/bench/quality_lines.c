@@ -70,8 +70,8 @@ bool quality_write_line(FILE *file, const quality_answer *a)
                   "held_out_phrasing", a->held_out_phrasing, "text", a->text, "image", a->image,
                   "output", a->output, "has_unchanged", a->has_unchanged, "psnr", a->psnr,
                   "psnr_tokens", a->psnr_tokens, "changed", a->changed, "seconds", a->seconds);
-    bool ok =
-        json && !json_dumpf(json, file, JSON_COMPACT) && fputc('\n', file) != EOF && !fflush(file);
+    bool ok = json && !json_dumpf(json, file, JSON_COMPACT | JSON_REAL_PRECISION(6)) &&
+              fputc('\n', file) != EOF && !fflush(file);
     json_decref(json);
     return ok;
 }

@@ -12,7 +12,7 @@
 #include "quality.h"
 #include "world/world.h"
 
-enum { ROUNDS = 1000, EDITS = TI_WORLD_CATEGORIES, ALL = TI_WORLD_CATEGORIES + 1 };
+enum { ROUNDS = 1000, EDITS = TI_WORLD_CATEGORIES, ALL, PHRASING, CONTENT };
 
 typedef double (*figure_fn)(const quality_answer *answer); /* NAN: has none */
 
@@ -72,15 +72,18 @@ static void print_figure(FILE *file, const double *values, size_t n)
             means[ROUNDS - 1 - ROUNDS / 40]);
 }
 
+/* CATEGORY may be EDITS, ALL, PHRASING or CONTENT: what of the sample training never saw. */
 static bool belongs(const quality_answer *a, int strategy, int category)
 {
     if (a->strategy != strategy) return false;
     if (category == EDITS) return a->category != TI_WORLD_GENERATION;
+    if (category == PHRASING || category == CONTENT)
+        return a->held_out_phrasing == (category == PHRASING);
     return category == ALL || a->category == category;
 }
 
-static void print_row(FILE *file, const quality_answer *answers, size_t n, int strategy,
-                      int category, double *values)
+static void print_row(FILE *file, const char *name, const quality_answer *answers, size_t n,
+                      int strategy, int category, double *values)
 {
     static const figure_fn figures[] = {text_of, image_of,  output_of,
                                         psnr_of, tokens_of, changed_of};
@@ -92,9 +95,6 @@ static void print_row(FILE *file, const quality_answer *answers, size_t n, int s
             seconds += answers[i].seconds;
         }
     if (!rows) return;
-    const char *name = category == EDITS ? "**all edits**"
-                       : category == ALL ? "**all**"
-                                         : ti_world_category_name((ti_world_category)category);
     fprintf(file, "| %s | %zu |", name, rows);
     for (size_t f = 0; f < sizeof figures / sizeof *figures; f++) {
         size_t found = 0;
@@ -111,9 +111,17 @@ static void print_head(FILE *file, const char *first)
 {
     fprintf(file,
             "| %s | n | text align. %% | image align. %% | output align. %% | unchanged, dB | "
-            "same, after the image tokeniser, dB | changed pixels %% | s |\n",
+            "against the tokeniser's input, dB | changed pixels %% | s |\n"
+            "|---|---|---|---|---|---|---|---|---|\n",
             first);
-    fputs("|---|---|---|---|---|---|---|---|---|\n", file);
+}
+
+static const char *row_name(int category)
+{
+    static const char *const groups[] = {"all edits", "all", "phrasing never seen",
+                                         "things never seen"};
+    return category >= EDITS ? groups[category - EDITS]
+                             : ti_world_category_name((ti_world_category)category);
 }
 
 /* Which kinds fail most, for those who train. */
@@ -143,28 +151,30 @@ static void print_weakest(FILE *file, const quality_answer *answers, size_t n)
     }
 }
 
+static bool has_strategy(const quality_answer *answers, size_t n, int strategy)
+{
+    for (size_t i = 0; i < n; i++)
+        if (answers[i].strategy == strategy) return true;
+    return false;
+}
+
 te_status quality_report(FILE *file, const quality_answer *answers, size_t n, te_error *err)
 {
     double *values = ti_malloc_array(n, sizeof *values);
     if (!values) return ti_fail_memory(err, "the report", n * sizeof *values);
     fputs("## Held-out bench\n\nEvery sample has a phrasing, or a pair of things or of thing and "
-          "colour, that training never saw. In brackets: bootstrap\n"
-          "intervals of 95 %. \"Unchanged\" is the mean PSNR where nothing should change, before "
-          "compositing.\n\n### Decoding strategies\n\n",
+          "colour, that training never saw. In brackets: bootstrap intervals of 95 %.\n"
+          "\"Unchanged\" is the mean PSNR where nothing should change, before compositing.\n",
           file);
-    print_head(file, "decoding");
+    fputs("\n### Decoding\n\n", file);
+    print_head(file, "all edits");
     for (int s = 0; s < QUALITY_STRATEGIES; s++)
-        for (int c = EDITS; c <= ALL; c++) {
-            bool any = false;
-            for (size_t i = 0; i < n; i++) any |= answers[i].strategy == s;
-            if (!any) continue;
-            fprintf(file, "| %s ", quality_strategy_name(s));
-            print_row(file, answers, n, s, c, values);
-        }
+        print_row(file, quality_strategy_name(s), answers, n, s, EDITS, values);
     for (int s = 0; s < QUALITY_STRATEGIES; s++) {
-        fprintf(file, "\n### By category, %s\n\n", quality_strategy_name(s));
+        if (!has_strategy(answers, n, s)) continue;
+        fprintf(file, "\n### By category, %s decoding\n\n", quality_strategy_name(s));
         print_head(file, "category");
-        for (int c = 0; c < TI_WORLD_CATEGORIES; c++) print_row(file, answers, n, s, c, values);
+        for (int c = 0; c <= CONTENT; c++) print_row(file, row_name(c), answers, n, s, c, values);
     }
     print_weakest(file, answers, n);
     free(values);
