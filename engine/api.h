@@ -52,9 +52,11 @@ te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf
 /* locate.c: where the embedded model lies; the caller frees it. */
 te_status ti_locate_embedded(char **path, te_error *err);
 
-/* reading.c: text of IDS, and which of it BEFORE (NULL: nothing) still masked. */
+/* reading.c: text of IDS, and which of it BEFORE (NULL: nothing) still masked. FINISHED: nothing more will
+ * be revealed. */
 te_status ti_reading_render(ti_reading *out, const ti_tokenizer *words, const ti_layout *layout,
-                            const int32_t *ids, const int32_t *before, int n, te_error *err);
+                            const int32_t *ids, const int32_t *before, int n, bool finished,
+                            te_error *err);
 void ti_reading_clear(ti_reading *r);
 
 /* draw.c: CODES (-1: drawn grey) as RGB u8 pixels into a picture of its own. */

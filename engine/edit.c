@@ -241,7 +241,7 @@ static te_status on_step(void *user, const ti_denoise_state *state, te_error *er
     const int32_t *before = state->step > 1 ? state->text - n_text : NULL;
     ti_reading *reading = &r->readings[state->step - 1];
     te_status st = ti_reading_render(reading, t->model->words, &t->model->layout, state->text, before,
-                                     n_text, err);
+                                     n_text, state->step == state->steps, err);
     if (st || !t->calls->progress) return st;
     bool draw = false;
     if (state->image_changed && every > 0) draw = ++t->image_steps % every == 0;

@@ -1,5 +1,6 @@
 /* reading.c - the reasoning as a person reads it while it appears: decoded where it is known, U+2588 for
- * every token that is not, cut at the first end-of-text token. */
+ * every token that is not, cut at the first end-of-text token. A model may predict the mask token itself:
+ * what is masked when all is finished is left out like any special token. */
 #include "api.h"
 
 #include <stdlib.h>
@@ -81,7 +82,8 @@ static te_status render_run(ti_reading *r, page *p, const ti_tokenizer *words, c
 }
 
 te_status ti_reading_render(ti_reading *out, const ti_tokenizer *words, const ti_layout *layout,
-                            const int32_t *ids, const int32_t *before, int n, te_error *err)
+                            const int32_t *ids, const int32_t *before, int n, bool finished,
+                            te_error *err)
 {
     page p = {0};
     *out = (ti_reading){0};
@@ -92,7 +94,7 @@ te_status ti_reading_render(ti_reading *out, const ti_tokenizer *words, const ti
     te_status st = append(&p, "", 0, err);
     for (int i = 0; i < end && !st;) {
         int first = i;
-        while (i < end && ids[i] != layout->mask) i++;
+        while (i < end && (finished || ids[i] != layout->mask)) i++;
         if (i > first)
             st = render_run(out, &p, words, ids + first, before ? before + first : NULL, i - first,
                             layout->mask, err);
