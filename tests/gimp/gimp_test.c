@@ -5,9 +5,9 @@
  * GIMP_VERSION, the console program, the plug-in and the fake server come from the build.
  */
 #include "testing.h"
+#include "start_gegl.h"
 
 #include <babl/babl.h>
-#include <gegl.h>
 #include <glib/gstdio.h>
 #include <json-glib/json-glib.h>
 #include <math.h>
@@ -429,7 +429,7 @@ static void refusals_say_what_to_do(void **state)
 int main(int argc, char **argv)
 {
     if (argc > 1) version = argv[1];
-    gegl_init(NULL, NULL);
+    test_gegl_init();
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(xcf_keeps_layer_and_reasoning),
         cmocka_unit_test(parasite_is_as_contracted),

@@ -1,6 +1,7 @@
 /* procedure_test.c - one edit from arguments to layer, with what may happen to the image meanwhile.
  */
 #include "testing.h"
+#include "start_gegl.h"
 
 #include <glib/gstdio.h>
 #include <stdbool.h>
@@ -297,7 +298,7 @@ static void an_open_runtime_folder_is_refused(void **state)
 
 int main(void)
 {
-    gegl_init(NULL, NULL);
+    test_gegl_init();
 #define WITH_IMAGE(test) cmocka_unit_test_setup_teardown(test, open_image, close_image)
     const struct CMUnitTest tests[] = {
         WITH_IMAGE(a_new_layer_lies_above_the_untouched_source),
