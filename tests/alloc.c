@@ -58,8 +58,8 @@ char *__wrap_strdup(const char *text)
     return copy ? memcpy(copy, text, size) : NULL;
 }
 
-/* What a shared library allocated and handed over (jansson's dumps) was never counted; tests of code
- * that frees such memory see a negative balance and must compare runs. */
+/* What a shared library allocated and handed over (jansson's dumps) was never counted; tests of
+ * code that frees such memory see a negative balance and must compare runs. */
 void __wrap_free(void *memory)
 {
     if (memory) atomic_fetch_sub(&live, 1);

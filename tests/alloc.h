@@ -1,14 +1,15 @@
 /* alloc.h - makes the n-th allocation fail, and counts what is still allocated.
  *
- * A test built with te_alloc_test() has its calls of malloc, calloc, realloc, aligned_alloc, strdup and
- * free go through here (the linker's --wrap; those inside shared libraries do not). Typical use:
+ * A test built with te_alloc_test() has its calls of malloc, calloc, realloc, aligned_alloc, strdup
+ * and free go through here (the linker's --wrap; those inside shared libraries do not). Typical
+ * use:
  *
  *     static te_status work(void *user, te_error *err) { ...open, use, close... }
  *     ...
  *     test_every_allocation(work, user);
  *
- * fails each allocation of WORK once in turn and demands nothing left over and TE_NOMEM with a message, or
- * TE_OK where WORK could do without. */
+ * fails each allocation of WORK once in turn and demands nothing left over and TE_NOMEM with a
+ * message, or TE_OK where WORK could do without. */
 #ifndef TESTS_ALLOC_H
 #define TESTS_ALLOC_H
 

@@ -19,9 +19,8 @@ struct ti_checkpoint {
 
 /* What a checkpoint is called in a folder, the most complete first. */
 static const char *const usual_names[] = {
-    "model.safetensors.index.json",        "model.safetensors",
-    "diffusion_pytorch_model.safetensors", "pytorch_model.bin.index.json",
-    "pytorch_model.bin",                   "diffusion_pytorch_model.bin",
+    "model.safetensors.index.json", "model.safetensors", "diffusion_pytorch_model.safetensors",
+    "pytorch_model.bin.index.json", "pytorch_model.bin", "diffusion_pytorch_model.bin",
 };
 
 void ti_show_name(char to[64], const char *name, size_t length)
@@ -31,8 +30,8 @@ void ti_show_name(char to[64], const char *name, size_t length)
     to[n] = '\0';
 }
 
-te_status ti_checkpoint_add(ti_checkpoint *c, const char *name, size_t length, const ti_tensor *tensor,
-                            te_error *err)
+te_status ti_checkpoint_add(ti_checkpoint *c, const char *name, size_t length,
+                            const ti_tensor *tensor, te_error *err)
 {
     if (c->n_tensors == c->room) {
         int room = c->room ? 2 * c->room : 256;
@@ -65,16 +64,17 @@ static te_status sort(ti_checkpoint *c, te_error *err)
     return TE_OK;
 }
 
-/* ---- one file --------------------------------------------------------------------------------- */
+/* ---- one file -------------------------------------------------------------------------------- */
 
 static te_status read_part(ti_checkpoint *c, const ti_part *file, te_error *err)
 {
     if (file->size > 4 && !memcmp(file->bytes, "PK\3\4", 4)) return ti_torch_read(c, file, err);
     if (file->size > 8 && file->bytes[8] == '{') return ti_safetensors_read(c, file, err);
     if (file->size > 2 && file->bytes[0] == 0x80)
-        return ti_fail(err, TE_UNSUPPORTED,
-                       "%s: a PyTorch file of the old kind; load it and save it again with torch.save",
-                       file->path);
+        return ti_fail(
+            err, TE_UNSUPPORTED,
+            "%s: a PyTorch file of the old kind; load it and save it again with torch.save",
+            file->path);
     return ti_fail(err, TE_FORMAT, "%s: neither safetensors nor a PyTorch file", file->path);
 }
 
@@ -93,7 +93,7 @@ static te_status open_part(ti_checkpoint *c, const char *path, te_error *err)
     return read_part(c, &(ti_part){path, map.bytes, map.size}, err);
 }
 
-/* ---- an index and its shards ------------------------------------------------------------------ */
+/* ---- an index and its shards ----------------------------------------------------------------- */
 
 static te_status open_shard(ti_checkpoint *c, const char *index, const char *name, te_error *err)
 {
@@ -142,7 +142,8 @@ static te_status check_index(const ti_checkpoint *c, const char *index, json_t *
         char shown[64];
         if (ti_checkpoint_find(c, tensor)) continue;
         ti_show_name(shown, tensor, strlen(tensor));
-        return ti_fail(err, TE_FORMAT, "%s: its files have no tensor %s; get them again", index, shown);
+        return ti_fail(err, TE_FORMAT, "%s: its files have no tensor %s; get them again", index,
+                       shown);
     }
     return TE_OK;
 }
@@ -169,7 +170,7 @@ static te_status open_index(ti_checkpoint *c, const char *index, te_error *err)
     return st;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *end)
 {
@@ -253,7 +254,7 @@ void ti_checkpoint_free(ti_checkpoint *c)
     free(c);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 const char *ti_checkpoint_path(const ti_checkpoint *c)
 {
@@ -289,8 +290,8 @@ te_status ti_checkpoint_need(const ti_checkpoint *c, const char *name, int n_dim
         char has[96], needs[96];
         ti_shape_text(has, sizeof has, t->n_dims, t->shape);
         ti_shape_text(needs, sizeof needs, n_dims, shape);
-        return ti_fail(err, TE_FORMAT, "%s: tensor %s is %s where config.json wants %s", c->path, name,
-                       has, needs);
+        return ti_fail(err, TE_FORMAT, "%s: tensor %s is %s where config.json wants %s", c->path,
+                       name, has, needs);
     }
     *out = t;
     return TE_OK;

@@ -13,8 +13,8 @@ typedef struct ti_part {
 } ti_part;
 
 /* Adds TENSOR under a copy of the name of LENGTH bytes. */
-te_status ti_checkpoint_add(ti_checkpoint *c, const char *name, size_t length, const ti_tensor *tensor,
-                            te_error *err);
+te_status ti_checkpoint_add(ti_checkpoint *c, const char *name, size_t length,
+                            const ti_tensor *tensor, te_error *err);
 te_status ti_safetensors_read(ti_checkpoint *c, const ti_part *file, te_error *err);
 te_status ti_torch_read(ti_checkpoint *c, const ti_part *file, te_error *err);
 /* A name out of a file, fit for a message: shortened, control characters replaced. */

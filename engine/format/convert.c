@@ -1,5 +1,6 @@
-/* convert.c - see convert.h. Opens the sources, lets each part add its keys and tensors to a plan, then
- * streams the plan: a few megabytes of rows at a time, and the pages of the source given back as it goes. */
+/* convert.c - see convert.h. Opens the sources, lets each part add its keys and tensors to a plan,
+ * then streams the plan: a few megabytes of rows at a time, and the pages of the source given back
+ * as it goes. */
 #include "format/convert_internal.h"
 
 #include <errno.h>
@@ -7,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -17,7 +17,7 @@
 
 #define CHUNK_ELEMENTS (4 << 20)
 
-/* ---- small things ----------------------------------------------------------------------------- */
+/* ---- small things ---------------------------------------------------------------------------- */
 
 char *ti_join_path(const char *folder, const char *name)
 {
@@ -77,7 +77,8 @@ te_status ti_plan(ti_conversion *c, const ti_tensor *source, ti_type type, int64
     int length = vsnprintf(p->name, sizeof p->name, name, args);
     va_end(args);
     if (length >= (int)sizeof p->name)
-        return ti_fail(err, TE_FORMAT, "the tensor name %s... is too long for a model file", p->name);
+        return ti_fail(err, TE_FORMAT, "the tensor name %s... is too long for a model file",
+                       p->name);
     c->n_plan++;
     return TE_OK;
 }
@@ -90,7 +91,7 @@ static void note(const ti_conversion *c, int count, const char *what)
     c->opt->note(sentence, c->opt->user);
 }
 
-/* ---- sources ---------------------------------------------------------------------------------- */
+/* ---- sources --------------------------------------------------------------------------------- */
 
 static bool is_folder(const char *path)
 {
@@ -123,7 +124,8 @@ static te_status open_folder(ti_conversion *c, te_error *err)
     char *folder = folder_of(path);
     bool image = ti_checkpoint_find(opened, "encoder.conv_in.weight") != NULL;
     if (image && c->opt->image_tokenizer && strcmp(c->opt->image_tokenizer, path))
-        st = ti_fail(err, TE_INVALID, "%s: is an image tokeniser; name the backbone's folder here", path);
+        st = ti_fail(err, TE_INVALID, "%s: is an image tokeniser; name the backbone's folder here",
+                     path);
     else if (!folder)
         st = ti_fail_memory(err, "a file name", strlen(path));
     if (st) {
@@ -151,19 +153,20 @@ static te_status open_sources(ti_conversion *c, te_error *err)
 static te_status check_options(const ti_convert_options *o, te_error *err)
 {
     ti_type type = TI_F32;
-    if (!o->folder || !o->output) return ti_fail(err, TE_INVALID, "a conversion needs a folder and -o OUT");
-    if (o->type && (!ti_type_parse(o->type, &type) ||
-                    (type != TI_F32 && type != TI_F16 && type != TI_BF16 && type != TI_Q8_0 &&
-                     type != TI_Q4_K)))
-        return ti_fail(err, TE_INVALID, "the type %s is unknown; there are f32, f16, bf16, q8_0 and q4_k",
-                       o->type);
+    if (!o->folder || !o->output)
+        return ti_fail(err, TE_INVALID, "a conversion needs a folder and -o OUT");
+    if (o->type &&
+        (!ti_type_parse(o->type, &type) || (type != TI_F32 && type != TI_F16 && type != TI_BF16 &&
+                                            type != TI_Q8_0 && type != TI_Q4_K)))
+        return ti_fail(err, TE_INVALID,
+                       "the type %s is unknown; there are f32, f16, bf16, q8_0 and q4_k", o->type);
     if (o->rope && strcmp(o->rope, "half") && strcmp(o->rope, "interleaved"))
-        return ti_fail(err, TE_INVALID, "the row order %s is unknown; there are half and interleaved",
-                       o->rope);
+        return ti_fail(err, TE_INVALID,
+                       "the row order %s is unknown; there are half and interleaved", o->rope);
     return TE_OK;
 }
 
-/* ---- keys ------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 static uint32_t file_type(const ti_conversion *c)
 {
@@ -237,16 +240,7 @@ static te_status make_plan(ti_conversion *c, te_error *err)
     return st;
 }
 
-/* ---- data ------------------------------------------------------------------------------------- */
-
-/* Gives pages that were read back to the system: they count as this process's memory otherwise. */
-static void forget(const void *data, size_t bytes)
-{
-    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-    uintptr_t first = ((uintptr_t)data + page - 1) & ~(page - 1);
-    uintptr_t end = ((uintptr_t)data + bytes) & ~(page - 1);
-    if (end > first) madvise((void *)first, end - first, MADV_DONTNEED);
-}
+/* ---- data ------------------------------------------------------------------------------------ */
 
 typedef struct buffers {
     float *floats;
@@ -259,7 +253,7 @@ static void encode_rows(const ti_planned *p, int64_t first, int64_t n, const buf
     const ti_tensor *t = p->source;
     const int64_t cols = t->shape[t->n_dims - 1];
     const size_t from = ti_type_row_bytes(t->type, cols), to = ti_type_row_bytes(p->type, cols);
-#pragma omp parallel for schedule(static)
+#pragma omp parallel for schedule(static) if (p->type != t->type && n * cols > 1 << 18)
     for (int64_t i = 0; i < n; i++) {
         int64_t row = p->head_size ? ti_rope_half_row(first + i, p->head_size) : first + i;
         const uint8_t *source = (const uint8_t *)t->data + (size_t)row * from;
@@ -280,7 +274,8 @@ static te_status stream_tensor(ti_conversion *c, const ti_planned *p, te_error *
     int64_t chunk = CHUNK_ELEMENTS / cols ? CHUNK_ELEMENTS / cols : 1;
     if (chunk > rows) chunk = rows;
     buffers b = {NULL, ti_malloc_array((size_t)chunk, ti_type_row_bytes(p->type, cols))};
-    if (p->type != t->type) b.floats = ti_malloc_array((size_t)chunk, (size_t)cols * sizeof *b.floats);
+    if (p->type != t->type)
+        b.floats = ti_malloc_array((size_t)chunk, (size_t)cols * sizeof *b.floats);
     te_status st = TE_OK;
     if (!b.encoded || (p->type != t->type && !b.floats))
         st = ti_fail_memory(err, "rows of a tensor", (size_t)(chunk * cols) * sizeof *b.floats);
@@ -292,10 +287,10 @@ static te_status stream_tensor(ti_conversion *c, const ti_planned *p, te_error *
         encode_rows(p, row, n, &b);
         st = ti_gguf_write(c->writer, b.encoded, (size_t)n * ti_type_row_bytes(p->type, cols), err);
         if (!p->head_size)
-            forget((const uint8_t *)t->data + (size_t)row * ti_type_row_bytes(t->type, cols),
+            ti_map_forget((const uint8_t *)t->data + (size_t)row * ti_type_row_bytes(t->type, cols),
                    (size_t)n * ti_type_row_bytes(t->type, cols));
     }
-    if (p->head_size) forget(t->data, t->bytes);
+    if (p->head_size) ti_map_forget(t->data, t->bytes);
     free(b.floats);
     free(b.encoded);
     return st;
@@ -319,9 +314,12 @@ te_status ti_convert(const ti_convert_options *opt, te_error *err)
     if (!st) st = ti_gguf_writer_create(&c.writer, opt->output, err);
     if (!st) st = make_plan(&c, err);
     if (!st) {
-        note(&c, c.q8_instead, "matrices have rows that are no multiple of 256 and were written as q8_0");
-        note(&c, c.f16_instead, "matrices have rows that are no multiple of 32 and were written as f16");
-        note(&c, c.unused, "tensors of the checkpoint have no place in a model file and were left out");
+        note(&c, c.q8_instead,
+             "matrices have rows that are no multiple of 256 and were written as q8_0");
+        note(&c, c.f16_instead,
+             "matrices have rows that are no multiple of 32 and were written as f16");
+        note(&c, c.unused,
+             "tensors of the checkpoint have no place in a model file and were left out");
         st = stream(&c, err);
     }
     ti_gguf_writer_free(c.writer);

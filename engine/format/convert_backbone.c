@@ -1,7 +1,8 @@
-/* convert_backbone.c - the backbone's keys from config.json, and its tensors under llama.cpp's names.
+/* convert_backbone.c - the backbone's keys from config.json, and its tensors under llama.cpp's
+ * names.
  *
- * Only what the engine can run is accepted: a configuration that asks for anything else (biases, another
- * norm, another activation) is refused by the name of its key. */
+ * Only what the engine can run is accepted: a configuration that asks for anything else (biases,
+ * another norm, another activation) is refused by the name of its key. */
 #include "format/convert_internal.h"
 
 #include <stdio.h>
@@ -34,14 +35,14 @@ static double real_or(const config *c, const char *key, double fallback)
 /* Keys that may be absent but must not say anything else than this. */
 static te_status refuse_others(const config *c, te_error *err)
 {
-    static const char *const must_be_false[] = {"include_bias",         "include_qkv_bias", "alibi",
+    static const char *const must_be_false[] = {"include_bias", "include_qkv_bias", "alibi",
                                                 "attention_layer_norm", "input_emb_norm"};
     static const char *const must_be[][2] = {
         {"layer_norm_type", "rms"}, {"activation_type", "silu"}, {"block_type", "llama"}};
     for (size_t i = 0; i < sizeof must_be_false / sizeof *must_be_false; i++)
         if (json_is_true(json_object_get(c->json, must_be_false[i])))
-            return ti_fail(err, TE_UNSUPPORTED, "%s: \"%s\" is true; no MMaDA model has it", c->path,
-                           must_be_false[i]);
+            return ti_fail(err, TE_UNSUPPORTED, "%s: \"%s\" is true; no MMaDA model has it",
+                           c->path, must_be_false[i]);
     for (size_t i = 0; i < sizeof must_be / sizeof *must_be; i++) {
         const char *value = json_string_value(json_object_get(c->json, must_be[i][0]));
         if (value && strcmp(value, must_be[i][1]))
@@ -73,7 +74,8 @@ static te_status read_config(config *c, te_error *err)
     c->tied = json_is_true(json_object_get(c->json, "weight_tying"));
     c->scale_logits = json_is_true(json_object_get(c->json, "scale_logits"));
     if (c->width % c->heads || c->heads % c->kv_heads || c->width / c->heads % 2)
-        return ti_fail(err, TE_FORMAT, "%s: d_model, n_heads and n_kv_heads do not divide", c->path);
+        return ti_fail(err, TE_FORMAT, "%s: d_model, n_heads and n_kv_heads do not divide",
+                       c->path);
     return TE_OK;
 }
 
@@ -88,9 +90,11 @@ static te_status put_keys(ti_conversion *v, const config *c, te_error *err)
     if (!st) st = ti_gguf_put_int(w, "llada.vocab_size", (uint32_t)v->vocab, err);
     if (!st) st = ti_gguf_put_int(w, "llada.attention.head_count", (uint32_t)c->heads, err);
     if (!st) st = ti_gguf_put_int(w, "llada.attention.head_count_kv", (uint32_t)c->kv_heads, err);
-    if (!st) st = ti_gguf_put_real(w, "llada.attention.layer_norm_rms_epsilon", (float)c->epsilon, err);
+    if (!st)
+        st = ti_gguf_put_real(w, "llada.attention.layer_norm_rms_epsilon", (float)c->epsilon, err);
     if (!st) st = ti_gguf_put_bool(w, "llada.attention.causal", false, err);
-    if (!st) st = ti_gguf_put_int(w, "llada.rope.dimension_count", (uint32_t)(c->width / c->heads), err);
+    if (!st)
+        st = ti_gguf_put_int(w, "llada.rope.dimension_count", (uint32_t)(c->width / c->heads), err);
     if (!st) st = ti_gguf_put_real(w, "llada.rope.freq_base", (float)c->theta, err);
     if (!st) st = ti_gguf_put_bool(w, "llada.scale_logits", c->scale_logits, err);
     if (!st) st = ti_gguf_put_bool(w, "diffusion.shift_logits", false, err);
@@ -146,16 +150,17 @@ static te_status plan_layer(ti_conversion *v, const config *c, int layer, te_err
         const char *source, *name;
         int64_t rows, cols, head_size;
     } parts[] = {
-        {"attn_norm", "attn_norm", d, 0, 0}, {"q_proj", "attn_q", d, d, turned},
-        {"k_proj", "attn_k", kv, d, turned}, {"v_proj", "attn_v", kv, d, 0},
+        {"attn_norm", "attn_norm", d, 0, 0},  {"q_proj", "attn_q", d, d, turned},
+        {"k_proj", "attn_k", kv, d, turned},  {"v_proj", "attn_v", kv, d, 0},
         {"attn_out", "attn_output", d, d, 0}, {"ff_norm", "ffn_norm", d, 0, 0},
-        {"ff_proj", "ffn_gate", f, d, 0},    {"up_proj", "ffn_up", f, d, 0},
+        {"ff_proj", "ffn_gate", f, d, 0},     {"up_proj", "ffn_up", f, d, 0},
         {"ff_out", "ffn_down", d, f, 0},
     };
     te_status st = TE_OK;
     for (size_t i = 0; i < sizeof parts / sizeof *parts && !st; i++) {
         char source[96], name[64];
-        snprintf(source, sizeof source, "model.transformer.blocks.%d.%s.weight", layer, parts[i].source);
+        snprintf(source, sizeof source, "model.transformer.blocks.%d.%s.weight", layer,
+                 parts[i].source);
         snprintf(name, sizeof name, "blk.%d.%s.weight", layer, parts[i].name);
         st = parts[i].cols ? plan_matrix(v, source, name, parts[i].rows, parts[i].cols,
                                          parts[i].head_size, err)
@@ -174,8 +179,8 @@ te_status ti_convert_backbone(ti_conversion *v, te_error *err)
         st = ti_fail(err, TE_IO, "%s: has no config.json; it says how the model is built",
                      v->backbone_folder);
     if (!st && !t)
-        st = ti_fail(err, TE_FORMAT, "%s: the tensor %s is missing", ti_checkpoint_path(v->backbone),
-                     embedding);
+        st = ti_fail(err, TE_FORMAT, "%s: the tensor %s is missing",
+                     ti_checkpoint_path(v->backbone), embedding);
     if (!st) st = read_config(&c, err);
     if (!st) {
         v->vocab = t->shape[0];
@@ -186,8 +191,8 @@ te_status ti_convert_backbone(ti_conversion *v, te_error *err)
     for (int layer = 0; layer < c.layers && !st; layer++) st = plan_layer(v, &c, layer, err);
     if (!st) st = plan_norm(v, "model.transformer.ln_f.weight", "output_norm.weight", c.width, err);
     if (!st && !c.tied)
-        st = plan_matrix(v, "model.transformer.ff_out.weight", "output.weight", v->vocab, c.width, 0,
-                         err);
+        st = plan_matrix(v, "model.transformer.ff_out.weight", "output.weight", v->vocab, c.width,
+                         0, err);
     v->unused += ti_checkpoint_count(v->backbone) - (v->n_plan - before);
     json_decref(c.json);
     return st;

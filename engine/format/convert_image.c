@@ -1,8 +1,8 @@
 /* convert_image.c - the image tokeniser's tensors under their own names, and its shape as keys.
  *
- * The kind and the shape are read off the tensors themselves: MAGVIT-v2's published config.json says
- * nothing, and what the tensors are is what will run. config.json is asked for the number of norm groups,
- * which no tensor shows. */
+ * The kind and the shape are read off the tensors themselves: MAGVIT-v2's published config.json
+ * says nothing, and what the tensors are is what will run. config.json is asked for the number of
+ * norm groups, which no tensor shows. */
 #include "format/convert_internal.h"
 
 #include <stdio.h>
@@ -17,10 +17,10 @@ typedef struct network {
     const char *groups;                     /* key in config.json */
 } network;
 
-static const network magvit = {"magvit-v2",  "encoder.down", "decoder.up",
-                               "block",      "encoder.quant_conv.weight", "num_groups"};
-static const network amused = {"amused-vq",  "encoder.down_blocks", "decoder.up_blocks",
-                               "resnets",    "quant_conv.weight", "norm_num_groups"};
+static const network magvit = {
+    "magvit-v2", "encoder.down", "decoder.up", "block", "encoder.quant_conv.weight", "num_groups"};
+static const network amused = {"amused-vq", "encoder.down_blocks", "decoder.up_blocks",
+                               "resnets",   "quant_conv.weight",   "norm_num_groups"};
 
 typedef struct side {
     int levels;
@@ -48,8 +48,8 @@ static const ti_tensor *first_conv(const ti_conversion *c, const char *levels, i
     return ti_checkpoint_find(c->image, name);
 }
 
-static te_status read_side(const ti_conversion *c, const char *levels, const char *blocks, side *out,
-                           te_error *err)
+static te_status read_side(const ti_conversion *c, const char *levels, const char *blocks,
+                           side *out, te_error *err)
 {
     const ti_tensor *t;
     *out = (side){0};
@@ -87,15 +87,16 @@ static te_status read_groups(const ti_conversion *c, const network *n, int64_t *
     return st;
 }
 
-/* Codes and their width: a table for aMUSEd-VQ, all sign patterns of the latent channels for MAGVIT-v2. */
+/* Codes and their width: a table for aMUSEd-VQ, all sign patterns of the latent channels for
+ * MAGVIT-v2. */
 static te_status read_codebook(ti_conversion *c, const network *n, int64_t latent, int64_t *dim,
                                te_error *err)
 {
     const ti_tensor *table;
     if (n == &magvit) {
         if (latent > 24)
-            return ti_fail(err, TE_UNSUPPORTED, "%s: codes of %lld bits", ti_checkpoint_path(c->image),
-                           (long long)latent);
+            return ti_fail(err, TE_UNSUPPORTED, "%s: codes of %lld bits",
+                           ti_checkpoint_path(c->image), (long long)latent);
         c->codebook = (int64_t)1 << latent;
         *dim = latent;
         return TE_OK;
@@ -157,7 +158,8 @@ static bool wanted(const network *n, const char *name)
 
 te_status ti_convert_image(ti_conversion *c, te_error *err)
 {
-    const network *n = ti_checkpoint_find(c->image, "quantize.embedding.weight") ? &amused : &magvit;
+    const network *n =
+        ti_checkpoint_find(c->image, "quantize.embedding.weight") ? &amused : &magvit;
     te_status st = put_keys(c, n, err);
     for (int i = 0; i < ti_checkpoint_count(c->image) && !st; i++) {
         const ti_tensor *t = ti_checkpoint_tensor(c->image, i);

@@ -1,4 +1,5 @@
-/* convert_internal.h - what the parts of a conversion share: a plan of tensors, and the new file's keys. */
+/* convert_internal.h - what the parts of a conversion share: a plan of tensors, and the new file's
+ * keys. */
 #ifndef TI_FORMAT_CONVERT_INTERNAL_H
 #define TI_FORMAT_CONVERT_INTERNAL_H
 
@@ -15,7 +16,7 @@ typedef struct ti_planned {
     char name[TI_NEW_NAME];
     const ti_tensor *source;
     ti_type type;
-    int64_t head_size; /* rows are to be put in interleaved order within heads of this size; 0: as is */
+    int64_t head_size; /* of heads whose rows are to be interleaved; 0: rows stay as they are */
 } ti_planned;
 
 typedef struct ti_conversion {

@@ -1,9 +1,9 @@
 /* convert_layout.c - which id is what: the profile's released ids, or those of a layout file.
  *
- * A layout file is JSON as in the golden data: {"layout": {..., "ids": {...}}, "options": {...}} or the
- * inner object itself. Its members stand over the released ones, and where it has "ids", those a model may
- * do without are absent unless named. Names nobody knows are an error, so that a misspelt id is not
- * silently the released one. */
+ * A layout file is JSON as in the golden data: {"layout": {..., "ids": {...}}, "options": {...}} or
+ * the inner object itself. Its members stand over the released ones, and where it has "ids", those
+ * a model may do without are absent unless named. Names nobody knows are an error, so that a
+ * misspelt id is not silently the released one. */
 #include "format/convert_internal.h"
 
 #include <stdio.h>
@@ -17,9 +17,12 @@ static const struct number {
     const char *json, *key;
     int64_t released[2];
 } numbers[] = {
-    {"text_vocab", "text_vocab", {126349, 126356}}, {"llm_vocab", "llm_vocab", {126464, 126464}},
-    {"codebook", "codebook", {8192, 8192}},         {"image_offset", "image_offset", {126349, 126356}},
-    {"mask", "mask", {126336, 126336}},             {"grid_h", "grid_height", {32, 32}},
+    {"text_vocab", "text_vocab", {126349, 126356}},
+    {"llm_vocab", "llm_vocab", {126464, 126464}},
+    {"codebook", "codebook", {8192, 8192}},
+    {"image_offset", "image_offset", {126349, 126356}},
+    {"mask", "mask", {126336, 126336}},
+    {"grid_h", "grid_height", {32, 32}},
     {"grid_w", "grid_width", {32, 32}},
 };
 enum { TEXT_VOCAB, LLM_VOCAB, CODEBOOK, IMAGE_OFFSET, MASK, GRID_H, GRID_W, N_NUMBERS };
@@ -51,13 +54,20 @@ static const struct option {
     const char *json, *key;
     enum { INT, REAL, TEXT, IGNORED } type;
 } options[] = {
-    {"text_steps", "text_steps", INT},         {"image_steps", "image_steps", INT},
-    {"text_len", "text_len", INT},             {"text_block", "text_block", INT},
-    {"text_cfg", "text_cfg", REAL},            {"image_cfg", "image_cfg", REAL},
-    {"cfg_image", "image_cfg", REAL},          {"instruction_cfg", "instruction_cfg", REAL},
-    {"cfg_text", "instruction_cfg", REAL},     {"text_temperature", "text_temperature", REAL},
-    {"image_temperature", "image_temperature", REAL}, {"schedule", "schedule", TEXT},
-    {"schedule_pow", "schedule_pow", REAL},    {"strategy", "strategy", TEXT},
+    {"text_steps", "text_steps", INT},
+    {"image_steps", "image_steps", INT},
+    {"text_len", "text_len", INT},
+    {"text_block", "text_block", INT},
+    {"text_cfg", "text_cfg", REAL},
+    {"image_cfg", "image_cfg", REAL},
+    {"cfg_image", "image_cfg", REAL},
+    {"instruction_cfg", "instruction_cfg", REAL},
+    {"cfg_text", "instruction_cfg", REAL},
+    {"text_temperature", "text_temperature", REAL},
+    {"image_temperature", "image_temperature", REAL},
+    {"schedule", "schedule", TEXT},
+    {"schedule_pow", "schedule_pow", REAL},
+    {"strategy", "strategy", TEXT},
     {"remask", "", IGNORED}, /* low_confidence is the only way there is */
 };
 
@@ -75,7 +85,8 @@ static te_status choose_profile(layout *l, const char *asked, te_error *err)
     const char *in_file = json_string_value(json_object_get(l->object, "profile"));
     const char *name = asked ? asked : in_file;
     if (!name)
-        return ti_fail(err, TE_INVALID, "no profile: say --profile %s or %s", profiles[M], profiles[A]);
+        return ti_fail(err, TE_INVALID, "no profile: say --profile %s or %s", profiles[M],
+                       profiles[A]);
     for (l->profile = M; l->profile <= A && strcmp(name, profiles[l->profile]);) l->profile++;
     if (l->profile > A)
         return ti_fail(err, TE_INVALID, "the profile %s is unknown; there are %s and %s", name,
@@ -96,13 +107,15 @@ static te_status read_file(layout *l, te_error *err)
     l->options = json_object_get(l->root, "options");
     if (!json_is_object(l->object) || (l->ids && !json_is_object(l->ids)) ||
         (l->options && !json_is_object(l->options)))
-        return ti_fail(err, TE_FORMAT, "%s: \"layout\", \"ids\" and \"options\" must be objects", l->path);
+        return ti_fail(err, TE_FORMAT, "%s: \"layout\", \"ids\" and \"options\" must be objects",
+                       l->path);
     return TE_OK;
 }
 
 static te_status take(const layout *l, const char *name, json_t *value, int64_t *out, te_error *err)
 {
-    if (!json_is_integer(value) || json_integer_value(value) < 0 || json_integer_value(value) > INT32_MAX)
+    if (!json_is_integer(value) || json_integer_value(value) < 0 ||
+        json_integer_value(value) > INT32_MAX)
         return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no number from 0 on", l->path, name);
     *out = json_integer_value(value);
     return TE_OK;
@@ -120,7 +133,8 @@ static te_status take_number(layout *l, const char *name, json_t *value, te_erro
     if (!strcmp(name, "profile") || !strcmp(name, "ids") || !strcmp(name, "options") ||
         !strncmp(name, "system_", 7))
         return TE_OK;
-    return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no part of a layout (models/FORMAT.md)", l->path, name);
+    return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no part of a layout (models/FORMAT.md)", l->path,
+                   name);
 }
 
 static te_status take_id(layout *l, const char *name, json_t *value, te_error *err)
@@ -128,7 +142,8 @@ static te_status take_id(layout *l, const char *name, json_t *value, te_error *e
     if (!strcmp(name, "mask")) return take(l, name, value, &l->number[MASK], err);
     for (size_t i = 0; i < N_IDS; i++)
         if (!strcmp(ids[i].json, name)) return take(l, name, value, &l->id[i], err);
-    return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no id of a layout (models/FORMAT.md)", l->path, name);
+    return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no id of a layout (models/FORMAT.md)", l->path,
+                   name);
 }
 
 static te_status take_all(layout *l, te_error *err)
@@ -144,13 +159,14 @@ static te_status take_all(layout *l, te_error *err)
     return st;
 }
 
-/* ---- checking --------------------------------------------------------------------------------- */
+/* ---- checking -------------------------------------------------------------------------------- */
 
 static te_status check_id(const layout *l, const ti_conversion *c, const char *name, int64_t value,
                           te_error *err)
 {
     if (c->vocab && value >= c->vocab)
-        return ti_fail(err, TE_INVALID, "the id %lld for %s lies outside the vocabulary of %lld; %s",
+        return ti_fail(err, TE_INVALID,
+                       "the id %lld for %s lies outside the vocabulary of %lld; %s",
                        (long long)value, name, (long long)c->vocab,
                        l->path ? "correct the layout file" : "give the model's own --layout FILE");
     return TE_OK;
@@ -164,16 +180,17 @@ static te_status check(const layout *l, const ti_conversion *c, te_error *err)
     for (size_t i = 0; i < N_IDS && !st; i++) st = check_id(l, c, ids[i].json, l->id[i], err);
     if (st) return st;
     if (c->codebook && c->codebook != n[CODEBOOK])
-        return ti_fail(err, TE_INVALID,
-                       "the layout has %lld image codes, the image tokeniser %lld; they do not belong "
-                       "together",
-                       (long long)n[CODEBOOK], (long long)c->codebook);
+        return ti_fail(
+            err, TE_INVALID,
+            "the layout has %lld image codes, the image tokeniser %lld; they do not belong "
+            "together",
+            (long long)n[CODEBOOK], (long long)c->codebook);
     if (n[CODEBOOK] < 1 || n[GRID_H] < 1 || n[GRID_W] < 1 || n[GRID_H] > 512 || n[GRID_W] > 512)
         return ti_fail(err, TE_INVALID, "the layout's grid or codebook is of impossible size");
     return TE_OK;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static te_status put_ids(const layout *l, ti_gguf_writer *w, te_error *err)
 {
@@ -204,8 +221,9 @@ static te_status put_systems(const layout *l, ti_gguf_writer *w, te_error *err)
         char key[64];
         snprintf(key, sizeof key, "thinkedit.layout.%s", names[i]);
         if (!value) continue;
-        st = json_is_string(value) ? ti_put_text(w, key, json_string_value(value), err)
-                                   : ti_fail(err, TE_FORMAT, "%s: \"%s\" is no text", l->path, names[i]);
+        st = json_is_string(value)
+                 ? ti_put_text(w, key, json_string_value(value), err)
+                 : ti_fail(err, TE_FORMAT, "%s: \"%s\" is no text", l->path, names[i]);
     }
     return st;
 }
@@ -225,7 +243,8 @@ static te_status put_option(const layout *l, ti_gguf_writer *w, const char *name
         if (options[i].type == INT && json_is_integer(value) && json_integer_value(value) >= 0 &&
             json_integer_value(value) <= INT32_MAX)
             return ti_gguf_put_int(w, key, (uint32_t)json_integer_value(value), err);
-        return ti_fail(err, TE_FORMAT, "%s: the option \"%s\" has an unusable value", l->path, name);
+        return ti_fail(err, TE_FORMAT, "%s: the option \"%s\" has an unusable value", l->path,
+                       name);
     }
     return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no option (models/FORMAT.md)", l->path, name);
 }
@@ -241,8 +260,8 @@ te_status ti_convert_layout(ti_conversion *c, te_error *err)
     if (!st) st = check(&l, c, err);
     if (!st) st = put_ids(&l, c->writer, err);
     if (!st) st = put_systems(&l, c->writer, err);
-    json_object_foreach(l.options, name, value)
-        if (!st) st = put_option(&l, c->writer, name, value, err);
+    json_object_foreach(l.options, name, value) if (!st) st =
+        put_option(&l, c->writer, name, value, err);
     json_decref(l.root);
     return st;
 }

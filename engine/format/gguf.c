@@ -2,25 +2,23 @@
  *
  *     "GGUF" | u32 version | u64 tensors | u64 keys
  *     keys      string name | u32 type | value              a string is u64 length | bytes
- *     tensors   string name | u32 n | u64 dims[n] | u32 type | u64 offset   innermost dimension first
+ *     tensors   string name | u32 n | u64 dims[n], innermost first | u32 type | u64 offset
  *     padding to general.alignment (32 unless the key says otherwise) | tensor data
  *
- * Opening walks the header once. Values stay where they are in the mapping; names are copied into one
- * arena because the file does not terminate them. Afterwards every pointer handed out lies inside the
- * mapping. A file that another program shortens while it is open is beyond protection. */
+ * Opening walks the header once. Values stay where they are in the mapping; names are copied into
+ * one arena because the file does not terminate them. Afterwards every pointer handed out lies
+ * inside the mapping. A file that another program shortens while it is open is past protecting. */
 #include "format/gguf_internal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <unistd.h>
 
 #include "base/memory.h"
 
 #define MAX_ALIGNMENT (1u << 20)
 
-/* ---- a cursor that cannot leave the file ------------------------------------------------------ */
+/* ---- a cursor that cannot leave the file ----------------------------------------------------- */
 
 typedef struct cursor {
     const ti_gguf *file;
@@ -60,16 +58,18 @@ static te_status take_string(cursor *c, const char **text, size_t *length, const
     return TE_OK;
 }
 
-/* A string copied into the arena and terminated. The arena has room: it is as large as the header. */
-static te_status take_name(cursor *c, ti_gguf *f, const char **name, const char *what, te_error *err)
+/* A string copied into the arena and terminated. The arena has room: measure_names() saw to it. */
+static te_status take_name(cursor *c, ti_gguf *f, const char **name, const char *what,
+                           te_error *err)
 {
     const char *text = NULL;
     size_t length = 0;
     te_status st = take_string(c, &text, &length, what, err);
     if (st) return st;
     if (!length || memchr(text, 0, length))
-        return ti_fail(err, TE_FORMAT, "%s: %s at byte %zu has an unusable name; get the file again",
-                       f->path, what, c->at - length);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: %s at byte %zu has an unusable name; get the file again", f->path, what,
+                       c->at - length);
     char *copy = f->names + f->names_used;
     memcpy(copy, text, length);
     copy[length] = '\0';
@@ -78,7 +78,7 @@ static te_status take_name(cursor *c, ti_gguf *f, const char **name, const char 
     return TE_OK;
 }
 
-/* ---- metadata --------------------------------------------------------------------------------- */
+/* ---- metadata -------------------------------------------------------------------------------- */
 
 size_t ti_gguf_scalar_bytes(uint32_t type)
 {
@@ -114,8 +114,9 @@ static te_status read_value(cursor *c, ti_kv *kv, te_error *err)
         if (!st) st = take(c, &count, sizeof count, "the metadata", err);
         if (st) return st;
         if (kv->type == TI_KV_ARRAY)
-            return ti_fail(err, TE_UNSUPPORTED, "%s: key %s is an array of arrays, which no model uses",
-                           c->file->path, kv->name);
+            return ti_fail(err, TE_UNSUPPORTED,
+                           "%s: key %s is an array of arrays, which no model uses", c->file->path,
+                           kv->name);
         if (count > left(c)) return ends_in(c, "the metadata", err);
         kv->count = (size_t)count;
     }
@@ -144,11 +145,12 @@ static te_status read_keys(cursor *c, ti_gguf *f, te_error *err)
     qsort(f->keys, (size_t)f->n_keys, sizeof *f->keys, by_name);
     for (int i = 1; i < f->n_keys; i++)
         if (!strcmp(f->keys[i - 1].name, f->keys[i].name))
-            return ti_fail(err, TE_FORMAT, "%s: the key %s is there twice", f->path, f->keys[i].name);
+            return ti_fail(err, TE_FORMAT, "%s: the key %s is there twice", f->path,
+                           f->keys[i].name);
     return TE_OK;
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 static te_status read_shape(cursor *c, ti_tensor *t, te_error *err)
 {
@@ -190,8 +192,9 @@ static te_status read_tensor(cursor *c, ti_gguf *f, ti_tensor *t, uint64_t *offs
     size_t row = ti_type_row_bytes(t->type, t->shape[t->n_dims - 1]);
     size_t rows = (size_t)(ti_tensor_elements(t) / t->shape[t->n_dims - 1]);
     if (!row || !ti_mul_size(row, rows, &t->bytes))
-        return ti_fail(err, TE_FORMAT, "%s: tensor %s has rows of %lld elements, not whole %s blocks",
-                       f->path, t->name, (long long)t->shape[t->n_dims - 1], ti_type_name(t->type));
+        return ti_fail(err, TE_FORMAT,
+                       "%s: tensor %s has rows of %lld elements, not whole %s blocks", f->path,
+                       t->name, (long long)t->shape[t->n_dims - 1], ti_type_name(t->type));
     return TE_OK;
 }
 
@@ -209,7 +212,8 @@ static te_status read_alignment(const ti_gguf *f, size_t *alignment, te_error *e
 
 static int by_data(const void *a, const void *b)
 {
-    const uint8_t *x = (*(const ti_tensor *const *)a)->data, *y = (*(const ti_tensor *const *)b)->data;
+    const uint8_t *x = (*(const ti_tensor *const *)a)->data;
+    const uint8_t *y = (*(const ti_tensor *const *)b)->data;
     return (x > y) - (x < y);
 }
 
@@ -227,7 +231,8 @@ static te_status check_overlap(ti_gguf *f, te_error *err)
     for (size_t i = 1; i < n; i++) {
         const ti_tensor *a = f->order[i - 1], *b = f->order[i];
         if ((const uint8_t *)a->data + a->bytes > (const uint8_t *)b->data)
-            return ti_fail(err, TE_FORMAT, "%s: tensors %s and %s overlap", f->path, a->name, b->name);
+            return ti_fail(err, TE_FORMAT, "%s: tensors %s and %s overlap", f->path, a->name,
+                           b->name);
     }
     qsort(f->order, n, sizeof *f->order, by_tensor_name);
     for (size_t i = 1; i < n; i++)
@@ -247,13 +252,15 @@ static te_status place_tensors(cursor *c, ti_gguf *f, const uint64_t *offsets, t
     for (int i = 0; i < f->n_tensors; i++) {
         ti_tensor *t = &f->tensors[i];
         if (offsets[i] % alignment)
-            return ti_fail(err, TE_FORMAT, "%s: tensor %s is not aligned to %zu bytes", f->path, t->name,
-                           alignment);
-        if (start > f->size || offsets[i] > f->size - start || t->bytes > f->size - start - offsets[i])
-            return ti_fail(err, TE_FORMAT,
-                           "%s: tensor %s needs %zu bytes from byte %llu of the data, the file has %zu "
-                           "in all; get it again",
-                           f->path, t->name, t->bytes, (unsigned long long)offsets[i], f->size);
+            return ti_fail(err, TE_FORMAT, "%s: tensor %s is not aligned to %zu bytes", f->path,
+                           t->name, alignment);
+        if (start > f->size || offsets[i] > f->size - start ||
+            t->bytes > f->size - start - offsets[i])
+            return ti_fail(
+                err, TE_FORMAT,
+                "%s: tensor %s needs %zu bytes from byte %llu of the data, the file has %zu "
+                "in all; get it again",
+                f->path, t->name, t->bytes, (unsigned long long)offsets[i], f->size);
         t->data = f->bytes + start + offsets[i];
     }
     return check_overlap(f, err);
@@ -262,7 +269,8 @@ static te_status place_tensors(cursor *c, ti_gguf *f, const uint64_t *offsets, t
 static te_status read_tensors(cursor *c, ti_gguf *f, te_error *err)
 {
     uint64_t *offsets = ti_malloc_array((size_t)f->n_tensors, sizeof *offsets);
-    te_status st = offsets ? TE_OK : ti_fail_memory(err, "the tensor table", (size_t)f->n_tensors * 8);
+    te_status st =
+        offsets ? TE_OK : ti_fail_memory(err, "the tensor table", (size_t)f->n_tensors * 8);
     for (int i = 0; i < f->n_tensors && !st; i++)
         st = read_tensor(c, f, &f->tensors[i], &offsets[i], err);
     if (!st) st = place_tensors(c, f, offsets, err);
@@ -270,9 +278,10 @@ static te_status read_tensors(cursor *c, ti_gguf *f, te_error *err)
     return st;
 }
 
-/* ---- opening ---------------------------------------------------------------------------------- */
+/* ---- opening --------------------------------------------------------------------------------- */
 
-/* Smallest entries: a key of one byte with a one-byte value, a tensor of one byte and one dimension. */
+/* Smallest entries: a key of one byte with a one-byte value, a tensor of one byte and one
+ * dimension. */
 #define SMALLEST_KEY    (8 + 1 + 4 + 1)
 #define SMALLEST_TENSOR (8 + 1 + 4 + 8 + 4 + 8)
 
@@ -284,21 +293,23 @@ static te_status read_counts(cursor *c, ti_gguf *f, te_error *err)
     te_status st = take(c, magic, sizeof magic, "its header", err);
     if (st) return st;
     if (memcmp(magic, "GGUF", 4))
-        return ti_fail(err, TE_FORMAT, "%s: not a GGUF file; make one with `thinkedit convert`", f->path);
+        return ti_fail(err, TE_FORMAT, "%s: not a GGUF file; make one with `thinkedit convert`",
+                       f->path);
     st = take(c, &version, sizeof version, "its header", err);
     if (!st) st = take(c, &tensors, sizeof tensors, "its header", err);
     if (!st) st = take(c, &keys, sizeof keys, "its header", err);
     if (st) return st;
     if (version == __builtin_bswap32(3))
-        return ti_fail(err, TE_UNSUPPORTED, "%s: a big-endian GGUF file; convert the model again here",
-                       f->path);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: a big-endian GGUF file; convert the model again here", f->path);
     if (version != 3)
         return ti_fail(err, TE_UNSUPPORTED, "%s: GGUF version %u; version 3 can be read", f->path,
                        version);
     if (keys > left(c) / SMALLEST_KEY || tensors > left(c) / SMALLEST_TENSOR || keys > INT32_MAX ||
         tensors > INT32_MAX)
-        return ti_fail(err, TE_FORMAT, "%s: %llu keys and %llu tensors do not fit into its %zu bytes",
-                       f->path, (unsigned long long)keys, (unsigned long long)tensors, f->size);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: %llu keys and %llu tensors do not fit into its %zu bytes", f->path,
+                       (unsigned long long)keys, (unsigned long long)tensors, f->size);
     f->n_keys = (int)keys;
     f->n_tensors = (int)tensors;
     return TE_OK;
@@ -316,7 +327,7 @@ static te_status peek_name(cursor *c, char to[40], const char *what, size_t *tot
     return TE_OK;
 }
 
-/* Total length of all names, terminators included: walks keys and tensors without keeping anything. */
+/* Adds up the lengths of all names, terminators included, without keeping anything else. */
 static te_status measure_names(cursor c, const ti_gguf *f, size_t *total, te_error *err)
 {
     char name[40];
@@ -403,7 +414,7 @@ void ti_gguf_free(ti_gguf *f)
     free(f);
 }
 
-/* ---- asking ----------------------------------------------------------------------------------- */
+/* ---- asking ---------------------------------------------------------------------------------- */
 
 const char *ti_gguf_path(const ti_gguf *file)
 {
@@ -425,20 +436,17 @@ const ti_tensor *ti_gguf_tensor(const ti_gguf *file, int index)
     return index >= 0 && index < file->n_tensors ? &file->tensors[index] : NULL;
 }
 
-/* Whole pages of the mapping, which is private and never written: nothing can be lost. */
 void ti_gguf_forget(const ti_gguf *file, const ti_tensor *tensor)
 {
-    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)tensor->data;
-    uintptr_t from = (first + page - 1) / page * page, to = (first + tensor->bytes) / page * page;
-    if (file->map.bytes && to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+    if (file->map.bytes) ti_map_forget(tensor->data, tensor->bytes);
 }
 
 const ti_tensor *ti_gguf_find(const ti_gguf *file, const char *name)
 {
     ti_tensor key = {.name = name};
     const ti_tensor *wanted = &key;
-    const ti_tensor *const *hit = bsearch(&wanted, file->order, (size_t)file->n_tensors,
-                                          sizeof *file->order, by_tensor_name);
+    const ti_tensor *const *hit =
+        bsearch(&wanted, file->order, (size_t)file->n_tensors, sizeof *file->order, by_tensor_name);
     return hit ? *hit : NULL;
 }
 
@@ -456,8 +464,8 @@ te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const 
         char has[96], needs[96];
         ti_shape_text(has, sizeof has, t->n_dims, t->shape);
         ti_shape_text(needs, sizeof needs, n_dims, shape);
-        return ti_fail(err, TE_FORMAT, "%s: tensor %s is %s where its keys want %s", file->path, name,
-                       has, needs);
+        return ti_fail(err, TE_FORMAT, "%s: tensor %s is %s where its keys want %s", file->path,
+                       name, has, needs);
     }
     *out = t;
     return TE_OK;

@@ -23,16 +23,17 @@ uint64_t ti_gguf_hash(const ti_gguf *file);
 int ti_gguf_tensor_count(const ti_gguf *file);
 const ti_tensor *ti_gguf_tensor(const ti_gguf *file, int index);
 const ti_tensor *ti_gguf_find(const ti_gguf *file, const char *name); /* NULL if absent */
-/* The memory under TENSOR may be used for something else until it is read again: for callers that keep
- * a copy of their own. */
+/* The memory under TENSOR may be used for something else until it is read again: for callers that
+ * keep a copy of their own. */
 void ti_gguf_forget(const ti_gguf *file, const ti_tensor *tensor);
-/* The tensor NAME with exactly this shape (outermost first, n_dims entries), or an error naming both. */
+/* The tensor NAME with exactly this shape (outermost first, n_dims entries), or an error naming
+ * both. */
 te_status ti_gguf_need(const ti_gguf *file, const char *name, int n_dims, const int64_t *shape,
                        const ti_tensor **out, te_error *err);
 
-/* Metadata. The optional getters return the fallback when the key is absent; a key of another type is
- * an error, and so is an absent key for ti_gguf_need_*(). Any GGUF integer type is accepted where the
- * value fits. */
+/* Metadata. The optional getters return the fallback when the key is absent; a key of another type
+ * is an error, and so is an absent key for ti_gguf_need_*(). Any GGUF integer type is accepted
+ * where the value fits. */
 bool ti_gguf_has(const ti_gguf *file, const char *key);
 te_status ti_gguf_int(const ti_gguf *file, const char *key, int64_t fallback, int64_t *out,
                       te_error *err);
@@ -40,19 +41,20 @@ te_status ti_gguf_need_int(const ti_gguf *file, const char *key, int64_t min, in
                            int64_t *out, te_error *err);
 te_status ti_gguf_real(const ti_gguf *file, const char *key, double fallback, double *out,
                        te_error *err);
-te_status ti_gguf_bool(const ti_gguf *file, const char *key, bool fallback, bool *out, te_error *err);
+te_status ti_gguf_bool(const ti_gguf *file, const char *key, bool fallback, bool *out,
+                       te_error *err);
 /* *out borrows from the file (not NUL-terminated there: *length counts); NULL if absent. */
 te_status ti_gguf_string(const ti_gguf *file, const char *key, const char **out, size_t *length,
                          te_error *err);
 /* Integer array into a caller-owned buffer of CAPACITY; *n is the file's count (0 if absent). */
-te_status ti_gguf_int_array(const ti_gguf *file, const char *key, int64_t *out, int capacity, int *n,
-                            te_error *err);
+te_status ti_gguf_int_array(const ti_gguf *file, const char *key, int64_t *out, int capacity,
+                            int *n, te_error *err);
 int ti_gguf_key_count(const ti_gguf *file);
 const char *ti_gguf_key(const ti_gguf *file, int index);
 /* The value as a person reads it, long ones shortened; the caller frees it. NULL: no memory. */
 char *ti_gguf_value_text(const ti_gguf *file, int index);
 
-/* ---- writing: declare everything, then write tensor data in the declared order ---------------- */
+/* ---- writing: declare everything, then write tensor data in the declared order --------------- */
 
 typedef struct ti_gguf_writer ti_gguf_writer;
 
@@ -70,6 +72,7 @@ te_status ti_gguf_declare(ti_gguf_writer *w, const char *name, ti_type type, int
                           const int64_t *shape, te_error *err);
 /* The next BYTES of the tensor being written; tensors follow in declared order. */
 te_status ti_gguf_write(ti_gguf_writer *w, const void *data, size_t bytes, te_error *err);
-te_status ti_gguf_finish(ti_gguf_writer *w, te_error *err); /* checks completeness, syncs, renames */
+/* Checks completeness, syncs, renames. */
+te_status ti_gguf_finish(ti_gguf_writer *w, te_error *err);
 
 #endif

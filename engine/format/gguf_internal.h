@@ -34,7 +34,7 @@ struct ti_gguf {
     char *path;
     const uint8_t *bytes;
     size_t size, header_bytes;
-    ti_map map; /* empty when the bytes are the caller's */
+    ti_map map;  /* empty when the bytes are the caller's */
     char *names; /* arena of all key and tensor names */
     size_t names_used;
     ti_kv *keys; /* sorted by name */

@@ -73,8 +73,8 @@ te_status ti_gguf_need_int(const ti_gguf *file, const char *key, int64_t min, in
 {
     *out = 0;
     if (!find(file, key))
-        return ti_fail(err, TE_FORMAT, "%s: the key %s is missing; convert the model again", file->path,
-                       key);
+        return ti_fail(err, TE_FORMAT, "%s: the key %s is missing; convert the model again",
+                       file->path, key);
     te_status st = ti_gguf_int(file, key, 0, out, err);
     if (!st && (*out < min || *out > max))
         st = ti_fail(err, TE_FORMAT, "%s: %s is %lld, outside %lld to %lld", file->path, key,
@@ -104,7 +104,8 @@ te_status ti_gguf_real(const ti_gguf *file, const char *key, double fallback, do
     return TE_OK;
 }
 
-te_status ti_gguf_bool(const ti_gguf *file, const char *key, bool fallback, bool *out, te_error *err)
+te_status ti_gguf_bool(const ti_gguf *file, const char *key, bool fallback, bool *out,
+                       te_error *err)
 {
     const ti_kv *kv = find(file, key);
     *out = fallback;
@@ -134,8 +135,8 @@ te_status ti_gguf_string(const ti_gguf *file, const char *key, const char **out,
     return TE_OK;
 }
 
-te_status ti_gguf_int_array(const ti_gguf *file, const char *key, int64_t *out, int capacity, int *n,
-                            te_error *err)
+te_status ti_gguf_int_array(const ti_gguf *file, const char *key, int64_t *out, int capacity,
+                            int *n, te_error *err)
 {
     const ti_kv *kv = find(file, key);
     *n = 0;
@@ -143,8 +144,8 @@ te_status ti_gguf_int_array(const ti_gguf *file, const char *key, int64_t *out, 
     if (!kv->is_array || !is_integer(kv->type))
         return wrong_type(file, kv, "an array of integers", err);
     if (kv->count > (size_t)capacity)
-        return ti_fail(err, TE_FORMAT, "%s: %s has %zu entries; up to %d can be read", file->path, key,
-                       kv->count, capacity);
+        return ti_fail(err, TE_FORMAT, "%s: %s has %zu entries; up to %d can be read", file->path,
+                       key, kv->count, capacity);
     for (size_t i = 0; i < kv->count; i++)
         if (!integer_at(kv, i, &out[i])) return wrong_type(file, kv, "an array of integers", err);
     *n = (int)kv->count;
@@ -161,7 +162,7 @@ const char *ti_gguf_key(const ti_gguf *file, int index)
     return index >= 0 && index < file->n_keys ? file->keys[index].name : NULL;
 }
 
-/* ---- values as text --------------------------------------------------------------------------- */
+/* ---- values as text -------------------------------------------------------------------------- */
 
 #define SHOWN_BYTES   60
 #define SHOWN_ENTRIES 8
@@ -176,8 +177,7 @@ static size_t put_text(char *to, size_t size, const char *text, size_t length)
     for (size_t i = 0; i < shown && n + 1 < size; i++)
         to[n++] = (unsigned char)text[i] < ' ' || text[i] == 0x7F ? ' ' : text[i];
     to[n] = '\0';
-    if (shown < length)
-        n += (size_t)snprintf(to + n, size - n, "... (%zu bytes)", length);
+    if (shown < length) n += (size_t)snprintf(to + n, size - n, "... (%zu bytes)", length);
     return n;
 }
 
@@ -223,7 +223,8 @@ char *ti_gguf_value_text(const ti_gguf *file, int index)
             n += put_scalar(text + n, size - n, kv, i);
         }
     }
-    if (kv->count > SHOWN_ENTRIES) n += (size_t)snprintf(text + n, size - n, ", ... (%zu)", kv->count);
+    if (kv->count > SHOWN_ENTRIES)
+        n += (size_t)snprintf(text + n, size - n, ", ... (%zu)", kv->count);
     if (kv->is_array) snprintf(text + n, size - n, "]");
     return text;
 }

@@ -1,5 +1,5 @@
-/* gguf_write.c - the GGUF writer. Metadata and tensor table are gathered in memory, tensor data goes
- * straight to the file: memory use does not depend on the size of the model.
+/* gguf_write.c - the GGUF writer. Metadata and tensor table are gathered in memory, tensor data
+ * goes straight to the file: memory use does not depend on the size of the model.
  *
  * The first ti_gguf_write() (or finish) writes the header; nothing can be declared after it. */
 #include "format/gguf_internal.h"
@@ -91,7 +91,7 @@ void ti_gguf_writer_free(ti_gguf_writer *w)
     free(w);
 }
 
-/* ---- declaring -------------------------------------------------------------------------------- */
+/* ---- declaring ------------------------------------------------------------------------------- */
 
 static te_status too_late(const ti_gguf_writer *w, const char *name, te_error *err)
 {
@@ -163,22 +163,24 @@ te_status ti_gguf_declare(ti_gguf_writer *w, const char *name, ti_type type, int
 {
     if (w->header_written) return too_late(w, name, err);
     uint32_t dims = (uint32_t)n_dims, number = (uint32_t)type;
-    size_t size = n_dims >= 1 && n_dims <= TI_MAX_DIMS ? ti_type_row_bytes(type, shape[n_dims - 1]) : 0;
+    size_t size =
+        n_dims >= 1 && n_dims <= TI_MAX_DIMS ? ti_type_row_bytes(type, shape[n_dims - 1]) : 0;
     bool fits = size > 0;
     for (int i = 0; fits && i < n_dims - 1; i++)
         fits = shape[i] > 0 && ti_mul_size(size, (size_t)shape[i], &size);
     if (!fits)
-        return ti_fail(err, TE_INVALID, "%s: tensor %s has a shape that %s cannot hold", w->path, name,
-                       ti_type_name(type));
+        return ti_fail(err, TE_INVALID, "%s: tensor %s has a shape that %s cannot hold", w->path,
+                       name, ti_type_name(type));
     te_status st = append_string(&w->table, name, strlen(name), err);
     if (!st) st = append(&w->table, &dims, sizeof dims, err);
-    for (int i = n_dims - 1; i >= 0 && !st; i--) st = append(&w->table, &shape[i], sizeof *shape, err);
+    for (int i = n_dims - 1; i >= 0 && !st; i--)
+        st = append(&w->table, &shape[i], sizeof *shape, err);
     if (!st) st = append(&w->table, &number, sizeof number, err);
     if (!st) st = append(&w->table, &w->next_offset, sizeof w->next_offset, err);
     return st ? st : remember_end(w, w->next_offset + size, err);
 }
 
-/* ---- data ------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static te_status emit(ti_gguf_writer *w, const void *data, size_t n, te_error *err)
 {

@@ -10,7 +10,7 @@
 
 #include "base/memory.h"
 
-/* ---- a text that grows ------------------------------------------------------------------------ */
+/* ---- a text that grows ----------------------------------------------------------------------- */
 
 typedef struct text {
     char *bytes;
@@ -40,7 +40,7 @@ static void add(text *t, const char *format, ...)
     }
 }
 
-/* ---- facts ------------------------------------------------------------------------------------ */
+/* ---- facts ----------------------------------------------------------------------------------- */
 
 typedef struct facts {
     bool backbone, image, tokenizer, layout;
@@ -82,19 +82,22 @@ static int64_t number(const ti_gguf *file, const char *key)
     return ti_gguf_int(file, key, 0, &value, NULL) ? 0 : value;
 }
 
-/* ---- for people ------------------------------------------------------------------------------- */
+/* ---- for people ------------------------------------------------------------------------------ */
 
 static void add_parts(text *t, const ti_gguf *file, const facts *f)
 {
     if (f->backbone)
-        add(t, "  backbone          %s, %" PRId64 " layers, width %" PRId64 ", vocabulary %" PRId64 "\n",
-            f->architecture, number(file, "llada.block_count"), number(file, "llada.embedding_length"),
-            number(file, "llada.vocab_size"));
+        add(t,
+            "  backbone          %s, %" PRId64 " layers, width %" PRId64 ", vocabulary %" PRId64
+            "\n",
+            f->architecture, number(file, "llada.block_count"),
+            number(file, "llada.embedding_length"), number(file, "llada.vocab_size"));
     else
         add(t, "  backbone          absent\n");
     if (f->image)
-        add(t, "  image tokeniser   %s, %" PRId64 " codes, %" PRId64 " pixels per token\n", f->image_type,
-            number(file, "image_tokenizer.codebook"), number(file, "image_tokenizer.patch"));
+        add(t, "  image tokeniser   %s, %" PRId64 " codes, %" PRId64 " pixels per token\n",
+            f->image_type, number(file, "image_tokenizer.codebook"),
+            number(file, "image_tokenizer.patch"));
     else
         add(t, "  image tokeniser   absent\n");
     add(t, "  text tokeniser    %s\n", f->tokenizer ? "tokenizer.json" : "absent");
@@ -106,8 +109,8 @@ static te_status as_text(const ti_gguf *file, char **out, te_error *err)
     text t = {0};
     facts f = gather(file);
     add(&t, "%s: %s, %.1f million parameters, %.1f MB, hash %016" PRIx64 "\n", ti_gguf_path(file),
-        f.name[0] ? f.name : "(no name)", (double)f.parameters / 1e6, (double)ti_gguf_size(file) / 1e6,
-        ti_gguf_hash(file));
+        f.name[0] ? f.name : "(no name)", (double)f.parameters / 1e6,
+        (double)ti_gguf_size(file) / 1e6, ti_gguf_hash(file));
     add_parts(&t, file, &f);
     add(&t, "\n%d keys\n", ti_gguf_key_count(file));
     for (int i = 0; i < ti_gguf_key_count(file); i++) {
@@ -131,7 +134,7 @@ static te_status as_text(const ti_gguf *file, char **out, te_error *err)
     return TE_OK;
 }
 
-/* ---- for scripts ------------------------------------------------------------------------------ */
+/* ---- for scripts ----------------------------------------------------------------------------- */
 
 /* A key's value in its own type; long texts and arrays as ti_gguf_value_text() shortens them. */
 static json_t *value_json(const ti_gguf *file, int index)
@@ -176,12 +179,12 @@ static te_status as_json(const ti_gguf *file, char **out, te_error *err)
         failed |= json_object_set_new(keys, ti_gguf_key(file, i), value_json(file, i));
     for (int i = 0; i < ti_gguf_tensor_count(file); i++)
         failed |= json_array_append_new(tensors, tensor_json(ti_gguf_tensor(file, i)));
-    json_t *root = json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "path",
-                             ti_gguf_path(file), "name", f.name, "profile", f.profile, "hash", hash,
-                             "bytes", (json_int_t)ti_gguf_size(file), "parameters",
-                             (json_int_t)f.parameters, "parts", "backbone", f.backbone,
-                             "image_tokenizer", f.image, "tokenizer", f.tokenizer, "layout", f.layout,
-                             "keys", keys, "tensors", tensors);
+    json_t *root =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:I, s:{s:b, s:b, s:b, s:b}, s:o, s:o}", "path",
+                  ti_gguf_path(file), "name", f.name, "profile", f.profile, "hash", hash, "bytes",
+                  (json_int_t)ti_gguf_size(file), "parameters", (json_int_t)f.parameters, "parts",
+                  "backbone", f.backbone, "image_tokenizer", f.image, "tokenizer", f.tokenizer,
+                  "layout", f.layout, "keys", keys, "tensors", tensors);
     size_t length = root && !failed ? json_dumpb(root, NULL, 0, JSON_INDENT(1)) : 0;
     char *bytes = length ? ti_calloc(length + 2, 1) : NULL;
     if (bytes) {

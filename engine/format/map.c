@@ -22,12 +22,20 @@ te_status ti_map_file(ti_map *out, const char *path, te_error *err)
         st = ti_fail(err, TE_IO, "%s: not a file; name a file here", path);
     else if (info.st_size == 0)
         st = ti_fail(err, TE_FORMAT, "%s: the file is empty; get it again", path);
-    else if ((bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) == MAP_FAILED)
+    else if ((bytes = mmap(NULL, (size_t)info.st_size, PROT_READ, MAP_PRIVATE, fd, 0)) ==
+             MAP_FAILED)
         st = ti_fail(err, TE_IO, "%s: cannot be mapped: %s", path, strerror(errno));
     else
         *out = (ti_map){bytes, (size_t)info.st_size};
     close(fd);
     return st;
+}
+
+void ti_map_forget(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)data;
+    const uintptr_t from = (first + page - 1) / page * page, to = (first + bytes) / page * page;
+    if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
 }
 
 void ti_map_clear(ti_map *map)

@@ -1,8 +1,8 @@
 /* pickle.c - see pickle.h.
  *
  * Values live in one array and refer to each other by number. Tuples hold their items as a run of
- * numbers in a second array; a dictionary is a chain of pairs, which may grow after it was copied to the
- * memo; lists are read and forgotten, since no tensor hangs on one. */
+ * numbers in a second array; a dictionary is a chain of pairs, which may grow after it was copied
+ * to the memo; lists are read and forgotten, since no tensor hangs on one. */
 #include "format/pickle.h"
 
 #include <stdlib.h>
@@ -84,7 +84,7 @@ typedef struct machine {
     te_error *err;
 } machine;
 
-/* ---- arrays ----------------------------------------------------------------------------------- */
+/* ---- arrays ---------------------------------------------------------------------------------- */
 
 /* Room for one more of SIZE bytes; NULL when memory is out. */
 static void *grow(array *a, size_t size)
@@ -151,7 +151,7 @@ static int above_mark(const machine *m)
     return -1;
 }
 
-/* ---- operands --------------------------------------------------------------------------------- */
+/* ---- operands -------------------------------------------------------------------------------- */
 
 static te_status take_number(machine *m, int bytes, uint64_t *out)
 {
@@ -185,7 +185,7 @@ static te_status push_integer(machine *m, int bytes, bool is_signed)
     return push_value(m, (value){.kind = NUMBER, .number = (int64_t)bits});
 }
 
-/* ---- containers ------------------------------------------------------------------------------- */
+/* ---- containers ------------------------------------------------------------------------------ */
 
 /* Takes the topmost COUNT values off the stack into the items; *first is the first of them. */
 static te_status take_items(machine *m, int count, int *first)
@@ -250,7 +250,7 @@ static te_status append_items(machine *m, int count, bool marked)
     return TE_OK;
 }
 
-/* ---- memo ------------------------------------------------------------------------------------- */
+/* ---- memo ------------------------------------------------------------------------------------ */
 
 /* Numbers beyond the pickle's own length cannot come from an honest writer. */
 static te_status memo_put(machine *m, uint64_t slot)
@@ -279,7 +279,7 @@ static te_status memo(machine *m, int bytes, bool put)
     return put ? memo_put(m, slot) : memo_get(m, slot);
 }
 
-/* ---- globals and calls ------------------------------------------------------------------------ */
+/* ---- globals and calls ----------------------------------------------------------------------- */
 
 static bool same(const char *text, size_t length, const char *name)
 {
@@ -292,10 +292,11 @@ static te_status push_global(machine *m, const char *module, size_t module_lengt
     for (int i = 0; i < N_GLOBALS; i++)
         if (same(module, module_length, known[i].module) && same(name, name_length, known[i].name))
             return push_value(m, (value){.kind = GLOBAL, .global = (global)i});
-    return ti_fail(m->err, TE_UNSUPPORTED,
-                   "%s: asks for %.*s.%.*s, which a plain state dict does not need; nothing was run",
-                   m->path, (int)(module_length < 60 ? module_length : 60), module,
-                   (int)(name_length < 60 ? name_length : 60), name);
+    return ti_fail(
+        m->err, TE_UNSUPPORTED,
+        "%s: asks for %.*s.%.*s, which a plain state dict does not need; nothing was run", m->path,
+        (int)(module_length < 60 ? module_length : 60), module,
+        (int)(name_length < 60 ? name_length : 60), name);
 }
 
 static te_status global_lines(machine *m)
@@ -313,7 +314,8 @@ static te_status global_lines(machine *m)
 static te_status global_stack(machine *m)
 {
     int module = peek(m, 1), name = peek(m, 0);
-    if (module < 0 || name < 0 || value_at(m, module)->kind != TEXT || value_at(m, name)->kind != TEXT)
+    if (module < 0 || name < 0 || value_at(m, module)->kind != TEXT ||
+        value_at(m, name)->kind != TEXT)
         return damaged(m);
     value a = *value_at(m, module), b = *value_at(m, name);
     m->stack.used -= 2;
@@ -359,7 +361,7 @@ static te_status call(machine *m)
     return damaged(m);
 }
 
-/* An object's state, e.g. a state dict's _metadata: not needed, but only dictionaries may have one. */
+/* An object's state, e.g. a state dict's _metadata: not needed, and only dictionaries have one. */
 static te_status build(machine *m)
 {
     int object = peek(m, 1);
@@ -368,7 +370,7 @@ static te_status build(machine *m)
     return TE_OK;
 }
 
-/* ---- the machine ------------------------------------------------------------------------------ */
+/* ---- the machine ----------------------------------------------------------------------------- */
 
 static te_status skip(machine *m, int bytes)
 {
@@ -398,50 +400,52 @@ static te_status push_float(machine *m)
     return st ? st : push_value(m, (value){.kind = NONE});
 }
 
+/* clang-format off */
 static te_status step(machine *m, uint8_t opcode)
 {
     switch (opcode) {
-    case 0x80: return skip(m, 1);                                            /* PROTO */
-    case 0x95: return skip(m, 8);                                            /* FRAME */
-    case '(': return push_value(m, (value){.kind = MARK});                   /* MARK */
-    case '0': return drop(m);                                                /* POP */
-    case 'N': return push_value(m, (value){.kind = NONE});                   /* NONE */
-    case 0x88: return push_value(m, (value){.kind = FLAG, .number = 1});     /* NEWTRUE */
-    case 0x89: return push_value(m, (value){.kind = FLAG});                  /* NEWFALSE */
-    case 'K': return push_integer(m, 1, false);                              /* BININT1 */
-    case 'M': return push_integer(m, 2, false);                              /* BININT2 */
-    case 'J': return push_integer(m, 4, true);                               /* BININT */
-    case 0x8A: return push_long(m);                                          /* LONG1 */
-    case 'G': return push_float(m);                                          /* BINFLOAT */
-    case 'X': return push_text(m, 4);                                        /* BINUNICODE */
-    case 0x8C: return push_text(m, 1);                                       /* SHORT_BINUNICODE */
-    case 0x8D: return push_text(m, 8);                                       /* BINUNICODE8 */
-    case '}': return push_value(m, (value){.kind = DICT, .first = -1});      /* EMPTY_DICT */
-    case ']': return push_value(m, (value){.kind = LIST});                   /* EMPTY_LIST */
-    case ')': return push_tuple(m, 0, false);                                /* EMPTY_TUPLE */
-    case 0x85: return push_tuple(m, 1, false);                               /* TUPLE1 */
-    case 0x86: return push_tuple(m, 2, false);                               /* TUPLE2 */
-    case 0x87: return push_tuple(m, 3, false);                               /* TUPLE3 */
-    case 't': return push_tuple(m, above_mark(m), true);                     /* TUPLE */
-    case 's': return set_items(m, 2, false);                                 /* SETITEM */
-    case 'u': return set_items(m, above_mark(m), true);                      /* SETITEMS */
-    case 'a': return append_items(m, 1, false);                              /* APPEND */
-    case 'e': return append_items(m, above_mark(m), true);                   /* APPENDS */
-    case 'q': return memo(m, 1, true);                                       /* BINPUT */
-    case 'r': return memo(m, 4, true);                                       /* LONG_BINPUT */
-    case 0x94: return memo_put(m, m->memo.used);                             /* MEMOIZE */
-    case 'h': return memo(m, 1, false);                                      /* BINGET */
-    case 'j': return memo(m, 4, false);                                      /* LONG_BINGET */
-    case 'c': return global_lines(m);                                        /* GLOBAL */
-    case 0x93: return global_stack(m);                                       /* STACK_GLOBAL */
-    case 'Q': return push_storage(m);                                        /* BINPERSID */
-    case 'R': return call(m);                                                /* REDUCE */
-    case 'b': return build(m);                                               /* BUILD */
-    default:
-        return ti_fail(m->err, TE_UNSUPPORTED, "%s: its pickle uses instruction 0x%02x, which a plain "
-                       "state dict does not need; nothing was run", m->path, opcode);
+    case 0x80: return skip(m, 1);                                           /* PROTO */
+    case 0x95: return skip(m, 8);                                           /* FRAME */
+    case '(': return push_value(m, (value){.kind = MARK});                  /* MARK */
+    case '0': return drop(m);                                               /* POP */
+    case 'N': return push_value(m, (value){.kind = NONE});                  /* NONE */
+    case 0x88: return push_value(m, (value){.kind = FLAG, .number = 1});    /* NEWTRUE */
+    case 0x89: return push_value(m, (value){.kind = FLAG});                 /* NEWFALSE */
+    case 'K': return push_integer(m, 1, false);                             /* BININT1 */
+    case 'M': return push_integer(m, 2, false);                             /* BININT2 */
+    case 'J': return push_integer(m, 4, true);                              /* BININT */
+    case 0x8A: return push_long(m);                                         /* LONG1 */
+    case 'G': return push_float(m);                                         /* BINFLOAT */
+    case 'X': return push_text(m, 4);                                       /* BINUNICODE */
+    case 0x8C: return push_text(m, 1);                                      /* SHORT_BINUNICODE */
+    case 0x8D: return push_text(m, 8);                                      /* BINUNICODE8 */
+    case '}': return push_value(m, (value){.kind = DICT, .first = -1});     /* EMPTY_DICT */
+    case ']': return push_value(m, (value){.kind = LIST});                  /* EMPTY_LIST */
+    case ')': return push_tuple(m, 0, false);                               /* EMPTY_TUPLE */
+    case 0x85: return push_tuple(m, 1, false);                              /* TUPLE1 */
+    case 0x86: return push_tuple(m, 2, false);                              /* TUPLE2 */
+    case 0x87: return push_tuple(m, 3, false);                              /* TUPLE3 */
+    case 't': return push_tuple(m, above_mark(m), true);                    /* TUPLE */
+    case 's': return set_items(m, 2, false);                                /* SETITEM */
+    case 'u': return set_items(m, above_mark(m), true);                     /* SETITEMS */
+    case 'a': return append_items(m, 1, false);                             /* APPEND */
+    case 'e': return append_items(m, above_mark(m), true);                  /* APPENDS */
+    case 'q': return memo(m, 1, true);                                      /* BINPUT */
+    case 'r': return memo(m, 4, true);                                      /* LONG_BINPUT */
+    case 0x94: return memo_put(m, m->memo.used);                            /* MEMOIZE */
+    case 'h': return memo(m, 1, false);                                     /* BINGET */
+    case 'j': return memo(m, 4, false);                                     /* LONG_BINGET */
+    case 'c': return global_lines(m);                                       /* GLOBAL */
+    case 0x93: return global_stack(m);                                      /* STACK_GLOBAL */
+    case 'Q': return push_storage(m);                                       /* BINPERSID */
+    case 'R': return call(m);                                               /* REDUCE */
+    case 'b': return build(m);                                              /* BUILD */
+    default: return ti_fail(m->err, TE_UNSUPPORTED,
+                       "%s: its pickle uses instruction 0x%02x, which a plain state dict does not "
+                       "need; nothing was run", m->path, opcode);
     }
 }
+/* clang-format on */
 
 static te_status run(machine *m)
 {
@@ -454,7 +458,7 @@ static te_status run(machine *m)
     return damaged(m);
 }
 
-/* ---- tensors ---------------------------------------------------------------------------------- */
+/* ---- tensors --------------------------------------------------------------------------------- */
 
 /* Strides must be those of the shape in row-major order; a dimension of one may have any. */
 static te_status describe(machine *m, const value *key, const value *from, ti_pickle_tensor *out)
@@ -484,7 +488,8 @@ static te_status describe(machine *m, const value *key, const value *from, ti_pi
         t.shape[i] = dim->number;
     }
     t.bytes = bytes;
-    *out = (ti_pickle_tensor){key->text, key->length, storage->text, storage->length, offset->number, t};
+    *out = (ti_pickle_tensor){key->text,       key->length,    storage->text,
+                              storage->length, offset->number, t};
     return TE_OK;
 }
 
@@ -525,8 +530,8 @@ static te_status collect(machine *m, ti_pickle_tensor **tensors, int *n)
     return TE_OK;
 }
 
-te_status ti_pickle_read(const char *path, const uint8_t *bytes, size_t size, ti_pickle_tensor **tensors,
-                         int *n, te_error *err)
+te_status ti_pickle_read(const char *path, const uint8_t *bytes, size_t size,
+                         ti_pickle_tensor **tensors, int *n, te_error *err)
 {
     machine m = {.path = path, .at = bytes, .end = bytes + size, .size = size, .err = err};
     *tensors = NULL;

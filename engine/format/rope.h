@@ -1,4 +1,5 @@
-/* rope.h - the two row orders of query and key matrices (models/FORMAT.md, "Rows of queries and keys"). */
+/* rope.h - the two row orders of query and key matrices (models/FORMAT.md, "Rows of queries and
+ * keys"). */
 #ifndef TI_FORMAT_ROPE_H
 #define TI_FORMAT_ROPE_H
 

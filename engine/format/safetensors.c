@@ -1,8 +1,9 @@
 /* safetensors.c - u64 length | JSON header | data, little-endian, and nothing else in the file.
  *
- * The header maps names to {"dtype", "shape", "data_offsets": [first, end]}, offsets counted from the
- * end of the header. Refused: a tensor that reaches outside the data or whose range is not what its shape
- * takes, overlaps, more dimensions than TI_MAX_DIMS, empty tensors, dtypes nobody needs here. */
+ * The header maps names to {"dtype", "shape", "data_offsets": [first, end]}, offsets counted from
+ * the end of the header. Refused: a tensor that reaches outside the data or whose range is not what
+ * its shape takes, overlaps, more dimensions than TI_MAX_DIMS, empty tensors, dtypes nobody needs
+ * here. */
 #include "format/checkpoint_internal.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@ static const struct dtype {
     {"I32", TI_I32}, {"I64", TI_I64}, {"U8", TI_U8},     {"BOOL", TI_U8},
 };
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 typedef struct header {
     const ti_part *file;
@@ -36,7 +37,8 @@ static te_status bad_entry(const header *h, const char *name, const char *fact, 
 {
     char shown[64];
     ti_show_name(shown, name, strlen(name));
-    return ti_fail(err, TE_FORMAT, "%s: tensor %s %s; get the file again", h->file->path, shown, fact);
+    return ti_fail(err, TE_FORMAT, "%s: tensor %s %s; get the file again", h->file->path, shown,
+                   fact);
 }
 
 static te_status read_dtype(const header *h, const char *name, json_t *entry, ti_type *out,
@@ -129,12 +131,12 @@ te_status ti_safetensors_read(ti_checkpoint *c, const ti_part *file, te_error *e
     if (length > file->size - 8 || length > MAX_HEADER)
         return ti_fail(err, TE_FORMAT, "%s: header of %llu bytes in a file of %zu; get it again",
                        file->path, (unsigned long long)length, file->size);
-    json_t *root = json_loadb((const char *)file->bytes + 8, (size_t)length, JSON_REJECT_DUPLICATES,
-                              &parse);
+    json_t *root =
+        json_loadb((const char *)file->bytes + 8, (size_t)length, JSON_REJECT_DUPLICATES, &parse);
     if (!root) return ti_fail(err, TE_FORMAT, "%s: damaged header: %s", file->path, parse.text);
     header h = {file, file->bytes + 8 + length, file->size - 8 - (size_t)length};
-    te_status st = json_is_object(root) ? TE_OK
-                                        : ti_fail(err, TE_FORMAT, "%s: damaged header", file->path);
+    te_status st =
+        json_is_object(root) ? TE_OK : ti_fail(err, TE_FORMAT, "%s: damaged header", file->path);
     const char *name;
     json_t *entry;
     json_object_foreach(root, name, entry)
@@ -146,7 +148,7 @@ te_status ti_safetensors_read(ti_checkpoint *c, const ti_part *file, te_error *e
     return st ? st : check_overlap(c, &h, from, err);
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static const char *dtype_name(ti_type type)
 {
@@ -165,8 +167,8 @@ static char *header_text(const ti_tensor *tensors, int n, size_t *length)
         const ti_tensor *t = &tensors[i];
         json_t *shape = json_array();
         for (int d = 0; d < t->n_dims; d++) json_array_append_new(shape, json_integer(t->shape[d]));
-        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(t->type), "shape", shape,
-                                  "data_offsets", offset, offset + (json_int_t)t->bytes);
+        json_t *entry = json_pack("{s:s, s:o, s:[I, I]}", "dtype", dtype_name(t->type), "shape",
+                                  shape, "data_offsets", offset, offset + (json_int_t)t->bytes);
         failed = json_object_set_new(root, t->name, entry);
         offset += (json_int_t)t->bytes;
     }
@@ -197,7 +199,8 @@ te_status ti_safetensors_write(const char *path, const ti_tensor *tensors, int n
     snprintf(part, room, "%s.part", path);
     FILE *file = fopen(part, "wbe");
     uint64_t size = length;
-    bool ok = file && fwrite(&size, sizeof size, 1, file) == 1 && fwrite(text, length, 1, file) == 1;
+    bool ok =
+        file && fwrite(&size, sizeof size, 1, file) == 1 && fwrite(text, length, 1, file) == 1;
     for (int i = 0; i < n && ok; i++) ok = fwrite(tensors[i].data, tensors[i].bytes, 1, file) == 1;
     bool closed = !file || fclose(file) == 0;
     te_status st = TE_OK;

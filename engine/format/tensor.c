@@ -1,12 +1,13 @@
-/* tensor.c - element types and their block layouts: sizes, names, and conversion to and from float32.
+/* tensor.c - element types and their block layouts: sizes, names, and conversion to and from
+ * float32.
  *
- * The two quantised layouts are ggml's, and quantising follows ggml's reference quantisers step by step,
- * in the same order of float32 operations, so that the same numbers give the same bytes.
+ * The two quantised layouts are ggml's, and quantising follows ggml's reference quantisers step by
+ * step, in the same order of float32 operations, so that the same numbers give the same bytes.
  *
- *   Q8_0, 32 elements, 34 bytes:    half d | int8 q[32]                       x = d q
- *   Q4_K, 256 elements, 144 bytes:  half d | half dmin | 12 bytes | 128 bytes   x = d s_j q - dmin m_j
- *         eight groups j of 32; the 12 bytes pack s_j and m_j in 6 bits each, the 128 bytes hold q in
- *         4 bits, groups 2i and 2i + 1 in the low and high halves of bytes [32 i, 32 i + 32). */
+ *   Q8_0, 32 elements, 34 bytes:    half d | int8 q[32]                      x = d q
+ *   Q4_K, 256 elements, 144 bytes:  half d, dmin | 12 bytes | 128 bytes      x = d s_j q - dmin m_j
+ *         eight groups j of 32; the 12 bytes pack s_j and m_j in 6 bits each, the 128 bytes hold q
+ *         in 4 bits, groups 2i and 2i + 1 in the low and high halves of bytes [32 i, 32 i + 32). */
 #include "format/tensor.h"
 
 #include <math.h>
@@ -39,10 +40,14 @@ static const struct type_row {
     int block;
     size_t block_bytes;
 } types[] = {
-    {TI_F32, "f32", 1, 4},           {TI_F16, "f16", 1, 2},
-    {TI_BF16, "bf16", 1, 2},         {TI_Q8_0, "q8_0", Q8_BLOCK, sizeof(q8_block)},
-    {TI_Q4_K, "q4_k", Q4_BLOCK, sizeof(q4_block)}, {TI_I32, "i32", 1, 4},
-    {TI_I64, "i64", 1, 8},           {TI_F64, "f64", 1, 8},
+    {TI_F32, "f32", 1, 4},
+    {TI_F16, "f16", 1, 2},
+    {TI_BF16, "bf16", 1, 2},
+    {TI_Q8_0, "q8_0", Q8_BLOCK, sizeof(q8_block)},
+    {TI_Q4_K, "q4_k", Q4_BLOCK, sizeof(q4_block)},
+    {TI_I32, "i32", 1, 4},
+    {TI_I64, "i64", 1, 8},
+    {TI_F64, "f64", 1, 8},
     {TI_U8, "u8", 1, 1},
 };
 
@@ -101,10 +106,11 @@ void ti_shape_text(char *to, size_t size, int n_dims, const int64_t *shape)
     size_t used = 0;
     to[0] = '\0';
     for (int i = 0; i < n_dims && used < size; i++)
-        used += (size_t)snprintf(to + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
+        used +=
+            (size_t)snprintf(to + used, size - used, "%s%lld", i ? " x " : "", (long long)shape[i]);
 }
 
-/* ---- 16-bit floats ------------------------------------------------------------------------ */
+/* ---- 16-bit floats --------------------------------------------------------------------------- */
 
 static uint32_t float_bits(float value)
 {
@@ -122,7 +128,8 @@ static float bits_float(uint32_t bits)
 
 float ti_half_to_float(uint16_t bits)
 {
-    uint32_t sign = (uint32_t)(bits & 0x8000) << 16, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    uint32_t sign = (uint32_t)(bits & 0x8000) << 16;
+    uint32_t exponent = bits >> 10 & 31, fraction = bits & 1023;
     if (exponent == 31) return bits_float(sign | 0x7F800000u | fraction << 13);
     if (exponent) return bits_float(sign | (exponent + 112) << 23 | fraction << 13);
     float value = (float)fraction * 0x1p-24f;
@@ -147,7 +154,7 @@ uint16_t ti_float_to_bf16(float value)
     return (uint16_t)((bits + 0x7FFF + (bits >> 16 & 1)) >> 16);
 }
 
-/* ---- Q8_0 --------------------------------------------------------------------------------- */
+/* ---- Q8_0 ------------------------------------------------------------------------------------ */
 
 static void quantize_q8(const float *x, q8_block *out)
 {
@@ -167,10 +174,10 @@ static void dequantize_q8(const q8_block *block, float *to)
     for (int i = 0; i < Q8_BLOCK; i++) to[i] = (float)block->q[i] * d;
 }
 
-/* ---- Q4_K --------------------------------------------------------------------------------- */
+/* ---- Q4_K ------------------------------------------------------------------------------------ */
 
-/* The 6-bit scale and minimum of group J: bytes 0-3 and 4-7 hold those of groups 0-3 with the upper two
- * bits of groups 4-7 on top, bytes 8-11 the lower four bits of groups 4-7. */
+/* The 6-bit scale and minimum of group J: bytes 0-3 and 4-7 hold those of groups 0-3 with the upper
+ * two bits of groups 4-7 on top, bytes 8-11 the lower four bits of groups 4-7. */
 static void unpack_scale(const uint8_t *packed, int j, int *scale, int *minimum)
 {
     if (j < 4) {
@@ -238,8 +245,8 @@ static float fit_error(const float *x, const float *weights, const uint8_t *q, f
     return error;
 }
 
-/* Levels 0..15, scale and (negated) minimum of one group: rounds at 22 slightly different scales, refits
- * each by weighted least squares and keeps the best. */
+/* Levels 0..15, scale and (negated) minimum of one group: rounds at 22 slightly different scales,
+ * refits each by weighted least squares and keeps the best. */
 static float search_group(const float *x, const float *weights, uint8_t *q, float *negated_minimum)
 {
     float low = x[0], high = x[0];
@@ -325,7 +332,7 @@ static void dequantize_q4(const q4_block *block, float *to)
     }
 }
 
-/* ---- any type ----------------------------------------------------------------------------- */
+/* ---- any type -------------------------------------------------------------------------------- */
 
 /* Scalars and blocks go through an aligned copy: safetensors data starts anywhere. */
 #define EACH(ctype, value_of)                                                                      \
@@ -392,6 +399,7 @@ void ti_quantize(ti_type type, const float *from, void *to, int64_t n)
     case TI_I32:
     case TI_I64:
     case TI_F64:
-    case TI_U8: break;
+    case TI_U8:
+        break;
     }
 }

@@ -1,7 +1,8 @@
 /* tensor.h - what a tensor in a file is: a name, a type, a shape and bytes that somebody else owns.
  *
- * Block layouts are ggml's (block_q8_0, block_q4_K, QK_K = 256), so GGUF tools of the ecosystem read
- * our files. Shapes are written outermost first, as PyTorch prints them: a linear layer is [out, in]. */
+ * Block layouts are ggml's (block_q8_0, block_q4_K, QK_K = 256), so GGUF tools of the ecosystem
+ * read our files. Shapes are written outermost first, as PyTorch prints them: a linear layer is
+ * [out, in]. */
 #ifndef TI_FORMAT_TENSOR_H
 #define TI_FORMAT_TENSOR_H
 
@@ -9,7 +10,8 @@
 
 #define TI_MAX_DIMS 4
 
-/* Values are GGUF's ggml_type numbers; what GGUF does not have is above them and stays in checkpoints. */
+/* Values are GGUF's ggml_type numbers; what GGUF does not have is above them and stays in
+ * checkpoints. */
 typedef enum ti_type {
     TI_F32 = 0,
     TI_F16 = 1,
@@ -33,8 +35,8 @@ typedef struct ti_tensor {
 
 const char *ti_type_name(ti_type type); /* "q8_0"; "?" for a number not listed above */
 bool ti_type_parse(const char *name, ti_type *out);
-int ti_type_block(ti_type type);               /* elements per block: 1, 32 or 256; 0 if unknown */
-size_t ti_type_block_bytes(ti_type type);      /* bytes per block */
+int ti_type_block(ti_type type);          /* elements per block: 1, 32 or 256; 0 if unknown */
+size_t ti_type_block_bytes(ti_type type); /* bytes per block */
 /* Bytes of N elements; 0 when N is no multiple of the block. */
 size_t ti_type_row_bytes(ti_type type, int64_t n);
 int64_t ti_tensor_elements(const ti_tensor *tensor);

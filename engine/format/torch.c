@@ -1,5 +1,5 @@
-/* torch.c - the zip files of torch.save(): NAME/data.pkl describes the tensors, NAME/data/KEY holds the
- * bytes of one storage each. */
+/* torch.c - the zip files of torch.save(): NAME/data.pkl describes the tensors, NAME/data/KEY holds
+ * the bytes of one storage each. */
 #include "format/checkpoint_internal.h"
 #include "format/pickle.h"
 #include "format/zip.h"
@@ -56,7 +56,8 @@ static const ti_zip_entry *find_pickle(archive *a)
     const size_t length = sizeof tail - 1;
     for (size_t i = 0; i < a->n; i++) {
         const ti_zip_entry *e = &a->entries[i];
-        if (e->name_length <= length || memcmp(e->name + e->name_length - length, tail, length)) continue;
+        if (e->name_length <= length || memcmp(e->name + e->name_length - length, tail, length))
+            continue;
         if (memchr(e->name, '/', e->name_length - length)) continue;
         a->prefix = e->name_length - length + 1;
         return e;
@@ -65,7 +66,8 @@ static const ti_zip_entry *find_pickle(archive *a)
 }
 
 /* The entry FOLDER/MIDDLE LAST. */
-static const ti_zip_entry *find(archive *a, const char *middle, const char *last, size_t last_length)
+static const ti_zip_entry *find(archive *a, const char *middle, const char *last,
+                                size_t last_length)
 {
     size_t length = a->prefix + strlen(middle);
     memcpy(a->name + a->prefix, middle, strlen(middle));
@@ -79,9 +81,12 @@ static te_status add_tensor(ti_checkpoint *c, archive *a, const ti_pickle_tensor
     char shown[64];
     ti_tensor tensor = t->tensor;
     ti_show_name(shown, t->name, t->name_length);
-    const ti_zip_entry *e = t->storage_length > 64 ? NULL : find(a, "data/", t->storage, t->storage_length);
+    const ti_zip_entry *e =
+        t->storage_length > 64 ? NULL : find(a, "data/", t->storage, t->storage_length);
     size_t first, each = ti_type_block_bytes(tensor.type);
-    if (!e) return ti_fail(err, TE_FORMAT, "%s: the data of tensor %s is missing", a->file->path, shown);
+    if (!e)
+        return ti_fail(err, TE_FORMAT, "%s: the data of tensor %s is missing", a->file->path,
+                       shown);
     if (!ti_mul_size((size_t)t->offset, each, &first) || first > e->bytes ||
         tensor.bytes > e->bytes - first)
         return ti_fail(err, TE_FORMAT, "%s: tensor %s reaches outside its data; get the file again",
@@ -92,7 +97,8 @@ static te_status add_tensor(ti_checkpoint *c, archive *a, const ti_pickle_tensor
     return ti_checkpoint_add(c, t->name, t->name_length, &tensor, err);
 }
 
-static te_status read_tensors(ti_checkpoint *c, archive *a, const ti_zip_entry *pickle, te_error *err)
+static te_status read_tensors(ti_checkpoint *c, archive *a, const ti_zip_entry *pickle,
+                              te_error *err)
 {
     ti_pickle_tensor *tensors;
     int n;
@@ -101,8 +107,8 @@ static te_status read_tensors(ti_checkpoint *c, archive *a, const ti_zip_entry *
     memcpy(a->name, pickle->name, a->prefix);
     const ti_zip_entry *order = find(a, "byteorder", "", 0);
     if (order && !(order->bytes == 6 && !memcmp(order->data, "little", 6)))
-        return ti_fail(err, TE_UNSUPPORTED, "%s: a big-endian file; save it again on another machine",
-                       a->file->path);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: a big-endian file; save it again on another machine", a->file->path);
     te_status st = ti_pickle_read(a->file->path, pickle->data, pickle->bytes, &tensors, &n, err);
     for (int i = 0; i < n && !st; i++) st = add_tensor(c, a, &tensors[i], err);
     free(tensors);

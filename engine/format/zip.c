@@ -1,5 +1,6 @@
-/* zip.c - see zip.h. The directory at the end of the archive is believed, after checks; the local headers
- * are only asked how long they are. Compressed and encrypted entries are refused: PyTorch writes none. */
+/* zip.c - see zip.h. The directory at the end of the archive is believed, after checks; the local
+ * headers are only asked how long they are. Compressed and encrypted entries are refused: PyTorch
+ * writes none. */
 #include "format/zip.h"
 
 #include <string.h>
@@ -19,7 +20,8 @@ static uint64_t number(const uint8_t *at, int bytes)
 
 static te_status damaged(const ti_zip *zip, te_error *err)
 {
-    return ti_fail(err, TE_FORMAT, "%s: the archive is damaged or incomplete; get it again", zip->path);
+    return ti_fail(err, TE_FORMAT, "%s: the archive is damaged or incomplete; get it again",
+                   zip->path);
 }
 
 /* The end record, searched backwards over a comment of up to 64 KB; SIZE_MAX when there is none. */
@@ -32,7 +34,8 @@ static size_t find_end(const ti_zip *zip)
     return SIZE_MAX;
 }
 
-te_status ti_zip_open(ti_zip *zip, const char *path, const uint8_t *bytes, size_t size, te_error *err)
+te_status ti_zip_open(ti_zip *zip, const char *path, const uint8_t *bytes, size_t size,
+                      te_error *err)
 {
     *zip = (ti_zip){.path = path, .bytes = bytes, .size = size};
     size_t end = find_end(zip);
@@ -51,9 +54,10 @@ te_status ti_zip_open(ti_zip *zip, const char *path, const uint8_t *bytes, size_
     return TE_OK;
 }
 
-/* Values too large for 32 bits stand in extra field 1, in this order, each only where its 32-bit field
- * is all ones. */
-static bool widen(const uint8_t *extra, size_t length, uint64_t *size, uint64_t *packed, uint64_t *local)
+/* Values too large for 32 bits stand in extra field 1, in this order, each only where its 32-bit
+ * field is all ones. */
+static bool widen(const uint8_t *extra, size_t length, uint64_t *size, uint64_t *packed,
+                  uint64_t *local)
 {
     uint64_t *fields[] = {size, packed, local};
     while (length >= 4) {
@@ -85,10 +89,11 @@ te_status ti_zip_next(const ti_zip *zip, size_t *at, ti_zip_entry *out, bool *fo
     size_t name = (size_t)number(entry + 28, 2), extra = (size_t)number(entry + 30, 2);
     size_t all = ENTRY_BYTES + name + extra + (size_t)number(entry + 32, 2);
     if (memcmp(entry, "PK\1\2", 4) || all > left) return damaged(zip, err);
-    uint64_t packed = number(entry + 20, 4), size = number(entry + 24, 4), local = number(entry + 42, 4);
+    uint64_t packed = number(entry + 20, 4), size = number(entry + 24, 4),
+             local = number(entry + 42, 4);
     if (number(entry + 8, 2) & 1 || number(entry + 10, 2) != 0)
-        return ti_fail(err, TE_UNSUPPORTED, "%s: a compressed archive; save it again with torch.save",
-                       zip->path);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: a compressed archive; save it again with torch.save", zip->path);
     if (!widen(entry + ENTRY_BYTES + name, extra, &size, &packed, &local) || size != packed ||
         zip->size < LOCAL_BYTES || local > zip->size - LOCAL_BYTES ||
         memcmp(zip->bytes + local, "PK\3\4", 4))

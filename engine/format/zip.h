@@ -19,7 +19,8 @@ typedef struct ti_zip_entry {
 } ti_zip_entry;
 
 /* Finds the central directory; zip64 included. Nothing is allocated. */
-te_status ti_zip_open(ti_zip *out, const char *path, const uint8_t *bytes, size_t size, te_error *err);
+te_status ti_zip_open(ti_zip *out, const char *path, const uint8_t *bytes, size_t size,
+                      te_error *err);
 /* The entry at *at (0: the first) and the place of the next one; *found false after the last. */
 te_status ti_zip_next(const ti_zip *zip, size_t *at, ti_zip_entry *out, bool *found, te_error *err);
 

@@ -99,10 +99,8 @@ static void writing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(converting),
-        cmocka_unit_test(converting_images),
-        cmocka_unit_test(reading),
-        cmocka_unit_test(checkpoints),
+        cmocka_unit_test(converting), cmocka_unit_test(converting_images),
+        cmocka_unit_test(reading),    cmocka_unit_test(checkpoints),
         cmocka_unit_test(writing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

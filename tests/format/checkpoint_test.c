@@ -52,7 +52,7 @@ static void batter(sample *s, size_t may_be_cut)
     expect(s, TE_OK, "");
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------ */
+/* ---- safetensors ----------------------------------------------------------------------------- */
 
 static void safetensors_values(void **state)
 {
@@ -103,9 +103,11 @@ static void safetensors_hostile(void **state)
         {"{\"x\":{\"dtype\":\"F32\",\"shape\":[4]}}", "offsets"},
         {"{\"x\":[]}", "dtype"},
         {"{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"y\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}", "overlap"},
+         "\"y\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[4,12]}}",
+         "overlap"},
         {"{\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},"
-         "\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}", "damaged"},
+         "\"x\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+         "damaged"},
         {"{\"x\":", "damaged"},
     };
     sample s;
@@ -163,7 +165,7 @@ static void written_and_read(void **state)
     assert_int_equal(ti_safetensors_write("no/such/folder/x", tensors, 2, &err), TE_IO);
 }
 
-/* ---- shards ----------------------------------------------------------------------------------- */
+/* ---- shards ---------------------------------------------------------------------------------- */
 
 static void write_file(const char *path, const void *bytes, size_t n)
 {
@@ -191,7 +193,9 @@ static void shards(void **state)
     sample_header(&s, "{\"z\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]}}", 8);
     write_file("checkpoint_shards/two.safetensors", s.bytes, s.n);
     assert_ok(open_index("{\"weight_map\":{\"x\":\"one.safetensors\",\"y\":\"one.safetensors\","
-                         "\"z\":\"two.safetensors\"}}", &c, &err), err);
+                         "\"z\":\"two.safetensors\"}}",
+                         &c, &err),
+              err);
     assert_int_equal(ti_checkpoint_count(c), 3);
     assert_string_equal(ti_checkpoint_tensor(c, 2)->name, "z");
     ti_checkpoint_free(c);
@@ -206,7 +210,8 @@ static void shards(void **state)
         {"{\"weight_map\":{\"x\":\"\"}}", TE_FORMAT, "beside"},
         {"{\"weight_map\":{\"x\":3}}", TE_FORMAT, "names no file"},
         {"{\"weight_map\":{\"x\":\"three.safetensors\"}}", TE_IO, "three.safetensors"},
-        {"{\"weight_map\":{\"x\":\"one.safetensors\",\"y\":\"copy.safetensors\"}}", TE_FORMAT, "twice"},
+        {"{\"weight_map\":{\"x\":\"one.safetensors\",\"y\":\"copy.safetensors\"}}", TE_FORMAT,
+         "twice"},
         {"{\"weight_map\":{\"w\":\"one.safetensors\"}}", TE_FORMAT, "have no tensor w"},
         {"{}", TE_FORMAT, "weight_map"},
         {"[", TE_FORMAT, "line 1"},
@@ -227,7 +232,7 @@ static void shards(void **state)
     assert_int_equal(ti_checkpoint_open(&c, "checkpoint_shards", &err), TE_IO);
 }
 
-/* ---- PyTorch ---------------------------------------------------------------------------------- */
+/* ---- PyTorch --------------------------------------------------------------------------------- */
 
 static void torch_values(void **state)
 {
@@ -274,28 +279,33 @@ static void pickle_programs(void **state)
     (void)state;
     PICKLE("\x80\x02}.", TE_OK, "");
     PICKLE("cos\nsystem\n(X\x02\0\0\0lstR.", TE_UNSUPPORTED, "os.system");
-    PICKLE("\x8c\x08" "builtins\x8c\x04" "eval\x93.", TE_UNSUPPORTED, "builtins.eval");
+    PICKLE("\x8c\x08"
+           "builtins\x8c\x04"
+           "eval\x93.",
+           TE_UNSUPPORTED, "builtins.eval");
     PICKLE("cbuiltins\ngetattr\n.", TE_UNSUPPORTED, "nothing was run");
     PICKLE("(ios\nsystem\n.", TE_UNSUPPORTED, "instruction");
-    PICKLE("}", TE_FORMAT, "damaged");                   /* no STOP */
-    PICKLE(".", TE_UNSUPPORTED, "no state dict");        /* nothing */
-    PICKLE("].", TE_UNSUPPORTED, "no state dict");       /* a list */
-    PICKLE("t.", TE_FORMAT, "damaged");                  /* no mark */
+    PICKLE("}", TE_FORMAT, "damaged");             /* no STOP */
+    PICKLE(".", TE_UNSUPPORTED, "no state dict");  /* nothing */
+    PICKLE("].", TE_UNSUPPORTED, "no state dict"); /* a list */
+    PICKLE("t.", TE_FORMAT, "damaged");            /* no mark */
     PICKLE("u.", TE_FORMAT, "damaged");
-    PICKLE("(u.", TE_FORMAT, "damaged");                 /* nothing below the mark */
-    PICKLE("}(Nu.", TE_FORMAT, "damaged");               /* a key without a value */
+    PICKLE("(u.", TE_FORMAT, "damaged");   /* nothing below the mark */
+    PICKLE("}(Nu.", TE_FORMAT, "damaged"); /* a key without a value */
     PICKLE("}}s.", TE_FORMAT, "damaged");
     PICKLE("h\x05.", TE_FORMAT, "damaged");              /* an empty memo */
     PICKLE("}r\xFF\xFF\xFF\x7F.", TE_FORMAT, "damaged"); /* a memo of gigabytes */
     PICKLE("0.", TE_FORMAT, "damaged");
-    PICKLE("NQ.", TE_FORMAT, "damaged");                 /* not a storage */
+    PICKLE("NQ.", TE_FORMAT, "damaged"); /* not a storage */
     PICKLE("NR.", TE_FORMAT, "damaged");
     PICKLE("NNR.", TE_FORMAT, "damaged");
     PICKLE("ctorch._utils\n_rebuild_tensor_v2\n)R.", TE_FORMAT, "damaged");
     PICKLE("ctorch._utils\n_rebuild_parameter\n)R.", TE_FORMAT, "damaged");
     PICKLE("NNb.", TE_FORMAT, "damaged");
     PICKLE("X\xFF\xFF\xFF\xFFwhat.", TE_FORMAT, "damaged");
-    PICKLE("\x8a\x09" "123456789.", TE_FORMAT, "damaged");
+    PICKLE("\x8a\x09"
+           "123456789.",
+           TE_FORMAT, "damaged");
     PICKLE("ccollections", TE_FORMAT, "damaged");
     PICKLE("}q\0h\0h\0s.", TE_OK, ""); /* a dictionary that holds itself: no name, no tensor */
 }
@@ -306,7 +316,8 @@ static void one_tensor(const char *offset, size_t offset_n, const char *shape, s
 {
     static const char start[] =
         "}X\1\0\0\0wctorch._utils\n_rebuild_tensor_v2\n((X\7\0\0\0storagectorch\nFloatStorage\n"
-        "X\1\0\0\0" "0X\3\0\0\0cpuK\6tQ";
+        "X\1\0\0\0"
+        "0X\3\0\0\0cpuK\6tQ";
     static const char end[] = "\x89)tRs.";
     sample pickle = {.n = 0}, zip;
     sample_put(&pickle, start, sizeof start - 1);
@@ -319,8 +330,8 @@ static void one_tensor(const char *offset, size_t offset_n, const char *shape, s
 }
 
 #define TENSOR(offset, shape, stride, status, words)                                               \
-    one_tensor(offset, sizeof offset - 1, shape, sizeof shape - 1, stride, sizeof stride - 1, status, \
-               words)
+    one_tensor(offset, sizeof offset - 1, shape, sizeof shape - 1, stride, sizeof stride - 1,      \
+               status, words)
 
 static void pickle_tensors(void **state)
 {
@@ -405,12 +416,12 @@ static void torch_archives(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(safetensors_values), cmocka_unit_test(safetensors_battered),
+        cmocka_unit_test(safetensors_values),  cmocka_unit_test(safetensors_battered),
         cmocka_unit_test(safetensors_hostile), cmocka_unit_test(deep_json),
-        cmocka_unit_test(written_and_read),   cmocka_unit_test(shards),
-        cmocka_unit_test(torch_values),       cmocka_unit_test(torch_battered),
-        cmocka_unit_test(pickle_programs),    cmocka_unit_test(pickle_tensors),
-        cmocka_unit_test(deep_pickle),        cmocka_unit_test(torch_archives),
+        cmocka_unit_test(written_and_read),    cmocka_unit_test(shards),
+        cmocka_unit_test(torch_values),        cmocka_unit_test(torch_battered),
+        cmocka_unit_test(pickle_programs),     cmocka_unit_test(pickle_tensors),
+        cmocka_unit_test(deep_pickle),         cmocka_unit_test(torch_archives),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,7 @@
 #include "format/info.h"
 #include "format/rope.h"
 
-#define OUT "convert_test.gguf"
+#define OUT       "convert_test.gguf"
 #define M_PROFILE "mmada-parallel-m"
 #define A_PROFILE "mmada-parallel-a"
 
@@ -56,9 +56,9 @@ static void expect_real(const ti_gguf *f, const char *key, double expected)
 static void original_name(const char *name, char to[128])
 {
     static const char *const parts[][2] = {
-        {"attn_norm", "attn_norm"}, {"attn_q", "q_proj"},     {"attn_k", "k_proj"},
+        {"attn_norm", "attn_norm"}, {"attn_q", "q_proj"},        {"attn_k", "k_proj"},
         {"attn_v", "v_proj"},       {"attn_output", "attn_out"}, {"ffn_norm", "ff_norm"},
-        {"ffn_gate", "ff_proj"},    {"ffn_up", "up_proj"},    {"ffn_down", "ff_out"},
+        {"ffn_gate", "ff_proj"},    {"ffn_up", "up_proj"},       {"ffn_down", "ff_out"},
     };
     int layer;
     char part[32];
@@ -72,8 +72,8 @@ static void original_name(const char *name, char to[128])
             snprintf(to, 128, "model.transformer.blocks.%d.%s.weight", layer, parts[i][1]);
 }
 
-/* Every tensor of F equals its source: the same bytes where the type is the source's, otherwise the same
- * numbers. */
+/* Every tensor of F equals its source: the same bytes where the type is the source's, otherwise the
+ * same numbers. */
 static void compare(const ti_gguf *f, const char *folder, const char *prefix, int expected)
 {
     te_error err;
@@ -117,7 +117,8 @@ static void backbones(void **state)
         const char *folder, *profile;
         int layers, width, hidden, vocab;
     } cases[] = {
-        {TE_GOLDEN "/m-tiny", M_PROFILE, 2, 64, 160, 448}, {TE_GOLDEN "/a-tiny", A_PROFILE, 2, 64, 160, 448},
+        {TE_GOLDEN "/m-tiny", M_PROFILE, 2, 64, 160, 448},
+        {TE_GOLDEN "/a-tiny", A_PROFILE, 2, 64, 160, 448},
         {TE_GOLDEN "/m-small", M_PROFILE, 4, 128, 384, 640},
         {TE_GOLDEN "/a-small", A_PROFILE, 4, 128, 384, 640},
     };
@@ -169,7 +170,8 @@ static void image_tokenizers(void **state)
     te_error err;
     int64_t levels[8];
     int n;
-    ti_gguf *f = convert((ti_convert_options){.folder = TE_GOLDEN "/magvit-tiny", .profile = M_PROFILE});
+    ti_gguf *f =
+        convert((ti_convert_options){.folder = TE_GOLDEN "/magvit-tiny", .profile = M_PROFILE});
     compare(f, TE_GOLDEN "/magvit-tiny", "image.", ti_gguf_tensor_count(f));
     assert_int_equal(ti_gguf_tensor_count(f), 128);
     expect_text(f, "image_tokenizer.type", "magvit-v2");
@@ -227,7 +229,8 @@ static void whole_model(void **state)
     assert_ok(ti_info(f, true, &shown, &err), err);
     json_t *json = json_loads(shown, 0, NULL);
     assert_int_equal(json_array_size(json_object_get(json, "tensors")), 149);
-    assert_int_equal(json_integer_value(json_object_get(json_object_get(json, "keys"), "llada.block_count")), 2);
+    assert_int_equal(
+        json_integer_value(json_object_get(json_object_get(json, "keys"), "llada.block_count")), 2);
     assert_true(json_is_true(json_object_get(json_object_get(json, "parts"), "image_tokenizer")));
     json_decref(json);
     free(shown);
@@ -252,7 +255,7 @@ static void types(void **state)
         ti_type q, down; /* rows of 128 and of 384 */
         int notes;
     } cases[] = {
-        {"f32", TI_F32, TI_F32, 0},    {"f16", TI_F16, TI_F16, 0},   {"bf16", TI_BF16, TI_BF16, 0},
+        {"f32", TI_F32, TI_F32, 0},    {"f16", TI_F16, TI_F16, 0},    {"bf16", TI_BF16, TI_BF16, 0},
         {"q8_0", TI_Q8_0, TI_Q8_0, 0}, {"q4_k", TI_Q8_0, TI_Q8_0, 1},
     };
     te_error err;
@@ -287,7 +290,8 @@ static void types(void **state)
 static void row_order(void **state)
 {
     (void)state;
-    ti_convert_options opt = {.folder = TE_GOLDEN "/m-tiny", .layout = TE_GOLDEN "/m-tiny/trajectory.json"};
+    ti_convert_options opt = {.folder = TE_GOLDEN "/m-tiny",
+                              .layout = TE_GOLDEN "/m-tiny/trajectory.json"};
     ti_gguf *half = convert(opt);
     opt.rope = "interleaved";
     ti_gguf *turned = convert(opt);
@@ -302,14 +306,15 @@ static void row_order(void **state)
         uint8_t *back = malloc(b->bytes);
         ti_rope_rows_half(b, 16, back);
         assert_memory_equal(a->data, back, a->bytes);
-        assert_memory_equal((const uint8_t *)b->data + 128, (const uint8_t *)a->data + 8 * 128, 128);
+        assert_memory_equal((const uint8_t *)b->data + 128, (const uint8_t *)a->data + 8 * 128,
+                            128);
         free(back);
     }
     ti_gguf_free(half);
     ti_gguf_free(turned);
 }
 
-/* ---- what is refused -------------------------------------------------------------------------- */
+/* ---- what is refused ------------------------------------------------------------------------- */
 
 static void refuse(ti_convert_options opt, te_status status, const char *words)
 {
@@ -390,10 +395,13 @@ static void refused_layouts(void **state)
         {"{\"layout\":", TE_FORMAT, "line 1"},
         {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"mask\":-3}}", TE_FORMAT, "\"mask\""},
         {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"maks\":3}}", TE_FORMAT, "\"maks\""},
-        {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"ids\":{\"sio\":3}}}", TE_FORMAT, "\"sio\""},
+        {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"ids\":{\"sio\":3}}}", TE_FORMAT,
+         "\"sio\""},
         {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"ids\":3}}", TE_FORMAT, "objects"},
-        {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"ids\":{\"task\":448}}}", TE_INVALID, "outside"},
-        {"{\"layout\":{\"profile\":\"mmada-parallel-m\"},\"options\":{\"steps\":4}}", TE_INVALID, ""},
+        {"{\"layout\":{\"profile\":\"mmada-parallel-m\",\"ids\":{\"task\":448}}}", TE_INVALID,
+         "outside"},
+        {"{\"layout\":{\"profile\":\"mmada-parallel-m\"},\"options\":{\"steps\":4}}", TE_INVALID,
+         ""},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         write_text("convert_layout.json", cases[i].json);
@@ -423,17 +431,21 @@ static void refused_configs(void **state)
     };
     mkdir("convert_folder", 0777);
     unlink("convert_folder/model.safetensors");
-    assert_int_equal(symlink(TE_GOLDEN "/m-tiny/model.safetensors", "convert_folder/model.safetensors"), 0);
+    assert_int_equal(
+        symlink(TE_GOLDEN "/m-tiny/model.safetensors", "convert_folder/model.safetensors"), 0);
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         json_t *config = json_load_file(TE_GOLDEN "/m-tiny/config.json", 0, NULL);
-        json_object_set_new(config, cases[i].key, json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
+        json_object_set_new(config, cases[i].key,
+                            json_loads(cases[i].value, JSON_DECODE_ANY, NULL));
         json_dump_file(config, "convert_folder/config.json", 0);
         json_decref(config);
-        refuse((ti_convert_options){.folder = "convert_folder", .layout = TE_GOLDEN "/m-tiny/trajectory.json"},
+        refuse((ti_convert_options){.folder = "convert_folder",
+                                    .layout = TE_GOLDEN "/m-tiny/trajectory.json"},
                cases[i].status, cases[i].words);
     }
     unlink("convert_folder/config.json");
-    refuse((ti_convert_options){.folder = "convert_folder", .layout = TE_GOLDEN "/m-tiny/trajectory.json"},
+    refuse((ti_convert_options){.folder = "convert_folder",
+                                .layout = TE_GOLDEN "/m-tiny/trajectory.json"},
            TE_IO, "config.json");
     unlink("convert_folder/model.safetensors");
     rmdir("convert_folder");
@@ -442,10 +454,14 @@ static void refused_configs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(backbones),       cmocka_unit_test(layouts),
-        cmocka_unit_test(image_tokenizers), cmocka_unit_test(whole_model),
-        cmocka_unit_test(types),           cmocka_unit_test(row_order),
-        cmocka_unit_test(refused_options), cmocka_unit_test(refused_layouts),
+        cmocka_unit_test(backbones),
+        cmocka_unit_test(layouts),
+        cmocka_unit_test(image_tokenizers),
+        cmocka_unit_test(whole_model),
+        cmocka_unit_test(types),
+        cmocka_unit_test(row_order),
+        cmocka_unit_test(refused_options),
+        cmocka_unit_test(refused_layouts),
         cmocka_unit_test(refused_configs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

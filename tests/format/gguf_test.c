@@ -1,4 +1,4 @@
-/* gguf_test.c - the reader and the writer against each other, and the reader against hostile files. */
+/* gguf_test.c - reader and writer against each other, and the reader against hostile files. */
 #include "testing.h"
 
 #include <sys/stat.h>
@@ -82,7 +82,8 @@ static void round_trip(void **state)
     assert_true(t->type == TI_Q8_0 && t->bytes == 3 * 34 && (uintptr_t)t->data % 32 == 0);
     float rows[96];
     ti_dequantize(t->type, t->data, rows, 96);
-    for (int i = 0; i < 96; i++) assert_true(rows[i] > (float)i - 40.25f && rows[i] < (float)i - 39.75f);
+    for (int i = 0; i < 96; i++)
+        assert_true(rows[i] > (float)i - 40.25f && rows[i] < (float)i - 39.75f);
     assert_null(ti_gguf_find(f, "three"));
     assert_int_equal(ti_gguf_tensor_count(f), 2);
     assert_string_equal(ti_gguf_tensor(f, 0)->name, "one");
@@ -99,9 +100,9 @@ static void values_as_text(void **state)
     te_error err;
     ti_gguf *f;
     check(ti_gguf_open_memory(&f, "sample", bytes, size, &err), &err);
-    static const char *const expected[][2] = {{"a.bool", "true"},  {"a.empty", ""},
-                                              {"a.int", "4096"},   {"a.ints", "[-1, 5]"},
-                                              {"a.real", "0.5"},   {"general.architecture", "llada"}};
+    static const char *const expected[][2] = {
+        {"a.bool", "true"},    {"a.empty", ""},   {"a.int", "4096"},
+        {"a.ints", "[-1, 5]"}, {"a.real", "0.5"}, {"general.architecture", "llada"}};
     assert_int_equal(ti_gguf_key_count(f), TEST_LENGTH(expected));
     for (int i = 0; i < ti_gguf_key_count(f); i++) {
         char *text = ti_gguf_value_text(f, i);
@@ -201,7 +202,7 @@ static void every_byte_changed(void **state)
     free(bytes);
 }
 
-/* ---- files put together by hand --------------------------------------------------------------- */
+/* ---- files put together by hand -------------------------------------------------------------- */
 
 typedef struct builder {
     uint8_t bytes[1024];
@@ -269,8 +270,10 @@ static void hostile_tensors(void **state)
 {
     (void)state;
     WITH_TENSORS("", TE_OK, 2, tensor(&b, "a", 8, 4, 0, 0); tensor(&b, "b", 8, 4, 0, 128));
-    WITH_TENSORS("overlap", TE_FORMAT, 2, tensor(&b, "a", 8, 4, 0, 0); tensor(&b, "b", 8, 4, 0, 96));
-    WITH_TENSORS("overlap", TE_FORMAT, 2, tensor(&b, "a", 8, 4, 0, 32); tensor(&b, "b", 8, 4, 0, 32));
+    WITH_TENSORS("overlap", TE_FORMAT, 2, tensor(&b, "a", 8, 4, 0, 0);
+                 tensor(&b, "b", 8, 4, 0, 96));
+    WITH_TENSORS("overlap", TE_FORMAT, 2, tensor(&b, "a", 8, 4, 0, 32);
+                 tensor(&b, "b", 8, 4, 0, 32));
     WITH_TENSORS("twice", TE_FORMAT, 2, tensor(&b, "a", 8, 1, 0, 0); tensor(&b, "a", 8, 1, 0, 32));
     WITH_TENSORS("aligned", TE_FORMAT, 1, tensor(&b, "a", 8, 1, 0, 8));
     WITH_TENSORS("needs", TE_FORMAT, 1, tensor(&b, "a", 8, 1, 0, 256));
@@ -310,9 +313,12 @@ static void hostile_keys(void **state)
               u64(&b, UINT64_MAX / 8 + 1));
     WITH_KEYS("ends inside", TE_FORMAT, 1, string(&b, "k"); u32(&b, 9); u32(&b, 8); u64(&b, 1000));
     WITH_KEYS("arrays", TE_UNSUPPORTED, 1, string(&b, "k"); u32(&b, 9); u32(&b, 9); u64(&b, 1));
-    WITH_KEYS("power of two", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 4); u32(&b, 24));
-    WITH_KEYS("power of two", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 4); u32(&b, 0));
-    WITH_KEYS("not an integer", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 6); u32(&b, 0));
+    WITH_KEYS("power of two", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 4);
+              u32(&b, 24));
+    WITH_KEYS("power of two", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 4);
+              u32(&b, 0));
+    WITH_KEYS("not an integer", TE_FORMAT, 1, string(&b, "general.alignment"); u32(&b, 6);
+              u32(&b, 0));
     WITH_KEYS("fit", TE_FORMAT, (uint64_t)1 << 32, string(&b, "k"); u32(&b, 4); u32(&b, 1));
 }
 
@@ -379,11 +385,11 @@ static void hash_tells_apart(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(round_trip),        cmocka_unit_test(values_as_text),
-        cmocka_unit_test(wrong_questions),   cmocka_unit_test(every_truncation),
+        cmocka_unit_test(round_trip),         cmocka_unit_test(values_as_text),
+        cmocka_unit_test(wrong_questions),    cmocka_unit_test(every_truncation),
         cmocka_unit_test(every_byte_changed), cmocka_unit_test(hostile_tensors),
-        cmocka_unit_test(hostile_keys),      cmocka_unit_test(other_files),
-        cmocka_unit_test(writer_order),      cmocka_unit_test(hash_tells_apart),
+        cmocka_unit_test(hostile_keys),       cmocka_unit_test(other_files),
+        cmocka_unit_test(writer_order),       cmocka_unit_test(hash_tells_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -19,7 +19,7 @@ static void number(sample *s, uint64_t value, size_t bytes)
     sample_put(s, &value, bytes);
 }
 
-/* ---- pickle ----------------------------------------------------------------------------------- */
+/* ---- pickle ---------------------------------------------------------------------------------- */
 
 static void op(sample *s, uint8_t opcode)
 {
@@ -92,7 +92,7 @@ void sample_pickle(sample *s)
     op(s, '.');
 }
 
-/* ---- zip -------------------------------------------------------------------------------------- */
+/* ---- zip ------------------------------------------------------------------------------------- */
 
 typedef struct directory {
     sample entries;
@@ -146,7 +146,7 @@ void sample_torch(sample *zip, const sample *pickle)
     number(zip, 0, 2);
 }
 
-/* ---- safetensors ------------------------------------------------------------------------------ */
+/* ---- safetensors ----------------------------------------------------------------------------- */
 
 void sample_header(sample *s, const char *json, size_t n)
 {
@@ -160,9 +160,11 @@ void sample_header(sample *s, const char *json, size_t n)
 void sample_safetensors(sample *s)
 {
     const float four[] = {1, 2, 3, 4};
-    sample_header(s, "{\"__metadata__\":{\"format\":\"pt\"},"
-                     "\"x\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
-                     "\"y\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}", 0);
+    sample_header(s,
+                  "{\"__metadata__\":{\"format\":\"pt\"},"
+                  "\"x\":{\"dtype\":\"F32\",\"shape\":[2,2],\"data_offsets\":[0,16]},"
+                  "\"y\":{\"dtype\":\"U8\",\"shape\":[3],\"data_offsets\":[16,19]}}",
+                  0);
     sample_put(s, four, sizeof four);
     sample_put(s, "\1\2\3", 3);
 }

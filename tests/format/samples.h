@@ -13,8 +13,8 @@ typedef struct sample {
 void sample_put(sample *s, const void *data, size_t n);
 void sample_text(sample *s, const char *text);
 
-/* A state dict of "a.weight" [2, 3] float32 1..6, "b" [4] bfloat16 at element 2 of a storage of six, and an
- * entry that is no tensor; protocol 2, with a memo, as PyTorch writes it. */
+/* A state dict of "a.weight" [2, 3] float32 1..6, "b" [4] bfloat16 at element 2 of a storage of
+ * six, and an entry that is no tensor; protocol 2, with a memo, as PyTorch writes it. */
 void sample_pickle(sample *out);
 /* An archive of PICKLE and the two storages. */
 void sample_torch(sample *out, const sample *pickle);

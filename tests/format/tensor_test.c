@@ -50,10 +50,10 @@ static void bf16_rounding(void **state)
 {
     (void)state;
     assert_int_equal(ti_float_to_bf16(1), 0x3F80);
-    assert_int_equal(ti_float_to_bf16(1.00390625f), 0x3F80);  /* a tie, to even */
-    assert_int_equal(ti_float_to_bf16(1.01171875f), 0x3F82);  /* a tie, to even */
+    assert_int_equal(ti_float_to_bf16(1.00390625f), 0x3F80); /* a tie, to even */
+    assert_int_equal(ti_float_to_bf16(1.01171875f), 0x3F82); /* a tie, to even */
     assert_int_equal(ti_float_to_bf16(1.004f), 0x3F81);
-    assert_int_equal(ti_float_to_bf16(-3.4e38f), 0xFF80);     /* rounds to infinity */
+    assert_int_equal(ti_float_to_bf16(-3.4e38f), 0xFF80); /* rounds to infinity */
     assert_true(isnan(ti_bf16_to_float(ti_float_to_bf16(NAN))));
     for (uint32_t bits = 0; bits < 0x7F80; bits++)
         assert_int_equal(ti_float_to_bf16(ti_bf16_to_float((uint16_t)bits)), bits);
@@ -81,7 +81,7 @@ static void q8_known(void **state)
     float x[32] = {127, -127, 63.5f, -0.5f, 0.49f, 1}, y[32];
     uint8_t block[34];
     ti_quantize(TI_Q8_0, x, block, 32);
-    assert_int_equal(block[0] | block[1] << 8, 0x3C00); /* d = 1 */
+    assert_int_equal(block[0] | block[1] << 8, 0x3C00);   /* d = 1 */
     const int8_t expected[6] = {127, -127, 64, -1, 0, 1}; /* halves away from zero */
     assert_memory_equal(block + 2, expected, 6);
     ti_dequantize(TI_Q8_0, block, y, 32);
@@ -99,11 +99,11 @@ static void q4_known(void **state)
     uint8_t *scales = block + 4, *q = block + 16;
     scales[0] = 1;
     scales[4] = 2;
-    scales[9] = 15 | 1 << 4;         /* low halves of 63 and 33 */
-    scales[1] |= 3 << 6;             /* 63 >> 4 */
-    scales[5] |= 2 << 6;             /* 33 >> 4 */
-    q[0] = 7;                        /* group 0, element 0 */
-    q[2 * 32 + 3] = 0x50;            /* group 5, element 3 */
+    scales[9] = 15 | 1 << 4; /* low halves of 63 and 33 */
+    scales[1] |= 3 << 6;     /* 63 >> 4 */
+    scales[5] |= 2 << 6;     /* 33 >> 4 */
+    q[0] = 7;                /* group 0, element 0 */
+    q[2 * 32 + 3] = 0x50;    /* group 5, element 3 */
     float y[256];
     ti_dequantize(TI_Q4_K, block, y, 256);
     assert_true(y[0] == 7 - 1 && y[1] == -1);
@@ -111,8 +111,8 @@ static void q4_known(void **state)
     assert_true(y[32] == 0);
 }
 
-/* What ggml 0.27 (quantize_row_q8_0_ref, quantize_row_q4_K_ref) makes of the same numbers: FNV-1a over
- * its bytes. */
+/* What ggml 0.27 (quantize_row_q8_0_ref, quantize_row_q4_K_ref) makes of the same numbers: FNV-1a
+ * over its bytes. */
 static void ggml_bytes(void **state)
 {
     (void)state;
@@ -190,9 +190,11 @@ static void sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_half),   cmocka_unit_test(half_rounding), cmocka_unit_test(bf16_rounding),
-        cmocka_unit_test(q8_known),     cmocka_unit_test(q4_known),      cmocka_unit_test(ggml_bytes),
-        cmocka_unit_test(error_bounds), cmocka_unit_test(strange_numbers), cmocka_unit_test(sizes),
+        cmocka_unit_test(every_half),    cmocka_unit_test(half_rounding),
+        cmocka_unit_test(bf16_rounding), cmocka_unit_test(q8_known),
+        cmocka_unit_test(q4_known),      cmocka_unit_test(ggml_bytes),
+        cmocka_unit_test(error_bounds),  cmocka_unit_test(strange_numbers),
+        cmocka_unit_test(sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

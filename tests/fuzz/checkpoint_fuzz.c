@@ -1,4 +1,5 @@
-/* checkpoint_fuzz.c - safetensors and PyTorch archives from hostile bytes. Tensors must lie inside them. */
+/* checkpoint_fuzz.c - safetensors and PyTorch archives from hostile bytes. Tensors must lie inside
+ * them. */
 #include <stdlib.h>
 
 #include "format/checkpoint.h"

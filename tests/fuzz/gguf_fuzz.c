@@ -1,4 +1,5 @@
-/* gguf_fuzz.c - a model file from hostile bytes. What opens must lie inside the bytes and be describable. */
+/* gguf_fuzz.c - a model file from hostile bytes. What opens must lie inside the bytes and be
+ * describable. */
 #include <stdlib.h>
 
 #include "format/gguf.h"

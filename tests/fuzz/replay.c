@@ -1,5 +1,5 @@
-/* replay.c - what runs a fuzz target without libFuzzer: every file of the given folders as it is, cut short
- * in fixed places, and with fixed changes. The same inputs every time. */
+/* replay.c - what runs a fuzz target without libFuzzer: every file of the given folders as it is,
+ * cut short in fixed places, and with fixed changes. The same inputs every time. */
 #include <dirent.h>
 #include <stdint.h>
 #include <stdio.h>

@@ -1,4 +1,5 @@
-/* seeds.c - writes the seed corpora: FOLDER/gguf, FOLDER/checkpoint, FOLDER/pickle, FOLDER/tokenizer. */
+/* seeds.c - writes the seed corpora: FOLDER/gguf, FOLDER/checkpoint, FOLDER/pickle,
+ * FOLDER/tokenizer. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,7 +56,8 @@ static te_status copy_tokenizer(const char *root, te_error *err)
     if (from) fclose(from);
     if (to) ok = fclose(to) == 0 && ok;
     free(text);
-    if (!ok && err) snprintf(err->message, sizeof err->message, "the tokenizer's seed cannot be written");
+    if (!ok && err)
+        snprintf(err->message, sizeof err->message, "the tokenizer's seed cannot be written");
     return ok ? TE_OK : TE_IO;
 }
 
