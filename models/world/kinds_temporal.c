@@ -12,9 +12,11 @@ static bool plan_time(ti_edit_plan *plan, int time)
 
 static bool plan_season(ti_edit_plan *plan, int season)
 {
-    ti_stage(plan, TI_GREEN_PLACES);
+    uint32_t open = season == TI_WINTER ? (uint32_t)TI_OUTDOORS : (uint32_t)TI_GREEN_PLACES;
+    ti_stage(plan, open);
     ti_stage_fill(plan, (int)ti_draw_below(plan->draw, 3));
-    if (ti_scene_find(&plan->scene, TI_TREE) < 0 && ti_draw_chance(plan->draw, 0.7))
+    if (plan->scene.ground == TI_GRASS && ti_scene_find(&plan->scene, TI_TREE) < 0 &&
+        ti_draw_chance(plan->draw, 0.7))
         ti_stage_put(plan, TI_TREE);
     if (plan->scene.weather == TI_SNOWFALL || ti_scene_find(&plan->scene, TI_SNOWMAN) >= 0)
         return false;
@@ -62,7 +64,8 @@ static bool plan_state(ti_edit_plan *plan, int state)
 
 const ti_edit_kind ti_kinds_temporal[] = {
     {"night", plan_time, TI_NIGHT,
-     TI_WORDS("make it night", "turn this into a night scene", "at night please", "let night fall",
+     TI_WORDS("make it night", "change it to night", "make it nighttime",
+              "turn this into a night scene", "at night please", "let night fall",
               "turn day into night", "what does this $c look like at night",
               "show the $c at midnight", "make it midnight", "the middle of the night",
               "go to the hours when stars come out", "*turn it into night",
@@ -90,7 +93,8 @@ const ti_edit_kind ti_kinds_temporal[] = {
      TI_WORDS("in the morning the sun is low and the light pale",
               "when the sun rises the sky is pale and rosy")},
     {"noon", plan_time, TI_NOON,
-     TI_WORDS("make it noon", "turn this into a day scene", "midday please", "let it be day",
+     TI_WORDS("make it noon", "make it daytime", "change it to daytime",
+              "turn this into a day scene", "midday please", "let it be day",
               "what does this $c look like at noon", "show the $c at midday", "make it day",
               "the middle of the day", "go to the hour when the sun is highest",
               "*turn it into day", "how is the $c at lunch time", "bright daylight",
@@ -108,7 +112,7 @@ const ti_edit_kind ti_kinds_temporal[] = {
      TI_WORDS("in winter snow covers the grass and trees are bare",
               "winter takes the leaves and brings snow")},
     {"autumn", plan_season, TI_AUTUMN,
-     TI_WORDS("make it autumn", "turn this into an autumn scene", "autumn please",
+     TI_WORDS("make it autumn", "make it fall", "turn this into an autumn scene", "autumn please",
               "let autumn come", "what does this $c look like in october", "show the $c in autumn",
               "how is the $c when the leaves fall", "go to october", "fall season",
               "let the leaves turn orange", "*turn it into autumn", "make it an autumn $c",

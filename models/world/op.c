@@ -41,6 +41,7 @@ static bool apply_set(ti_scene *scene, ti_op op)
         scene->season = op.value;
         scene->dry = false;
         scene->frozen = scene->place == TI_LAKE && op.value == TI_WINTER;
+        if (scene->ground != TI_GRASS && op.value == TI_WINTER) scene->ground = TI_SNOW;
         return true;
     case TI_OP_WEATHER:
         if (scene->weather == op.value) return false;

@@ -91,6 +91,20 @@ static bool is_imperative(const char *phrasing)
     return false;
 }
 
+/* Some write colour, grey and centre the American way. */
+static void americanise(ti_words *text)
+{
+    static const char *const pairs[][2] = {
+        {"colour", "color"}, {"grey", "gray"}, {"centre", "center"}};
+    for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++)
+        for (char *p = text->buf; (p = strstr(p, pairs[i][0]));) {
+            size_t from = strlen(pairs[i][0]), to = strlen(pairs[i][1]);
+            memcpy(p, pairs[i][1], to);
+            memmove(p + to, p + from, strlen(p + from) + 1);
+            text->n -= from - to;
+        }
+}
+
 /* People are polite or not, and begin with a capital or not. */
 static void say_instruction(ti_words *text, const char *phrasing, const ti_edit_plan *plan,
                             ti_draw *draw)
@@ -115,6 +129,7 @@ static void say_instruction(ti_words *text, const char *phrasing, const ti_edit_
         else if (ti_draw_chance(draw, 0.2))
             ti_words_add(text, ".");
     }
+    if (ti_draw_chance(draw, 0.15)) americanise(text);
     if (ti_draw_chance(draw, 0.3)) text->buf[0] = (char)toupper((unsigned char)text->buf[0]);
 }
 
