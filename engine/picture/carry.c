@@ -1,35 +1,36 @@
-/* carry.c - an edit of the model's size onto the original's pixels. fit.c says what the edit is; here every
- * pixel of the original looks up the 4 x 4 small pixels around it, weighs those more that it
- * resembles (joint bilateral up-sampling, so that the edge of a change is the edge in the photo, not a ramp
- * thirty pixels wide), and goes through the tone it finds there. */
+/* carry.c - an edit of the model's size onto the original's pixels. fit.c says what the edit is;
+ * here every pixel of the original looks up the 4 x 4 small pixels around it, weighs those more
+ * that it resembles (joint bilateral up-sampling, so that the edge of a change is the edge in the
+ * photo, not a ramp thirty pixels wide), and goes through the tone it finds there. */
 #include "picture/internal.h"
 
 #include <math.h>
 
-#define LIKENESS 0.01f    /* squared sRGB distance at which a small pixel counts half */
-#define VISIBLE 0.002f    /* a share of the edit below this moves no 8-bit value */
+#define LIKENESS 0.01f  /* squared sRGB distance at which a small pixel counts half */
+#define VISIBLE  0.002f /* a share of the edit below this moves no 8-bit value */
 
 typedef struct taps4 {
-    int at[4];        /* clamped positions */
-    float smooth[4];  /* cubic B-spline: for maps */
-    float sharp[4];   /* Catmull-Rom: for pixels */
-    float inside;     /* 0 at a side of the area that is inside the picture, 1 a token away from it */
+    int at[4];       /* clamped positions */
+    float smooth[4]; /* cubic B-spline: for maps */
+    float sharp[4];  /* Catmull-Rom: for pixels */
+    float inside; /* 0 at a side of the area that is inside the picture, 1 a token away from it */
 } taps4;
 
 typedef struct carrier {
     const ti_carry *job;
     GeglRectangle area;
     const ti_fit *fit;
-    float *guide;     /* [h][w][3]: the original at the small size */
-    uint8_t *active;  /* [h + 1][w + 1]: whether the 4 x 4 around this corner holds any change */
+    float *guide;    /* [h][w][3]: the original at the small size */
+    uint8_t *active; /* [h + 1][w + 1]: whether the 4 x 4 around this corner holds any change */
     taps4 *across, *down;
     /* one band */
-    float *pixels;    /* [rows][width][4] R'G'B'A of sRGB */
+    float *pixels; /* [rows][width][4] R'G'B'A of sRGB */
     float *mask, *selection;
     uint8_t *native, *edited;
 } carrier;
 
-/* ---- small pictures --------------------------------------------------------------------------------- */
+/* ---- small pictures
+ * --------------------------------------------------------------------------------- */
 
 static void read_image_row(void *source, int y, float *row)
 {
@@ -47,7 +48,8 @@ static te_status image_floats(const te_image *image, int w, int h, float **out, 
     } from = {image};
     *out = g_try_new(float, 3 * (size_t)w * (size_t)h);
     if (!*out) return ti_picture_no_memory(err);
-    return ti_resample(read_image_row, from.source, image->width, image->height, 3, *out, w, h, err);
+    return ti_resample(read_image_row, from.source, image->width, image->height, 3, *out, w, h,
+                       err);
 }
 
 static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
@@ -71,7 +73,8 @@ static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
     return st;
 }
 
-/* ---- where a pixel looks ------------------------------------------------------------------------------ */
+/* ---- where a pixel looks
+ * ------------------------------------------------------------------------------ */
 
 static float ramp(float distance, float length)
 {
@@ -79,7 +82,8 @@ static float ramp(float distance, float length)
     return x * x * (3 - 2 * x);
 }
 
-/* TO positions over FROM small ones. FADE_LOW, FADE_HIGH: this side of the area lies inside the picture. */
+/* TO positions over FROM small ones. FADE_LOW, FADE_HIGH: this side of the area lies inside the
+ * picture. */
 static taps4 *taps_create(int from, int to, float patch, gboolean fade_low, gboolean fade_high)
 {
     taps4 *taps = g_try_new(taps4, (size_t)to);
@@ -111,12 +115,14 @@ static void find_active(carrier *c)
         for (int x = 0; x <= w; x++) {
             uint8_t any = 0;
             for (int j = MAX(y - 2, 0); j < MIN(y + 2, h); j++)
-                for (int i = MAX(x - 2, 0); i < MIN(x + 2, w); i++) any |= c->fit->change[j * w + i] > 0;
+                for (int i = MAX(x - 2, 0); i < MIN(x + 2, w); i++)
+                    any |= c->fit->change[j * w + i] > 0;
             c->active[(size_t)y * (size_t)(w + 1) + (size_t)x] = any;
         }
 }
 
-/* ---- one pixel ---------------------------------------------------------------------------------------- */
+/* ---- one pixel
+ * ---------------------------------------------------------------------------------------- */
 
 typedef struct found {
     float local[12], change, fresh;
@@ -155,8 +161,10 @@ static void draw_edited(const carrier *c, const taps4 *x, const taps4 *y, float 
         }
 }
 
-/* Edits row Y of the area in place and fills its part of the mask. Returns whether anything changed. */
-static gboolean carry_row(const carrier *c, int y, float *pixels, const float *selection, float *mask)
+/* Edits row Y of the area in place and fills its part of the mask. Returns whether anything
+ * changed. */
+static gboolean carry_row(const carrier *c, int y, float *pixels, const float *selection,
+                          float *mask)
 {
     const taps4 *down = &c->down[y];
     gboolean any = FALSE;
@@ -165,8 +173,9 @@ static gboolean carry_row(const carrier *c, int y, float *pixels, const float *s
         float *p = pixels + 4 * (size_t)x, reach = down->inside * across->inside;
         if (selection) reach *= CLAMP(selection[x], 0.0f, 1.0f);
         mask[x] = 0;
-        size_t corner = (size_t)(down->at[1] + (down->at[2] > down->at[1])) * (size_t)(c->fit->width + 1) +
-                        (size_t)(across->at[1] + (across->at[2] > across->at[1]));
+        size_t corner =
+            (size_t)(down->at[1] + (down->at[2] > down->at[1])) * (size_t)(c->fit->width + 1) +
+            (size_t)(across->at[1] + (across->at[2] > across->at[1]));
         if (reach < VISIBLE || p[3] <= 0 || !c->active[corner]) continue;
         found f;
         look_up(c, across, down, p, &f);
@@ -186,7 +195,8 @@ static gboolean carry_row(const carrier *c, int y, float *pixels, const float *s
     return any;
 }
 
-/* ---- bands -------------------------------------------------------------------------------------------- */
+/* ---- bands
+ * -------------------------------------------------------------------------------------------- */
 
 static void carry_band(const carrier *c, int y, int rows, GeglBuffer *out, GeglBuffer *mask)
 {
@@ -195,7 +205,8 @@ static void carry_band(const carrier *c, int y, int rows, GeglBuffer *out, GeglB
     const Babl *format = gegl_buffer_get_format(out), *working = babl_format("R'G'B'A float");
     size_t width = (size_t)band.width, bpp = (size_t)babl_format_get_bytes_per_pixel(format);
     int any = 0;
-    gegl_buffer_get(job->original, &band, 1.0, working, c->pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+    gegl_buffer_get(job->original, &band, 1.0, working, c->pixels, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
     if (job->selection)
         gegl_buffer_get(job->selection, &band, 1.0, babl_format("Y float"), c->selection,
                         GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
@@ -218,7 +229,8 @@ static te_status carrier_init(carrier *c, const Babl *format, te_error *err)
 {
     const ti_fit *fit = c->fit;
     const GeglRectangle *whole = gegl_buffer_get_extent(c->job->original), *area = &c->area;
-    size_t n = (size_t)area->width * TI_BAND_ROWS, bpp = (size_t)babl_format_get_bytes_per_pixel(format);
+    size_t n = (size_t)area->width * TI_BAND_ROWS,
+           bpp = (size_t)babl_format_get_bytes_per_pixel(format);
     float patch_x = (float)fit->width / (float)MAX(c->job->grid_width, 1);
     float patch_y = (float)fit->height / (float)MAX(c->job->grid_height, 1);
     c->active = g_try_malloc((size_t)(fit->width + 1) * (size_t)(fit->height + 1));
@@ -231,8 +243,8 @@ static te_status carrier_init(carrier *c, const Babl *format, te_error *err)
     c->selection = c->job->selection ? g_try_new(float, n) : NULL;
     c->native = g_try_malloc(n * bpp);
     c->edited = g_try_malloc(n * bpp);
-    if (!c->active || !c->across || !c->down || !c->pixels || !c->mask || !c->native || !c->edited ||
-        (c->job->selection && !c->selection))
+    if (!c->active || !c->across || !c->down || !c->pixels || !c->mask || !c->native ||
+        !c->edited || (c->job->selection && !c->selection))
         return ti_picture_no_memory(err);
     find_active(c);
     return TE_OK;
@@ -254,8 +266,10 @@ static void carrier_clear(carrier *c)
 static te_status check_job(const ti_carry *job, const GeglRectangle *area, te_error *err)
 {
     const te_image *a = job->input, *b = job->edited;
-    if (!a || !b || a->depth != TE_U8 || b->depth != TE_U8 || a->width != b->width || a->height != b->height)
-        return ti_picture_fail(err, TE_INVALID, "the edited picture and the input differ in size or depth");
+    if (!a || !b || a->depth != TE_U8 || b->depth != TE_U8 || a->width != b->width ||
+        a->height != b->height)
+        return ti_picture_fail(err, TE_INVALID,
+                               "the edited picture and the input differ in size or depth");
     if (job->change && (job->grid_width < 1 || job->grid_height < 1))
         return ti_picture_fail(err, TE_INVALID, "the map of changed tokens has no size");
     if (!gegl_rectangle_contains(gegl_buffer_get_extent(job->original), area) || area->width < 1)
@@ -280,8 +294,10 @@ te_status ti_picture_carry(const ti_carry *job, GeglBuffer **out, GeglBuffer **m
         if (mask) *mask = gegl_buffer_new(whole, babl_format("Y float"));
     }
     for (int y = 0; !st && y < c.area.height; y += TI_BAND_ROWS) {
-        if (job->cancel && *job->cancel) st = ti_picture_fail(err, TE_CANCELLED, "cancelled");
-        else carry_band(&c, y, MIN(TI_BAND_ROWS, c.area.height - y), *out, mask ? *mask : NULL);
+        if (job->cancel && *job->cancel)
+            st = ti_picture_fail(err, TE_CANCELLED, "cancelled");
+        else
+            carry_band(&c, y, MIN(TI_BAND_ROWS, c.area.height - y), *out, mask ? *mask : NULL);
     }
     if (st) {
         g_clear_object(out);

@@ -1,5 +1,6 @@
-/* file.c - picture files to buffers and back. TIFF goes through GEGL's operations, the others through
- * png.c, jpeg.c and webp.c; what is common to all - kinds, orientation, whole files or none - is here. */
+/* file.c - picture files to buffers and back. TIFF goes through GEGL's operations, the others
+ * through png.c, jpeg.c and webp.c; what is common to all - kinds, orientation, whole files or none
+ * - is here. */
 #include "picture/internal.h"
 
 #include <errno.h>
@@ -9,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- formats ------------------------------------------------------------------------------------- */
+/* ---- formats
+ * ------------------------------------------------------------------------------------- */
 
 const Babl *ti_picture_colour_format(const Babl *format)
 {
@@ -46,18 +48,21 @@ static GeglBuffer *in_known_format(GeglBuffer *buffer)
     return converted;
 }
 
-/* ---- orientation --------------------------------------------------------------------------------- */
+/* ---- orientation
+ * --------------------------------------------------------------------------------- */
 
 #define BLOCK 256
 
-/* One block of pixels of BPP bytes, w x h, mirrored left to right, upside down, and then transposed. */
+/* One block of pixels of BPP bytes, w x h, mirrored left to right, upside down, and then
+ * transposed. */
 static void turn_block(const uint8_t *from, uint8_t *to, int w, int h, int bpp, gboolean mirror,
                        gboolean flip, gboolean transpose)
 {
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
             int tx = mirror ? w - 1 - x : x, ty = flip ? h - 1 - y : y;
-            size_t at = transpose ? (size_t)tx * (size_t)h + (size_t)ty : (size_t)ty * (size_t)w + (size_t)tx;
+            size_t at = transpose ? (size_t)tx * (size_t)h + (size_t)ty
+                                  : (size_t)ty * (size_t)w + (size_t)tx;
             memcpy(to + at * (size_t)bpp, from + ((size_t)y * (size_t)w + (size_t)x) * (size_t)bpp,
                    (size_t)bpp);
         }
@@ -69,7 +74,8 @@ static te_status turn_upright(GeglBuffer **buffer, int orientation, te_error *er
     if (orientation == 1) return TE_OK;
     static const char what[9][3] = {{0},       {0},       {1, 0, 0}, {1, 1, 0}, {0, 1, 0},
                                     {0, 0, 1}, {0, 1, 1}, {1, 1, 1}, {1, 0, 1}};
-    gboolean mirror = what[orientation][0], flip = what[orientation][1], transpose = what[orientation][2];
+    gboolean mirror = what[orientation][0], flip = what[orientation][1],
+             transpose = what[orientation][2];
     const Babl *format = gegl_buffer_get_format(*buffer);
     int bpp = babl_format_get_bytes_per_pixel(format);
     int width = gegl_buffer_get_width(*buffer), height = gegl_buffer_get_height(*buffer);
@@ -100,7 +106,8 @@ static te_status turn_upright(GeglBuffer **buffer, int orientation, te_error *er
     return TE_OK;
 }
 
-/* ---- loading ------------------------------------------------------------------------------------- */
+/* ---- loading
+ * ------------------------------------------------------------------------------------- */
 
 static te_status tiff_load(GeglBuffer **out, const char *path, te_error *err)
 {
@@ -113,7 +120,8 @@ static te_status tiff_load(GeglBuffer **out, const char *path, te_error *err)
     else
         st = ti_check_size(path, box.width, box.height, err);
     if (!st) {
-        GeglNode *sink = gegl_node_new_child(graph, "operation", "gegl:buffer-sink", "buffer", out, NULL);
+        GeglNode *sink =
+            gegl_node_new_child(graph, "operation", "gegl:buffer-sink", "buffer", out, NULL);
         gegl_node_link(load, sink);
         gegl_node_process(sink);
         if (!*out) st = ti_picture_fail(err, TE_FORMAT, "%s: the TIFF file is damaged", path);
@@ -127,15 +135,22 @@ static te_status load_bytes(GeglBuffer **out, const char *path, const uint8_t *b
 {
     ti_container c = ti_container_read(bytes, size);
     if (c.kind == TI_KIND_NONE)
-        return ti_picture_fail(err, TE_FORMAT, "%s: this is no PNG, JPEG, TIFF or WebP picture", path);
+        return ti_picture_fail(err, TE_FORMAT, "%s: this is no PNG, JPEG, TIFF or WebP picture",
+                               path);
     if (!c.whole)
-        return ti_picture_fail(err, TE_FORMAT, "%s: the %s file is damaged or was cut off; get a whole "
-                               "copy of it", path, ti_kind_name(c.kind));
+        return ti_picture_fail(err, TE_FORMAT,
+                               "%s: the %s file is damaged or was cut off; get a whole "
+                               "copy of it",
+                               path, ti_kind_name(c.kind));
     te_status st;
-    if (c.kind == TI_PNG) st = ti_png_load(out, path, bytes, size, err);
-    else if (c.kind == TI_JPEG) st = ti_jpeg_load(out, path, bytes, size, err);
-    else if (c.kind == TI_WEBP) st = ti_webp_load(out, path, &c, bytes, size, err);
-    else st = tiff_load(out, path, err);
+    if (c.kind == TI_PNG)
+        st = ti_png_load(out, path, bytes, size, err);
+    else if (c.kind == TI_JPEG)
+        st = ti_jpeg_load(out, path, bytes, size, err);
+    else if (c.kind == TI_WEBP)
+        st = ti_webp_load(out, path, &c, bytes, size, err);
+    else
+        st = tiff_load(out, path, err);
     if (st) return st;
     *out = in_known_format(*out);
     return turn_upright(out, c.orientation, err);
@@ -163,7 +178,8 @@ te_status ti_picture_load(GeglBuffer **out, const char *path, te_error *err)
     return st;
 }
 
-/* ---- saving -------------------------------------------------------------------------------------- */
+/* ---- saving
+ * -------------------------------------------------------------------------------------- */
 
 static ti_kind kind_by_extension(const char *path)
 {
@@ -181,15 +197,19 @@ static ti_kind kind_by_extension(const char *path)
 te_status ti_picture_check_target(const char *path, te_error *err)
 {
     if (kind_by_extension(path) == TI_KIND_NONE)
-        return ti_picture_fail(err, TE_INVALID, "%s: a picture can be saved as .png, .jpg, .tiff or .webp; "
-                               "name the file so", path);
+        return ti_picture_fail(err, TE_INVALID,
+                               "%s: a picture can be saved as .png, .jpg, .tiff or .webp; "
+                               "name the file so",
+                               path);
     struct stat about;
     if (!stat(path, &about) && !S_ISREG(about.st_mode))
-        return ti_picture_fail(err, TE_IO, "%s: this is no regular file and is not written over", path);
+        return ti_picture_fail(err, TE_IO, "%s: this is no regular file and is not written over",
+                               path);
     char *folder = g_path_get_dirname(path);
     te_status st = TE_OK;
     if (access(folder, W_OK | X_OK))
-        st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path, g_strerror(errno));
+        st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path,
+                             g_strerror(errno));
     g_free(folder);
     return st;
 }
@@ -207,16 +227,18 @@ te_status ti_write_all(const char *path, const void *bytes, size_t size, te_erro
     }
     int error = errno;
     if (fd >= 0) close(fd);
-    return fine ? TE_OK : ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path,
-                                          g_strerror(error));
+    return fine ? TE_OK
+                : ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path,
+                                  g_strerror(error));
 }
 
 static void tiff_save(GeglBuffer *buffer, const char *path)
 {
     GeglNode *graph = gegl_node_new();
-    GeglNode *source = gegl_node_new_child(graph, "operation", "gegl:buffer-source", "buffer", buffer, NULL);
-    GeglNode *save = gegl_node_new_child(graph, "operation", "gegl:tiff-save", "path", path, "bitdepth", 0,
-                                         "fp", -1, NULL); /* both: as the buffer */
+    GeglNode *source =
+        gegl_node_new_child(graph, "operation", "gegl:buffer-source", "buffer", buffer, NULL);
+    GeglNode *save = gegl_node_new_child(graph, "operation", "gegl:tiff-save", "path", path,
+                                         "bitdepth", 0, "fp", -1, NULL); /* both: as the buffer */
     gegl_node_link(source, save);
     gegl_node_process(save);
     g_object_unref(graph);
@@ -235,7 +257,8 @@ static te_status check_written(const char *temporary, const char *path, te_error
     gboolean safe = fd >= 0 && !fsync(fd);
     if (fd >= 0) close(fd);
     if (safe) return TE_OK;
-    return ti_picture_fail(err, TE_IO, "%s: the picture could not be written whole; is the disk full?", path);
+    return ti_picture_fail(err, TE_IO,
+                           "%s: the picture could not be written whole; is the disk full?", path);
 }
 
 static te_status save_as(GeglBuffer *buffer, const char *temporary, const char *path, ti_kind kind,
@@ -243,12 +266,17 @@ static te_status save_as(GeglBuffer *buffer, const char *temporary, const char *
 {
     te_error inner = {0};
     te_status st = TE_OK;
-    if (kind == TI_PNG) st = ti_png_save(buffer, temporary, &inner);
-    else if (kind == TI_JPEG) st = ti_jpeg_save(buffer, temporary, &inner);
-    else if (kind == TI_WEBP) st = ti_webp_save(buffer, temporary, &inner);
-    else tiff_save(buffer, temporary);
+    if (kind == TI_PNG)
+        st = ti_png_save(buffer, temporary, &inner);
+    else if (kind == TI_JPEG)
+        st = ti_jpeg_save(buffer, temporary, &inner);
+    else if (kind == TI_WEBP)
+        st = ti_webp_save(buffer, temporary, &inner);
+    else
+        tiff_save(buffer, temporary);
     if (st) { /* the message names the file a person knows */
-        const char *rest = g_str_has_prefix(inner.message, temporary) ? inner.message + strlen(temporary) : NULL;
+        const char *rest =
+            g_str_has_prefix(inner.message, temporary) ? inner.message + strlen(temporary) : NULL;
         return ti_picture_fail(err, st, "%s%s", rest ? path : "", rest ? rest : inner.message);
     }
     return check_written(temporary, path, err);
@@ -264,12 +292,14 @@ te_status ti_picture_save(GeglBuffer *buffer, const char *path, te_error *err)
     char *temporary = g_strdup_printf("%s/.thinkedit-XXXXXX", folder);
     int fd = g_mkstemp_full(temporary, O_RDWR | O_CLOEXEC, 0666);
     if (fd < 0) {
-        st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path, g_strerror(errno));
+        st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path,
+                             g_strerror(errno));
     } else {
         close(fd);
         st = save_as(buffer, temporary, path, kind_by_extension(path), err);
         if (!st && g_rename(temporary, target))
-            st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path, g_strerror(errno));
+            st = ti_picture_fail(err, TE_IO, "%s: the picture cannot be written: %s", path,
+                                 g_strerror(errno));
         if (st) g_unlink(temporary);
     }
     g_free(temporary);

@@ -1,15 +1,17 @@
-/* fit.c - reads an edit off two small pictures: the input as the model sees it and what it made of it.
+/* fit.c - reads an edit off two small pictures: the input as the model sees it and what it made of
+ * it.
  *
- * Both went through the tokeniser, so both carry its error, and a plain local fit would paint that error
- * onto the photo in blotches. Hence a hierarchy, coarse to fine: first one curve of tone for everything
- * that changed; then affine corrections in windows that halve in size, each fitted to what the
- * coarser ones leave over and believed only as far as it stands out from the noise of the tokeniser
- * (positive-part James-Stein). A change of light over the whole picture ends up as the one curve; a
- * repainted door as a correction at the door. In flat windows nothing can be learnt about contrast, and
- * the coarser one stays. (Windowed affine fits: He, Sun and Tang, Guided Image Filtering, 2010.)
+ * Both went through the tokeniser, so both carry its error, and a plain local fit would paint that
+ * error onto the photo in blotches. Hence a hierarchy, coarse to fine: first one curve of tone for
+ * everything that changed; then affine corrections in windows that halve in size, each fitted to
+ * what the coarser ones leave over and believed only as far as it stands out from the noise of the
+ * tokeniser (positive-part James-Stein). A change of light over the whole picture ends up as the
+ * one curve; a repainted door as a correction at the door. In flat windows nothing can be learnt
+ * about contrast, and the coarser one stays. (Windowed affine fits: He, Sun and Tang, Guided Image
+ * Filtering, 2010.)
  *
- * What no tone explains is told by structure: where prediction and edit do not vary together, the edit
- * shows something new. */
+ * What no tone explains is told by structure: where prediction and edit do not vary together, the
+ * edit shows something new. */
 #include "picture/internal.h"
 
 #include <math.h>
@@ -19,21 +21,21 @@
 
 typedef struct fitter {
     ti_fit *fit;
-    const float *in;   /* [n][3] */
-    const float *out;  /* [n][3], fit->edited */
+    const float *in;  /* [n][3] */
+    const float *out; /* [n][3], fit->edited */
     int w, h;
     size_t n;
-    double patch;      /* small pixels per token */
-    double noise;      /* variance of the tokeniser's error in one channel, of both pictures together */
-    double coverage;   /* share of changed tokens */
-    gboolean grey;     /* the edit took all colour */
-    float *token;      /* [n] 1 where the token changed */
-    float *weight;     /* [n] of a pixel in the fits */
-    float *tone;       /* [n][3] the prediction so far */
-    float *broad;      /* [n][3] the prediction of windows larger than things */
-    float *plane;      /* [n] scratch */
-    float *sums;       /* [N_SUMS][n] */
-    double *columns;   /* [w] scratch of box() */
+    double patch; /* small pixels per token */
+    double noise; /* variance of the tokeniser's error in one channel, of both pictures together */
+    double coverage; /* share of changed tokens */
+    gboolean grey;   /* the edit took all colour */
+    float *token;    /* [n] 1 where the token changed */
+    float *weight;   /* [n] of a pixel in the fits */
+    float *tone;     /* [n][3] the prediction so far */
+    float *broad;    /* [n][3] the prediction of windows larger than things */
+    float *plane;    /* [n] scratch */
+    float *sums;     /* [N_SUMS][n] */
+    double *columns; /* [w] scratch of box() */
 } fitter;
 
 /* Sums over windows of (2 r + 1) squared, cut off at the borders. from and to may be the same. */
@@ -57,7 +59,8 @@ static void box(fitter *f, const float *from, float *to, int r)
     for (int y = 0; y < h; y++)
         for (int x = 0; x < w; x++) {
             if (y + r < h) f->columns[x] += across[(size_t)(y + r) * (size_t)w + (size_t)x];
-            if (y - r - 1 >= 0) f->columns[x] -= across[(size_t)(y - r - 1) * (size_t)w + (size_t)x];
+            if (y - r - 1 >= 0)
+                f->columns[x] -= across[(size_t)(y - r - 1) * (size_t)w + (size_t)x];
             to[(size_t)y * (size_t)w + (size_t)x] = (float)f->columns[x];
         }
 }
@@ -99,14 +102,16 @@ void ti_fit_tone(const ti_fit *fit, const float local[12], const float in[3], fl
     }
 }
 
-/* ---- what changed --------------------------------------------------------------------------------- */
+/* ---- what changed
+ * --------------------------------------------------------------------------------- */
 
 static void read_tokens(fitter *f, const uint8_t *change, int grid_w, int grid_h)
 {
     double sum = 0;
     for (int y = 0; y < f->h; y++)
         for (int x = 0; x < f->w; x++) {
-            size_t token = (size_t)(y * grid_h / f->h) * (size_t)grid_w + (size_t)(x * grid_w / f->w);
+            size_t token =
+                (size_t)(y * grid_h / f->h) * (size_t)grid_w + (size_t)(x * grid_w / f->w);
             float t = change && !change[token] ? 0.0f : 1.0f;
             f->token[(size_t)y * (size_t)f->w + (size_t)x] = t;
             sum += t;
@@ -121,7 +126,8 @@ static int compare_floats(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Distance from grey of a picture whose noise is averaged away: the mean, and what 98 of 100 stay under. */
+/* Distance from grey of a picture whose noise is averaged away: the mean, and what 98 of 100 stay
+ * under. */
 static void chroma(fitter *f, const float *picture, double *mean, double *high)
 {
     float *channel[3] = {f->sums, f->sums + f->n, f->sums + 2 * f->n};
@@ -140,7 +146,8 @@ static void chroma(fitter *f, const float *picture, double *mean, double *high)
     *high = channel[0][f->n * 98 / 100];
 }
 
-/* An edit to black and white comes back with a trace of colour from the tokeniser; it means none. */
+/* An edit to black and white comes back with a trace of colour from the tokeniser; it means none.
+ */
 static void take_colour(fitter *f, const float *edited)
 {
     double mean_before, high_before, mean, high;
@@ -164,7 +171,8 @@ static void find_change(fitter *f)
     for (size_t i = 0; i < f->n; i++) {
         change[i] = around[i] > 0.6f ? 1 : f->token[i];
         float most = 0;
-        for (size_t c = 0; c < 3; c++) most = MAX(most, fabsf(f->out[3 * i + c] - f->in[3 * i + c]));
+        for (size_t c = 0; c < 3; c++)
+            most = MAX(most, fabsf(f->out[3 * i + c] - f->in[3 * i + c]));
         seen[i] = most;
     }
     box_mean(f, change, half);
@@ -175,7 +183,8 @@ static void find_change(fitter *f)
     }
 }
 
-/* ---- one tone for all ------------------------------------------------------------------------------ */
+/* ---- one tone for all
+ * ------------------------------------------------------------------------------ */
 
 /* Solves the symmetric positive definite a x = b in place, n <= 10, for three right sides. */
 static void solve(double a[10][10], double b[3][10], int n)
@@ -262,12 +271,13 @@ static void measure_noise(fitter *f)
         squares[n++] = sum;
     }
     qsort(squares, n, sizeof *squares, compare_floats);
-    /* Median over mean of a chi-squared with three degrees of freedom; of grey's one, less for its tail. */
+    /* Median over mean of a chi-squared with three degrees of freedom; of grey's one, less for its
+     * tail. */
     f->noise = CLAMP(n ? squares[n / 2] / (f->grey ? 0.3 : 0.79) : 0, 1e-4, 2.5e-3);
 }
 
-/* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of tone
- * though a mean colour can be fitted to it; then the pictures start out as the same. */
+/* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of
+ * tone though a mean colour can be fitted to it; then the pictures start out as the same. */
 static void trust_curve(fitter *f)
 {
     double left = 0, change = 0;
@@ -278,8 +288,10 @@ static void trust_curve(fitter *f)
     }
     float trust = f->grey ? 1 : smoothstep(0.4f, 0.75f, (float)(1 - left / (change + 1e-12)));
     for (int r = 0; r < 3; r++) {
-        for (int k = 0; k < 10; k++) f->fit->curve[r][k] = trust * f->fit->curve[r][k] + (1 - trust) * (k == r + 1);
-        for (int k = 0; k < 3; k++) f->fit->slope[r][k] = trust * f->fit->slope[r][k] + (1 - trust) * (k == r);
+        for (int k = 0; k < 10; k++)
+            f->fit->curve[r][k] = trust * f->fit->curve[r][k] + (1 - trust) * (k == r + 1);
+        for (int k = 0; k < 3; k++)
+            f->fit->slope[r][k] = trust * f->fit->slope[r][k] + (1 - trust) * (k == r);
     }
 }
 
@@ -300,7 +312,8 @@ static void fit_everything(fitter *f)
     predict(f);
 }
 
-/* ---- windows --------------------------------------------------------------------------------------- */
+/* ---- windows
+ * --------------------------------------------------------------------------------------- */
 
 static void window_sums(fitter *f, int r)
 {
@@ -343,7 +356,8 @@ static void invert(const double m[3][3], double inverse[3][3])
 static void solve_window(const fitter *f, const double sums[N_SUMS], float delta[12])
 {
     double total = sums[0], in[3], left[3], c[3][3], inverse[3][3];
-    double samples = fmax(1, total / (0.5 * f->patch * f->patch)); /* the noise of a patch is one draw */
+    double samples =
+        fmax(1, total / (0.5 * f->patch * f->patch)); /* the noise of a patch is one draw */
     double mean = 0, explained = 0, a[3][3] = {{0}};
     for (int k = 0; k < 3; k++) {
         in[k] = sums[1 + k] / total;
@@ -399,14 +413,17 @@ static void fit_windows(fitter *f, int r, float *delta)
     predict(f);
 }
 
-/* ---- what is new ----------------------------------------------------------------------------------- */
+/* ---- what is new
+ * ----------------------------------------------------------------------------------- */
 
-/* Where the tone of the surroundings and the edit do not vary together, over windows of a token's size. */
+/* Where the tone of the surroundings and the edit do not vary together, over windows of a token's
+ * size. */
 static void compare_structure(fitter *f, float *fresh)
 {
     int r = MAX(2, (int)(f->patch + 0.5));
     size_t n = f->n;
-    float *s = f->sums; /* count; tone 3; edit 3; tone squared, edit squared, product: each over channels */
+    float *s = f->sums; /* count; tone 3; edit 3; tone squared, edit squared, product: each over
+                           channels */
     for (size_t i = 0; i < n; i++) {
         const float *t = f->broad + 3 * i, *e = f->out + 3 * i;
         s[i] = 1;
@@ -440,7 +457,8 @@ static void compare_values(fitter *f, const float *a, const float *b, int r, flo
 {
     for (size_t i = 0; i < f->n; i++) {
         float sum = 0;
-        for (size_t c = 0; c < 3; c++) sum += (a[3 * i + c] - b[3 * i + c]) * (a[3 * i + c] - b[3 * i + c]);
+        for (size_t c = 0; c < 3; c++)
+            sum += (a[3 * i + c] - b[3 * i + c]) * (a[3 * i + c] - b[3 * i + c]);
         out[i] = sum / (float)(3 * f->noise);
     }
     box_mean(f, out, r);
@@ -455,7 +473,8 @@ static void spread(fitter *f, float *plane, int r)
             for (int x = 0; x < f->w; x++) {
                 float most = 0;
                 for (int k = -r; k <= r; k++) {
-                    int i = pass ? x : CLAMP(x + k, 0, f->w - 1), j = pass ? CLAMP(y + k, 0, f->h - 1) : y;
+                    int i = pass ? x : CLAMP(x + k, 0, f->w - 1),
+                        j = pass ? CLAMP(y + k, 0, f->h - 1) : y;
                     most = MAX(most, f->plane[(size_t)j * (size_t)f->w + (size_t)i]);
                 }
                 plane[(size_t)y * (size_t)f->w + (size_t)x] = most;
@@ -463,8 +482,9 @@ static void spread(fitter *f, float *plane, int r)
     }
 }
 
-/* New is what the tone misses, by structure or by value, where anything changed to speak of. Where nothing
- * did, a tone that strays from its neighbours (the glow around a new thing) is kept out of the change. */
+/* New is what the tone misses, by structure or by value, where anything changed to speak of. Where
+ * nothing did, a tone that strays from its neighbours (the glow around a new thing) is kept out of
+ * the change. */
 static void find_fresh(fitter *f)
 {
     float *fresh = f->fit->fresh, *missed = f->sums, *moved = f->sums + f->n;
@@ -480,7 +500,8 @@ static void find_fresh(fitter *f)
     box_mean(f, fresh, 1);
 }
 
-/* ---- the whole ------------------------------------------------------------------------------------- */
+/* ---- the whole
+ * ------------------------------------------------------------------------------------- */
 
 static void fit_all(fitter *f, const float *edited, float *delta)
 {
@@ -497,8 +518,9 @@ static void fit_all(fitter *f, const float *edited, float *delta)
     find_fresh(f);
 }
 
-te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, int width, int height,
-                        const uint8_t *change, int grid_width, int grid_height, te_error *err)
+te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, int width,
+                        int height, const uint8_t *change, int grid_width, int grid_height,
+                        te_error *err)
 {
     size_t n = (size_t)width * (size_t)height;
     ti_fit *fit = g_try_new0(ti_fit, 1);
@@ -517,11 +539,11 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, i
     f.tone = g_try_new(float, 3 * n);
     f.broad = g_try_new(float, 3 * n);
     f.plane = g_try_new(float, n);
-    f.sums = g_try_new(float, N_SUMS * n);
+    f.sums = g_try_new(float, N_SUMS *n);
     f.columns = g_try_new(double, (size_t)width);
     float *delta = g_try_new(float, 12 * n);
-    gboolean ready = fit->local && fit->change && fit->fresh && fit->edited && f.token && f.weight &&
-                     f.tone && f.broad && f.plane && f.sums && f.columns && delta;
+    gboolean ready = fit->local && fit->change && fit->fresh && fit->edited && f.token &&
+                     f.weight && f.tone && f.broad && f.plane && f.sums && f.columns && delta;
     if (ready) {
         read_tokens(&f, change, grid_width, grid_height);
         if (f.coverage > 0) fit_all(&f, edited, delta);

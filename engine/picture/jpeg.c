@@ -57,11 +57,12 @@ static const Babl *format_of(reader *r)
     const Babl *space = NULL;
     if (jpeg_read_icc_profile(&r->jpeg, &r->profile, &size)) {
         const char *why = NULL;
-        space =
-            babl_space_from_icc((const char *)r->profile, (int)size, BABL_ICC_INTENT_RELATIVE_COLORIMETRIC, &why);
+        space = babl_space_from_icc((const char *)r->profile, (int)size,
+                                    BABL_ICC_INTENT_RELATIVE_COLORIMETRIC, &why);
     }
     if (r->jpeg.out_color_space == JCS_CMYK)
-        return babl_format_with_space("cmyk u8", space && babl_space_is_cmyk(space) ? space : NULL); /* 255: no ink */
+        return babl_format_with_space(
+            "cmyk u8", space && babl_space_is_cmyk(space) ? space : NULL); /* 255: no ink */
     if (space && (babl_space_is_cmyk(space) || babl_space_is_gray(space))) space = NULL;
     const char *name = r->jpeg.out_color_space == JCS_GRAYSCALE ? "Y' u8" : "R'G'B' u8";
     if (space && babl_space_is_gray(space) != (r->jpeg.out_color_space == JCS_GRAYSCALE))
@@ -126,9 +127,28 @@ typedef struct writer {
     struct jpeg_compress_struct jpeg;
     trap trap;
     JSAMPLE *rows;
+    float *clear; /* a band of a transparent picture, premultiplied */
     unsigned char *bytes;
     unsigned long size;
 } writer;
+
+/* A band in FORMAT; what is transparent is put on white, as JPEG knows no transparency. */
+static void fetch(writer *w, GeglBuffer *buffer, const GeglRectangle *band, const Babl *format)
+{
+    if (!w->clear) {
+        gegl_buffer_get(buffer, band, 1.0, format, w->rows, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        return;
+    }
+    const Babl *space = babl_format_get_space(format);
+    size_t n = (size_t)band->width * (size_t)band->height;
+    gegl_buffer_get(buffer, band, 1.0, babl_format_with_space("R'aG'aB'aA float", space), w->clear,
+                    GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+    for (size_t i = 0; i < n; i++)
+        for (size_t c = 0; c < 3; c++)
+            w->clear[3 * i + c] = w->clear[4 * i + c] + 1 - w->clear[4 * i + 3];
+    babl_process(babl_fish(babl_format_with_space("R'G'B' float", space), format), w->clear,
+                 w->rows, (long)n);
+}
 
 static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_error *err)
 {
@@ -137,11 +157,13 @@ static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_erro
                                w->trap.message);
     const GeglRectangle *extent = gegl_buffer_get_extent(buffer);
     const Babl *format = gegl_buffer_get_format(buffer), *space = babl_format_get_space(format);
-    gboolean grey = babl_format_get_n_components(format) <= 2;
+    gboolean grey = babl_format_get_n_components(format) <= 2,
+             alpha = babl_format_has_alpha(format);
     format = babl_format_with_space(grey ? "Y' u8" : "R'G'B' u8", space);
     size_t stride = (size_t)extent->width * (grey ? 1 : 3);
     w->rows = g_try_malloc(stride * TI_BAND_ROWS);
-    if (!w->rows) return ti_picture_no_memory(err);
+    if (alpha) w->clear = g_try_new(float, 4 * (size_t)extent->width * TI_BAND_ROWS);
+    if (!w->rows || (alpha && !w->clear)) return ti_picture_no_memory(err);
     jpeg_create_compress(&w->jpeg);
     jpeg_mem_dest(&w->jpeg, &w->bytes, &w->size);
     w->jpeg.image_width = (JDIMENSION)extent->width;
@@ -158,8 +180,7 @@ static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_erro
     if (icc && n_icc > 0) jpeg_write_icc_profile(&w->jpeg, (const JOCTET *)icc, (unsigned)n_icc);
     for (int y = 0; y < extent->height; y += TI_BAND_ROWS) {
         int n = MIN(TI_BAND_ROWS, extent->height - y);
-        gegl_buffer_get(buffer, GEGL_RECTANGLE(extent->x, extent->y + y, extent->width, n), 1.0,
-                        format, w->rows, (int)stride, GEGL_ABYSS_NONE);
+        fetch(w, buffer, GEGL_RECTANGLE(extent->x, extent->y + y, extent->width, n), format);
         for (int i = 0; i < n; i++) {
             JSAMPROW row = w->rows + (size_t)i * stride;
             jpeg_write_scanlines(&w->jpeg, &row, 1);
@@ -178,6 +199,7 @@ te_status ti_jpeg_save(GeglBuffer *buffer, const char *path, te_error *err)
     jpeg_destroy_compress(&w->jpeg);
     free(w->bytes);
     g_free(w->rows);
+    g_free(w->clear);
     g_free(w);
     return st;
 }

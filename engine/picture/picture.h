@@ -23,7 +23,8 @@
 
 #include "thinkedit.h"
 
-/* ---- files -------------------------------------------------------------------------------------- */
+/* ---- files --------------------------------------------------------------------------------------
+ */
 
 /* Loads PNG, JPEG, TIFF or WebP (told apart by content), upright as its Exif orientation says, in
  * RGB or grey with or without alpha. A damaged or cut off file is TE_FORMAT. */
@@ -35,7 +36,8 @@ te_status ti_picture_save(GeglBuffer *buffer, const char *path, te_error *err);
  * long work. */
 te_status ti_picture_check_target(const char *path, te_error *err);
 
-/* ---- to the model's size ------------------------------------------------------------------------ */
+/* ---- to the model's size ------------------------------------------------------------------------
+ */
 
 /* AREA of BUFFER (NULL: its extent) at width x height as RGB u8, by an antialiased bicubic over
  * sRGB values, as the model was trained with. The whole area is stretched to that size, so that a
@@ -58,7 +60,15 @@ GeglBuffer *ti_picture_convert(GeglBuffer *buffer, const Babl *format);
 /* FORMAT with three channels where it has one; precision, alpha and space stay. */
 const Babl *ti_picture_colour_format(const Babl *format);
 
-/* ---- carrying an edit back to full size --------------------------------------------------------- */
+/* A small picture as a PNG in memory, for the wire: 1 channel (masks) or 3, 8 bits, rows without
+ * gaps. NULL: no memory. And back, always as RGB; *out is ti_picture_image_free()'d. */
+GBytes *ti_picture_to_png(const uint8_t *pixels, int width, int height, int channels);
+te_status ti_picture_from_png(te_image **out, GBytes *png, te_error *err);
+/* IMAGE as a buffer of "R'G'B' u8". */
+GeglBuffer *ti_picture_to_buffer(const te_image *image);
+
+/* ---- carrying an edit back to full size ---------------------------------------------------------
+ */
 
 /* What changed between INPUT and EDITED, both of the model's size, is applied to AREA of ORIGINAL:
  *

@@ -1,6 +1,6 @@
-/* png.c - PNG by libpng: an error ends the call, and says nothing on its own. Palettes and small depths
- * come out as 8-bit RGB or grey, 16 bits stay. A profile counts; a bare gamma value does not, since it
- * nearly always means sRGB. */
+/* png.c - PNG by libpng: an error ends the call, and says nothing on its own. Palettes and small
+ * depths come out as 8-bit RGB or grey, 16 bits stay. A profile counts; a bare gamma value does
+ * not, since it nearly always means sRGB. */
 #include "picture/internal.h"
 
 #include <png.h>
@@ -73,13 +73,15 @@ static const Babl *expand(reader *r)
 static te_status decode(reader *r, const char *path, te_error *err)
 {
     if (setjmp(r->trap.back))
-        return ti_picture_fail(err, TE_FORMAT, "%s: the PNG file is damaged (%s)", path, r->trap.message);
+        return ti_picture_fail(err, TE_FORMAT, "%s: the PNG file is damaged (%s)", path,
+                               r->trap.message);
     r->info = r->png ? png_create_info_struct(r->png) : NULL;
     if (!r->info) return ti_picture_no_memory(err);
     png_set_user_limits(r->png, TI_MAX_SIDE, TI_MAX_SIDE);
     png_set_read_fn(r->png, r, read_bytes);
     png_read_info(r->png, r->info);
-    int width = (int)png_get_image_width(r->png, r->info), height = (int)png_get_image_height(r->png, r->info);
+    int width = (int)png_get_image_width(r->png, r->info),
+        height = (int)png_get_image_height(r->png, r->info);
     te_status st = ti_check_size(path, width, height, err);
     if (st) return st;
     const Babl *format = expand(r);
@@ -94,15 +96,19 @@ static te_status decode(reader *r, const char *path, te_error *err)
     r->buffer = gegl_buffer_new(GEGL_RECTANGLE(0, 0, width, height), format);
     for (int y = 0; y < height; y += most) {
         int n = MIN(most, height - y);
-        if (interlaced) png_read_image(r->png, r->rows);
-        else png_read_rows(r->png, r->rows, NULL, (png_uint_32)n);
-        gegl_buffer_set(r->buffer, GEGL_RECTANGLE(0, y, width, n), 0, format, r->pixels, (int)stride);
+        if (interlaced)
+            png_read_image(r->png, r->rows);
+        else
+            png_read_rows(r->png, r->rows, NULL, (png_uint_32)n);
+        gegl_buffer_set(r->buffer, GEGL_RECTANGLE(0, y, width, n), 0, format, r->pixels,
+                        (int)stride);
     }
     png_read_end(r->png, NULL);
     return TE_OK;
 }
 
-te_status ti_png_load(GeglBuffer **out, const char *path, const uint8_t *bytes, size_t size, te_error *err)
+te_status ti_png_load(GeglBuffer **out, const char *path, const uint8_t *bytes, size_t size,
+                      te_error *err)
 {
     *out = NULL;
     reader *r = g_try_new0(reader, 1);
@@ -143,7 +149,8 @@ static void flush_bytes(png_structp png)
 static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_error *err)
 {
     if (setjmp(w->trap.back))
-        return ti_picture_fail(err, TE_IO, "%s: the PNG file cannot be written (%s)", path, w->trap.message);
+        return ti_picture_fail(err, TE_IO, "%s: the PNG file cannot be written (%s)", path,
+                               w->trap.message);
     w->info = w->png ? png_create_info_struct(w->png) : NULL;
     if (!w->info) return ti_picture_no_memory(err);
     const GeglRectangle *e = gegl_buffer_get_extent(buffer);
@@ -152,7 +159,8 @@ static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_erro
     gboolean deep = babl_format_get_type(own, 0) != babl_type("u8");
     if (babl_space_is_gray(space)) space = babl_space("sRGB");
     char name[16];
-    g_snprintf(name, sizeof name, "%s%s %s", grey ? "Y'" : "R'G'B'", alpha ? "A" : "", deep ? "u16" : "u8");
+    g_snprintf(name, sizeof name, "%s%s %s", grey ? "Y'" : "R'G'B'", alpha ? "A" : "",
+               deep ? "u16" : "u8");
     const Babl *format = babl_format_with_space(name, space);
     size_t stride = (size_t)e->width * (size_t)babl_format_get_bytes_per_pixel(format);
     w->pixels = g_try_malloc(stride * TI_BAND_ROWS);
@@ -160,10 +168,11 @@ static te_status encode(writer *w, GeglBuffer *buffer, const char *path, te_erro
     png_set_write_fn(w->png, w, write_bytes, flush_bytes);
     png_set_compression_level(w->png, 5);
     png_set_IHDR(w->png, w->info, (png_uint_32)e->width, (png_uint_32)e->height, deep ? 16 : 8,
-                 (grey ? 0 : PNG_COLOR_MASK_COLOR) | (alpha ? PNG_COLOR_MASK_ALPHA : 0), PNG_INTERLACE_NONE,
-                 PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
+                 (grey ? 0 : PNG_COLOR_MASK_COLOR) | (alpha ? PNG_COLOR_MASK_ALPHA : 0),
+                 PNG_INTERLACE_NONE, PNG_COMPRESSION_TYPE_DEFAULT, PNG_FILTER_TYPE_DEFAULT);
     int n_icc = 0;
-    const char *icc = space == babl_space("sRGB") || grey ? NULL : babl_space_get_icc(space, &n_icc);
+    const char *icc =
+        space == babl_space("sRGB") || grey ? NULL : babl_space_get_icc(space, &n_icc);
     if (icc && n_icc > 0)
         png_set_iCCP(w->png, w->info, "profile", 0, (png_const_bytep)icc, (png_uint_32)n_icc);
     png_write_info(w->png, w->info);
@@ -189,5 +198,49 @@ te_status ti_png_save(GeglBuffer *buffer, const char *path, te_error *err)
     g_byte_array_unref(w->bytes);
     g_free(w->pixels);
     g_free(w);
+    return st;
+}
+
+/* ---- small pictures in memory
+ * ------------------------------------------------------------------------ */
+
+GBytes *ti_picture_to_png(const uint8_t *pixels, int width, int height, int channels)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION,
+                       .width = (png_uint_32)width,
+                       .height = (png_uint_32)height,
+                       .format = channels == 1 ? PNG_FORMAT_GRAY : PNG_FORMAT_RGB};
+    png_alloc_size_t size = PNG_IMAGE_PNG_SIZE_MAX(image);
+    uint8_t *bytes = g_try_malloc(size);
+    if (bytes && png_image_write_to_memory(&image, bytes, &size, 0, pixels, 0, NULL))
+        return g_bytes_new_take(bytes, size);
+    g_free(bytes);
+    return NULL;
+}
+
+te_status ti_picture_from_png(te_image **out, GBytes *png, te_error *err)
+{
+    png_image image = {.version = PNG_IMAGE_VERSION};
+    gsize size;
+    const void *bytes = g_bytes_get_data(png, &size);
+    *out = NULL;
+    if (!png_image_begin_read_from_memory(&image, bytes, size))
+        return ti_picture_fail(err, TE_FORMAT, "the PNG picture is damaged (%s)", image.message);
+    te_status st = ti_check_size("the PNG picture", image.width, image.height, err);
+    image.format = PNG_FORMAT_RGB;
+    te_image *small = st ? NULL : g_try_new0(te_image, 1);
+    if (small) {
+        *small = (te_image){NULL,  (int)image.width,       (int)image.height, 3,
+                            TE_U8, (size_t)image.width * 3};
+        small->pixels = g_try_malloc(small->stride * (size_t)small->height);
+    }
+    if (!st && (!small || !small->pixels)) st = ti_picture_no_memory(err);
+    if (!st && !png_image_finish_read(&image, NULL, small->pixels, 0, NULL))
+        st = ti_picture_fail(err, TE_FORMAT, "the PNG picture is damaged (%s)", image.message);
+    png_image_free(&image);
+    if (st)
+        ti_picture_image_free(small);
+    else
+        *out = small;
     return st;
 }

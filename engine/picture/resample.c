@@ -1,6 +1,6 @@
-/* resample.c - antialiased bicubic (a = -0.5), the filter the model's training pictures went through: as
- * wide as the step between output pixels when it scales down. Rows stream through; only the output
- * is held. */
+/* resample.c - antialiased bicubic (a = -0.5), the filter the model's training pictures went
+ * through: as wide as the step between output pixels when it scales down. Rows stream through; only
+ * the output is held. */
 #include "picture/internal.h"
 
 #include <math.h>
@@ -33,14 +33,15 @@ static gboolean taps_init(taps *t, int from, int to)
     *t = (taps){.most = (int)ceil(support) * 2 + 1};
     t->start = g_try_new(int, (size_t)to);
     t->count = g_try_new(int, (size_t)to);
-    t->weights = g_try_new0(float, (size_t)to * (size_t)t->most);
+    t->weights = g_try_new0(float, (size_t)to *(size_t)t->most);
     if (!t->start || !t->count || !t->weights) {
         taps_clear(t);
         return FALSE;
     }
     for (int i = 0; i < to; i++) {
         double centre = (i + 0.5) * scale, sum = 0;
-        int first = MAX(0, (int)(centre - support + 0.5)), end = MIN(from, (int)(centre + support + 0.5));
+        int first = MAX(0, (int)(centre - support + 0.5)),
+            end = MIN(from, (int)(centre + support + 0.5));
         float *w = t->weights + (size_t)i * (size_t)t->most;
         for (int k = first; k < end; k++) sum += cubic((k - centre + 0.5) / stretch);
         for (int k = first; k < end; k++)
@@ -68,7 +69,8 @@ te_status ti_resample(ti_row_fn read, void *source, int width, int height, int c
 {
     taps across = {0}, down = {0};
     size_t stride = (size_t)to_width * (size_t)channels;
-    float *row = g_try_new(float, (size_t)width * (size_t)channels), *small = g_try_new(float, stride);
+    float *row = g_try_new(float, (size_t)width *(size_t)channels),
+          *small = g_try_new(float, stride);
     gboolean ready = row && small && taps_init(&across, width, to_width);
     if (ready && !taps_init(&down, height, to_height)) {
         taps_clear(&across);

@@ -20,8 +20,8 @@ static void read_row(void *source, int y, float *row)
     if (y < r->first || y >= r->first + r->n) {
         r->first = y;
         r->n = MIN(TI_BAND_ROWS, r->area.height - y);
-        gegl_buffer_get(r->buffer, GEGL_RECTANGLE(r->area.x, r->area.y + y, r->area.width, r->n), 1.0,
-                        r->format, r->rows, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        gegl_buffer_get(r->buffer, GEGL_RECTANGLE(r->area.x, r->area.y + y, r->area.width, r->n),
+                        1.0, r->format, r->rows, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
     }
     memcpy(row, r->rows + (size_t)(y - r->first) * stride, stride * sizeof *row);
 }
@@ -33,8 +33,8 @@ void ti_picture_image_free(te_image *image)
     g_free(image);
 }
 
-te_status ti_picture_sample(te_image **out, GeglBuffer *buffer, const GeglRectangle *area, int width,
-                            int height, te_error *err)
+te_status ti_picture_sample(te_image **out, GeglBuffer *buffer, const GeglRectangle *area,
+                            int width, int height, te_error *err)
 {
     *out = NULL;
     gboolean alpha = babl_format_has_alpha(gegl_buffer_get_format(buffer));
@@ -42,13 +42,14 @@ te_status ti_picture_sample(te_image **out, GeglBuffer *buffer, const GeglRectan
     r.channels = alpha ? 4 : 3;
     r.format = babl_format(alpha ? "R'aG'aB'aA float" : "R'G'B' float");
     size_t n = (size_t)width * (size_t)height;
-    r.rows = g_try_new(float, (size_t)r.area.width * TI_BAND_ROWS * (size_t)r.channels);
-    float *small = g_try_new(float, n * (size_t)r.channels);
+    r.rows = g_try_new(float, (size_t)r.area.width *TI_BAND_ROWS *(size_t)r.channels);
+    float *small = g_try_new(float, n *(size_t)r.channels);
     te_image *image = g_try_new0(te_image, 1);
     uint8_t *pixels = image ? image->pixels = g_try_malloc(n * 3) : NULL;
     te_status st = r.rows && small && pixels ? TE_OK : ti_picture_no_memory(err);
     if (!st)
-        st = ti_resample(read_row, &r, r.area.width, r.area.height, r.channels, small, width, height, err);
+        st = ti_resample(read_row, &r, r.area.width, r.area.height, r.channels, small, width,
+                         height, err);
     for (size_t i = 0; !st && i < n; i++) {
         const float *p = small + i * (size_t)r.channels;
         float white = alpha ? 1 - CLAMP(p[3], 0.0f, 1.0f) : 0;
@@ -70,8 +71,17 @@ te_status ti_picture_sample(te_image **out, GeglBuffer *buffer, const GeglRectan
     return TE_OK;
 }
 
-te_status ti_picture_sample_mask(uint8_t **out, GeglBuffer *mask, const GeglRectangle *area, int width,
-                                 int height, te_error *err)
+GeglBuffer *ti_picture_to_buffer(const te_image *image)
+{
+    const GeglRectangle extent = {0, 0, image->width, image->height};
+    const Babl *format = babl_format(image->channels == 4 ? "R'G'B'A u8" : "R'G'B' u8");
+    GeglBuffer *buffer = gegl_buffer_new(&extent, babl_format("R'G'B' u8"));
+    gegl_buffer_set(buffer, &extent, 0, format, image->pixels, (int)image->stride);
+    return buffer;
+}
+
+te_status ti_picture_sample_mask(uint8_t **out, GeglBuffer *mask, const GeglRectangle *area,
+                                 int width, int height, te_error *err)
 {
     GeglRectangle from = area ? *area : *gegl_buffer_get_extent(mask);
     float *row = g_try_new(float, (size_t)from.width);
@@ -91,7 +101,8 @@ te_status ti_picture_sample_mask(uint8_t **out, GeglBuffer *mask, const GeglRect
             if (!(row[x] > 0.5f)) continue;
             int x0 = (int)((int64_t)x * width / from.width);
             int x1 = MAX(x0 + 1, (int)((int64_t)(x + 1) * width / from.width));
-            for (int j = y0; j < y1; j++) memset(*out + (size_t)j * (size_t)width + x0, 255, (size_t)(x1 - x0));
+            for (int j = y0; j < y1; j++)
+                memset(*out + (size_t)j * (size_t)width + x0, 255, (size_t)(x1 - x0));
         }
     }
     g_free(row);

@@ -97,7 +97,8 @@ const ti_added *ti_added_set_next(const ti_added_set *set, const char *text, siz
         uint8_t byte = (uint8_t)text[i];
         const ti_added *found = NULL;
         for (int k = set->first[byte]; !found && k < set->first[byte + 1]; k++)
-            if (set->list[k].length <= n - i && !memcmp(set->list[k].content, text + i, set->list[k].length))
+            if (set->list[k].length <= n - i &&
+                !memcmp(set->list[k].content, text + i, set->list[k].length))
                 found = &set->list[k];
         if (!found) {
             i++;
@@ -105,7 +106,8 @@ const ti_added *ti_added_set_next(const ti_added_set *set, const char *text, siz
         }
         *start = i;
         i = *end = *at = i + found->length;
-        if (found->single_word && (word_before(text, *start) || word_behind(text, n, *end))) continue;
+        if (found->single_word && (word_before(text, *start) || word_behind(text, n, *end)))
+            continue;
         if (found->lstrip) *start = skip_space_back(text, *start);
         if (*start < done) *start = done;
         if (found->rstrip) *end = skip_space(text, n, *end);

@@ -19,12 +19,14 @@ typedef struct ti_added_set {
     int first[257]; /* list[first[b] .. first[b + 1] - 1] begin with byte b; valid once sorted */
 } ti_added_set;
 
-te_status ti_added_set_add(ti_added_set *set, ti_added token, te_error *err); /* takes its content */
+te_status ti_added_set_add(ti_added_set *set, ti_added token,
+                           te_error *err); /* takes its content */
 void ti_added_set_sort(ti_added_set *set); /* after the last add */
 void ti_added_set_clear(ti_added_set *set);
 
-/* Looks for the next token in TEXT. *at is where to look from, and behind the token afterwards; DONE is
- * the end of the last token found. The token, and the span it takes; NULL when there is none. */
+/* Looks for the next token in TEXT. *at is where to look from, and behind the token afterwards;
+ * DONE is the end of the last token found. The token, and the span it takes; NULL when there is
+ * none. */
 const ti_added *ti_added_set_next(const ti_added_set *set, const char *text, size_t n, size_t *at,
                                   size_t done, size_t *start, size_t *end);
 

@@ -1,5 +1,5 @@
-/* bpe.c - see bpe.h. A heap of candidate pairs over a doubly linked list of symbols: O(n log n) for a
- * word of n bytes, so that a megabyte without a space costs no more per byte than prose does. */
+/* bpe.c - see bpe.h. A heap of candidate pairs over a doubly linked list of symbols: O(n log n) for
+ * a word of n bytes, so that a megabyte without a space costs no more per byte than prose does. */
 #include "text/bpe.h"
 
 #include <stdlib.h>
@@ -53,7 +53,8 @@ te_status ti_bpe_reserve(ti_bpe *bpe, size_t n, te_error *err)
     if (symbols) bpe->symbols = symbols;
     candidate *heap = ti_realloc_array(bpe->heap, 3 * capacity, sizeof *heap);
     if (heap) bpe->heap = heap;
-    if (!symbols || !heap) return ti_fail_memory(err, "the words of a text", capacity * sizeof *heap);
+    if (!symbols || !heap)
+        return ti_fail_memory(err, "the words of a text", capacity * sizeof *heap);
     bpe->capacity = capacity;
     return TE_OK;
 }
@@ -114,7 +115,8 @@ void ti_bpe_merge(ti_bpe *bpe, size_t n, const ti_merges *merges)
         candidate c = heap_pop(bpe->heap, &n_heap);
         int32_t right = s[c.at].id < 0 ? -1 : s[c.at].next;
         if (right < 0) continue;
-        /* A candidate outlives changes beside it; it counts while the pair there still makes its id. */
+        /* A candidate outlives changes beside it; it counts while the pair there still makes its
+         * id. */
         const ti_merge *m = find_merge(merges, s[c.at].id, s[right].id);
         if (m->left < 0 || m->id != c.id) continue;
         s[c.at].id = c.id;

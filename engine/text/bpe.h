@@ -1,4 +1,5 @@
-/* bpe.h - byte-pair encoding of one word: the merge of lowest rank first, the leftmost of equals. */
+/* bpe.h - byte-pair encoding of one word: the merge of lowest rank first, the leftmost of equals.
+ */
 #ifndef TI_TEXT_BPE_H
 #define TI_TEXT_BPE_H
 
@@ -33,8 +34,8 @@ typedef struct ti_bpe {
 
 te_status ti_bpe_reserve(ti_bpe *bpe, size_t n, te_error *err); /* for a word of n symbols */
 void ti_bpe_clear(ti_bpe *bpe);
-/* Merges the first N symbols, of which the caller has filled in the ids (links are set here). Those left
- * over are the ones with id >= 0, in order. */
+/* Merges the first N symbols, of which the caller has filled in the ids (links are set here). Those
+ * left over are the ones with id >= 0, in order. */
 void ti_bpe_merge(ti_bpe *bpe, size_t n, const ti_merges *merges);
 
 #endif

@@ -1,6 +1,6 @@
-/* load.c - tokenizer.json into a ti_tokenizer. Every key that could change an encoding is read or, where
- * its value asks for something not done here, refused by name. Truncation, padding and the post-processor
- * are left aside: sequences are laid out by the caller. */
+/* load.c - tokenizer.json into a ti_tokenizer. Every key that could change an encoding is read or,
+ * where its value asks for something not done here, refused by name. Truncation, padding and the
+ * post-processor are left aside: sequences are laid out by the caller. */
 #include "text/internal.h"
 
 #include <jansson.h>
@@ -11,12 +11,15 @@
 
 static te_status damaged(const ti_tokenizer *t, const char *what, te_error *err)
 {
-    return ti_fail(err, TE_FORMAT, "%s: %s is missing or no such thing as it should be", t->name, what);
+    return ti_fail(err, TE_FORMAT, "%s: %s is missing or no such thing as it should be", t->name,
+                   what);
 }
 
-static te_status unsupported(const ti_tokenizer *t, const char *what, const char *value, te_error *err)
+static te_status unsupported(const ti_tokenizer *t, const char *what, const char *value,
+                             te_error *err)
 {
-    return ti_fail(err, TE_UNSUPPORTED, "%s: the %s '%.60s' is not supported", t->name, what, value);
+    return ti_fail(err, TE_UNSUPPORTED, "%s: the %s '%.60s' is not supported", t->name, what,
+                   value);
 }
 
 static const char *type_of(const json_t *object)
@@ -25,7 +28,8 @@ static const char *type_of(const json_t *object)
     return type ? type : "?";
 }
 
-/* ---- normaliser --------------------------------------------------------------------------------- */
+/* ---- normaliser ---------------------------------------------------------------------------------
+ */
 
 static te_status load_normalizer(ti_tokenizer *t, const json_t *node, int depth, te_error *err)
 {
@@ -50,7 +54,8 @@ static te_status load_normalizer(ti_tokenizer *t, const json_t *node, int depth,
     return st;
 }
 
-/* ---- pre-tokeniser ------------------------------------------------------------------------------ */
+/* ---- pre-tokeniser ------------------------------------------------------------------------------
+ */
 
 static const char byte_level_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -104,16 +109,20 @@ static te_status load_pre_tokenizer(ti_tokenizer *t, const json_t *node, int dep
     return unsupported(t, "pre-tokeniser", type, err);
 }
 
-/* ---- decoder ------------------------------------------------------------------------------------ */
+/* ---- decoder ------------------------------------------------------------------------------------
+ */
 
 static te_status check_decoder(const ti_tokenizer *t, const json_t *node, te_error *err)
 {
     const json_t *list = json_object_get(node, "decoders");
-    if (!strcmp(type_of(node), "Sequence") && json_array_size(list) == 1) node = json_array_get(list, 0);
-    return strcmp(type_of(node), "ByteLevel") ? unsupported(t, "decoder", type_of(node), err) : TE_OK;
+    if (!strcmp(type_of(node), "Sequence") && json_array_size(list) == 1)
+        node = json_array_get(list, 0);
+    return strcmp(type_of(node), "ByteLevel") ? unsupported(t, "decoder", type_of(node), err)
+                                              : TE_OK;
 }
 
-/* ---- vocabulary --------------------------------------------------------------------------------- */
+/* ---- vocabulary ---------------------------------------------------------------------------------
+ */
 
 /* ID of a JSON node, checked; -1 with *st set when it is no id. */
 static int32_t id_of(const ti_tokenizer *t, const json_t *node, te_status *st, te_error *err)
@@ -131,7 +140,8 @@ static te_status load_vocab(ti_tokenizer *t, json_t *vocab, const json_t *added,
     int32_t highest = -1;
     const char *token;
     json_t *node;
-    json_object_foreach(vocab, token, node) {
+    json_object_foreach(vocab, token, node)
+    {
         int32_t id = id_of(t, node, &st, err);
         if (st) return st;
         if (id > highest) highest = id;
@@ -143,9 +153,10 @@ static te_status load_vocab(ti_tokenizer *t, json_t *vocab, const json_t *added,
     }
     st = ti_vocab_init(&t->vocab, highest + 1, err);
     if (st) return st;
-    json_object_foreach(vocab, token, node) {
-        st = ti_vocab_add(&t->vocab, t->name, (int32_t)json_integer_value(node), token, strlen(token), 0,
-                          err);
+    json_object_foreach(vocab, token, node)
+    {
+        st = ti_vocab_add(&t->vocab, t->name, (int32_t)json_integer_value(node), token,
+                          strlen(token), 0, err);
         if (st) return st;
     }
     for (int byte = 0; byte < 256; byte++) {
@@ -183,10 +194,12 @@ static te_status load_added_token(ti_tokenizer *t, const json_t *node, te_error 
     return ti_added_set_add(normalized ? &t->added_normalized : &t->added_raw, token, err);
 }
 
-/* ---- merges ------------------------------------------------------------------------------------- */
+/* ---- merges -------------------------------------------------------------------------------------
+ */
 
 /* "a b" or ["a", "b"] as two strings. */
-static bool merge_parts(const json_t *node, const char **a, size_t *n_a, const char **b, size_t *n_b)
+static bool merge_parts(const json_t *node, const char **a, size_t *n_a, const char **b,
+                        size_t *n_b)
 {
     if (json_is_string(node)) {
         *a = json_string_value(node);
@@ -204,7 +217,8 @@ static bool merge_parts(const json_t *node, const char **a, size_t *n_a, const c
     return true;
 }
 
-static te_status load_merge(ti_tokenizer *t, const json_t *node, size_t rank, ti_text *pair, te_error *err)
+static te_status load_merge(ti_tokenizer *t, const json_t *node, size_t rank, ti_text *pair,
+                            te_error *err)
 {
     const char *a, *b;
     size_t n_a, n_b;
@@ -240,7 +254,8 @@ static te_status load_merges(ti_tokenizer *t, const json_t *list, te_error *err)
     return st;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ----------------------------------------------------------------------------------
+ */
 
 static bool absent(const json_t *node)
 {
@@ -249,16 +264,19 @@ static bool absent(const json_t *node)
            (json_is_number(node) && json_number_value(node) == 0);
 }
 
-static te_status load_model(ti_tokenizer *t, const json_t *model, const json_t *added, te_error *err)
+static te_status load_model(ti_tokenizer *t, const json_t *model, const json_t *added,
+                            te_error *err)
 {
-    static const char *const foreign[] = {"dropout", "continuing_subword_prefix", "end_of_word_suffix",
-                                          "byte_fallback"};
+    static const char *const foreign[] = {"dropout", "continuing_subword_prefix",
+                                          "end_of_word_suffix", "byte_fallback"};
     const json_t *type = json_object_get(model, "type"); /* older files leave it out for BPE */
     if (type && strcmp(type_of(model), "BPE")) return unsupported(t, "model", type_of(model), err);
     for (size_t i = 0; i < sizeof foreign / sizeof foreign[0]; i++)
-        if (!absent(json_object_get(model, foreign[i]))) return unsupported(t, "option", foreign[i], err);
+        if (!absent(json_object_get(model, foreign[i])))
+            return unsupported(t, "option", foreign[i], err);
     json_t *vocab = json_object_get(model, "vocab");
-    if (!json_is_object(vocab) || !json_object_size(vocab)) return damaged(t, "the vocabulary", err);
+    if (!json_is_object(vocab) || !json_object_size(vocab))
+        return damaged(t, "the vocabulary", err);
     te_status st = load_vocab(t, vocab, added, err);
     if (!st) st = load_merges(t, json_object_get(model, "merges"), err);
     if (st) return st;

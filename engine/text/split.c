@@ -51,8 +51,10 @@ te_status ti_splitter_create(ti_splitter **out, const char *name, const char *pa
     *out = NULL;
     const char *misread = literal ? NULL : misread_construct(pattern, n);
     if (misread)
-        return ti_fail(err, TE_UNSUPPORTED, "%s: the regular expression '%.100s' uses %s, which is not "
-                       "supported", name, pattern, misread);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: the regular expression '%.100s' uses %s, which is not "
+                       "supported",
+                       name, pattern, misread);
     ti_splitter *s = ti_calloc(1, sizeof *s);
     if (!s) return ti_fail_memory(err, "a regular expression", sizeof *s);
     s->behavior = behavior;
@@ -73,7 +75,8 @@ te_status ti_splitter_create(ti_splitter **out, const char *name, const char *pa
                        "%s: the regular expression '%.100s' is wrong at character %zu: %s", name,
                        pattern, (size_t)at, (const char *)why);
     }
-    /* Without a compiler for this processor the interpreter runs it; that is all a failure means. */
+    /* Without a compiler for this processor the interpreter runs it; that is all a failure means.
+     */
     (void)pcre2_jit_compile(s->code, PCRE2_JIT_COMPLETE);
     *out = s;
     return TE_OK;
@@ -124,8 +127,10 @@ static te_status find_matches(const ti_splitter *s, const char *text, size_t n,
         if (rc == PCRE2_ERROR_NOMATCH) break;
         if (rc == PCRE2_ERROR_NOMEMORY) return ti_fail_memory(err, "a regular expression", n);
         if (rc < 0 || span[0] > span[1] || span[0] < done)
-            return ti_fail(err, TE_FORMAT, "%s: a regular expression of it does not come to an end on "
-                           "this text (PCRE2 error %d)", s->name, rc);
+            return ti_fail(err, TE_FORMAT,
+                           "%s: a regular expression of it does not come to an end on "
+                           "this text (PCRE2 error %d)",
+                           s->name, rc);
         if (span[0] == span[1] && matched && span[0] == done) {
             from++;
             while (from < n && ((unsigned char)text[from] & 0xC0) == 0x80) from++;
@@ -151,8 +156,10 @@ static void apply_behavior(ti_pieces *pieces, ti_split_behavior behavior)
         bool previous = false;
         for (size_t i = pieces->n; i-- > 0;) {
             ti_piece piece = p[i];
-            if (piece.match && !previous && at < pieces->n) p[at].start = piece.start;
-            else p[--at] = piece;
+            if (piece.match && !previous && at < pieces->n)
+                p[at].start = piece.start;
+            else
+                p[--at] = piece;
             previous = piece.match;
         }
         n = pieces->n - at;
@@ -161,18 +168,21 @@ static void apply_behavior(ti_pieces *pieces, ti_split_behavior behavior)
         bool previous = false;
         for (size_t i = 0; i < pieces->n; i++) {
             ti_piece piece = p[i];
-            bool join = behavior == TI_SPLIT_CONTIGUOUS ? piece.match == previous
-                        : behavior == TI_SPLIT_MERGED_WITH_PREVIOUS ? piece.match && !previous : false;
-            if (join && n) p[n - 1].end = piece.end;
-            else if (behavior != TI_SPLIT_REMOVED || !piece.match) p[n++] = piece;
+            bool join = behavior == TI_SPLIT_CONTIGUOUS             ? piece.match == previous
+                        : behavior == TI_SPLIT_MERGED_WITH_PREVIOUS ? piece.match && !previous
+                                                                    : false;
+            if (join && n)
+                p[n - 1].end = piece.end;
+            else if (behavior != TI_SPLIT_REMOVED || !piece.match)
+                p[n++] = piece;
             previous = piece.match;
         }
     }
     pieces->n = n;
 }
 
-/* U+180E was white space until Unicode 6.3 and still is to PCRE2's \s, not to Oniguruma's. Matching sees
- * U+200B in its place: as long in UTF-8, of the same category, white space to neither. */
+/* U+180E was white space until Unicode 6.3 and still is to PCRE2's \s, not to Oniguruma's. Matching
+ * sees U+200B in its place: as long in UTF-8, of the same category, white space to neither. */
 static te_status without_180e(const char *text, size_t n, char **copy, te_error *err)
 {
     *copy = NULL;

@@ -1,8 +1,9 @@
 /* split.h - the Split pre-tokeniser: cuts a text at the matches of a regular expression.
  *
- * The files' expressions are written for Oniguruma in Ruby syntax and run here in PCRE2 with Unicode
- * properties, untranslated. What the two read differently (nested classes, && in a class, \h, (?m)) is
- * refused by name. A budget of match steps ends an expression that backtracks without end. */
+ * The files' expressions are written for Oniguruma in Ruby syntax and run here in PCRE2 with
+ * Unicode properties, untranslated. What the two read differently (nested classes, && in a class,
+ * \h, (?m)) is refused by name. A budget of match steps ends an expression that backtracks without
+ * end. */
 #ifndef TI_TEXT_SPLIT_H
 #define TI_TEXT_SPLIT_H
 
@@ -18,8 +19,8 @@ typedef enum ti_split_behavior {
 
 typedef struct ti_splitter ti_splitter;
 
-/* PATTERN of N bytes; LITERAL takes it as plain text. INVERT swaps matches and the rest. NAME stands in
- * messages. */
+/* PATTERN of N bytes; LITERAL takes it as plain text. INVERT swaps matches and the rest. NAME
+ * stands in messages. */
 te_status ti_splitter_create(ti_splitter **out, const char *name, const char *pattern, size_t n,
                              bool literal, ti_split_behavior behavior, bool invert, te_error *err);
 void ti_splitter_free(ti_splitter *splitter);

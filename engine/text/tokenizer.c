@@ -1,6 +1,6 @@
-/* tokenizer.c - see tokenizer.h. A text goes through: added tokens found in it as it is; normal form;
- * added tokens found in that; the pre-tokenisers, each cutting the pieces of the one before; and
- * byte-pair encoding of every piece left. */
+/* tokenizer.c - see tokenizer.h. A text goes through: added tokens found in it as it is; normal
+ * form; added tokens found in that; the pre-tokenisers, each cutting the pieces of the one before;
+ * and byte-pair encoding of every piece left. */
 #include "text/internal.h"
 
 #include <stdlib.h>
@@ -8,7 +8,8 @@
 
 #include "base/memory.h"
 
-#define MAX_TEXT ((size_t)1 << 20) /* bytes; far more than any sequence holds, and it bounds all below */
+#define MAX_TEXT                                                                                   \
+    ((size_t)1 << 20) /* bytes; far more than any sequence holds, and it bounds all below */
 
 te_status ti_tokenizer_create(ti_tokenizer **out, const char *name, const char *json, size_t length,
                               te_error *err)
@@ -19,8 +20,10 @@ te_status ti_tokenizer_create(ti_tokenizer **out, const char *name, const char *
     t->name = ti_strdup(name);
     te_status st = t->name ? ti_tokenizer_load(t, json, length, err)
                            : ti_fail_memory(err, "the text tokeniser", strlen(name));
-    if (st) ti_tokenizer_free(t);
-    else *out = t;
+    if (st)
+        ti_tokenizer_free(t);
+    else
+        *out = t;
     return st;
 }
 
@@ -36,7 +39,8 @@ void ti_tokenizer_free(ti_tokenizer *tokenizer)
     free(tokenizer);
 }
 
-/* ---- encoding ----------------------------------------------------------------------------------- */
+/* ---- encoding -----------------------------------------------------------------------------------
+ */
 
 typedef struct encoder {
     const ti_tokenizer *t;
@@ -117,7 +121,8 @@ static te_status encode_pieces(encoder *e, int step, const char *text, size_t n)
 typedef te_status (*part_fn)(encoder *e, const char *text, size_t n);
 
 /* Emits the added tokens of SET in TEXT and hands what lies between them to REST. */
-static te_status encode_added(encoder *e, const ti_added_set *set, const char *text, size_t n, part_fn rest)
+static te_status encode_added(encoder *e, const ti_added_set *set, const char *text, size_t n,
+                              part_fn rest)
 {
     te_status st = TE_OK;
     size_t at = 0, done = 0, start, end;
@@ -141,7 +146,8 @@ static te_status encode_normalized(encoder *e, const char *text, size_t n)
     if (!e->t->n_forms) return encode_added(e, &e->t->added_normalized, text, n, encode_plain);
     ti_text normal = {0};
     te_status st = ti_text_append(&normal, text, n) ? TE_OK : ti_fail_memory(e->err, "a text", n);
-    for (int i = 0; !st && i < e->t->n_forms; i++) st = ti_normalize(&normal, e->t->forms[i], e->err);
+    for (int i = 0; !st && i < e->t->n_forms; i++)
+        st = ti_normalize(&normal, e->t->forms[i], e->err);
     if (!st) st = encode_added(e, &e->t->added_normalized, normal.bytes, normal.n, encode_plain);
     ti_text_clear(&normal);
     return st;
@@ -153,12 +159,13 @@ te_status ti_tokenizer_encode(const ti_tokenizer *tokenizer, const char *text, s
     *ids = NULL;
     *n = 0;
     if (length > MAX_TEXT)
-        return ti_fail(err, TE_INVALID, "the text is %zu bytes long; at most %zu can be encoded at once",
-                       length, MAX_TEXT);
+        return ti_fail(err, TE_INVALID,
+                       "the text is %zu bytes long; at most %zu can be encoded at once", length,
+                       MAX_TEXT);
     encoder e = {.t = tokenizer, .err = err};
     ti_text clean = {0};
-    te_status st = ti_utf8_append_lossy(&clean, text, length) ? TE_OK
-                                                              : ti_fail_memory(err, "a text", length);
+    te_status st =
+        ti_utf8_append_lossy(&clean, text, length) ? TE_OK : ti_fail_memory(err, "a text", length);
     if (!st) st = encode_added(&e, &tokenizer->added_raw, clean.bytes, clean.n, encode_normalized);
     ti_text_clear(&clean);
     ti_bpe_clear(&e.bpe);
@@ -175,7 +182,8 @@ te_status ti_tokenizer_encode(const ti_tokenizer *tokenizer, const char *text, s
     return TE_OK;
 }
 
-/* ---- decoding and questions --------------------------------------------------------------------- */
+/* ---- decoding and questions ---------------------------------------------------------------------
+ */
 
 static const ti_token *token_of(const ti_tokenizer *t, int32_t id)
 {

@@ -1,8 +1,10 @@
-/* tokenizer.h - byte-level BPE as tokenizer.json of the Hugging Face `tokenizers` library describes it.
+/* tokenizer.h - byte-level BPE as tokenizer.json of the Hugging Face `tokenizers` library describes
+ * it.
  *
  * Understands: normalisers NFC, NFD, NFKC, NFKD and sequences of them; pre-tokenisers Split (any
  * regex, every behaviour), ByteLevel and sequences; added and special tokens; ignore_merges; the
- * ByteLevel decoder. Anything else in a file is an error that names it, never a silent difference. */
+ * ByteLevel decoder. Anything else in a file is an error that names it, never a silent difference.
+ */
 #ifndef TI_TEXT_TOKENIZER_H
 #define TI_TEXT_TOKENIZER_H
 
@@ -23,7 +25,7 @@ te_status ti_tokenizer_encode(const ti_tokenizer *tokenizer, const char *text, s
  * Incomplete UTF-8 becomes U+FFFD. *text is the caller's to free(). */
 te_status ti_tokenizer_decode(const ti_tokenizer *tokenizer, const int32_t *ids, int n,
                               bool skip_special, char **text, te_error *err);
-int ti_tokenizer_size(const ti_tokenizer *tokenizer);                     /* highest id + 1 */
+int ti_tokenizer_size(const ti_tokenizer *tokenizer);                      /* highest id + 1 */
 int32_t ti_tokenizer_id(const ti_tokenizer *tokenizer, const char *token); /* -1 if absent */
 bool ti_tokenizer_is_special(const ti_tokenizer *tokenizer, int32_t id);
 

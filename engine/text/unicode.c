@@ -37,7 +37,8 @@ size_t ti_utf8_next(const char *p, size_t n, int32_t *cp)
         *cp = b[0];
         return 1;
     }
-    /* The second byte's range rules out overlong forms, surrogates and what lies beyond U+10FFFF. */
+    /* The second byte's range rules out overlong forms, surrogates and what lies beyond U+10FFFF.
+     */
     size_t length;
     uint8_t low = 0x80, high = 0xBF;
     int32_t value;
@@ -81,7 +82,8 @@ bool ti_utf8_append_lossy(ti_text *out, const char *bytes, size_t n)
     return ti_text_append(out, bytes + good, n - good);
 }
 
-/* The byte a character of the alphabet stands for, or -1. The moved bytes are 00..20, 7F..A0 and AD. */
+/* The byte a character of the alphabet stands for, or -1. The moved bytes are 00..20, 7F..A0 and
+ * AD. */
 static int alphabet_byte(int32_t cp)
 {
     if ((cp >= 0x21 && cp <= 0x7E) || (cp >= 0xA1 && cp <= 0xFF && cp != 0xAD)) return cp;
@@ -152,10 +154,11 @@ te_status ti_normalize(ti_text *text, ti_normal_form form, te_error *err)
         [TI_NFKD] = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT,
     };
     utf8proc_uint8_t *normal = NULL;
-    utf8proc_ssize_t n = utf8proc_map((const utf8proc_uint8_t *)text->bytes,
-                                      (utf8proc_ssize_t)text->n, &normal,
-                                      (utf8proc_option_t)options[form]);
-    if (n == UTF8PROC_ERROR_NOMEM) return ti_fail_memory(err, "the normal form of the text", text->n);
+    utf8proc_ssize_t n =
+        utf8proc_map((const utf8proc_uint8_t *)text->bytes, (utf8proc_ssize_t)text->n, &normal,
+                     (utf8proc_option_t)options[form]);
+    if (n == UTF8PROC_ERROR_NOMEM)
+        return ti_fail_memory(err, "the normal form of the text", text->n);
     if (n < 0)
         return ti_fail(err, TE_INVALID, "the text has no normal form: %s", utf8proc_errmsg(n));
     text->n = 0;

@@ -4,17 +4,19 @@
 
 #include "base/error.h"
 
-/* A growing run of bytes. Zero-initialised is empty; after an append, of nothing even, bytes is set. */
+/* A growing run of bytes. Zero-initialised is empty; after an append, of nothing even, bytes is
+ * set. */
 typedef struct ti_text {
     char *bytes;
     size_t n, capacity;
 } ti_text;
 
 bool ti_text_append(ti_text *text, const char *bytes, size_t n); /* false: no memory */
-void ti_text_clear(ti_text *text); /* releases */
+void ti_text_clear(ti_text *text);                               /* releases */
 
-/* Reads one code point of the N > 0 bytes at P and returns how many bytes it took. Where they are no
- * UTF-8, *cp is -1 and the length is that of the maximal invalid part, which stands for one U+FFFD. */
+/* Reads one code point of the N > 0 bytes at P and returns how many bytes it took. Where they are
+ * no UTF-8, *cp is -1 and the length is that of the maximal invalid part, which stands for one
+ * U+FFFD. */
 size_t ti_utf8_next(const char *p, size_t n, int32_t *cp);
 /* Appends N bytes with every invalid part replaced by U+FFFD. */
 bool ti_utf8_append_lossy(ti_text *out, const char *bytes, size_t n);

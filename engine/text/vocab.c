@@ -47,8 +47,8 @@ te_status ti_vocab_add(ti_vocab *vocab, const char *name, int32_t id, const char
                        int flags, te_error *err)
 {
     if (n > TI_TOKEN_MAX_BYTES)
-        return ti_fail(err, TE_FORMAT, "%s: token %d is %zu bytes long; at most %d are allowed", name,
-                       id, n, TI_TOKEN_MAX_BYTES);
+        return ti_fail(err, TE_FORMAT, "%s: token %d is %zu bytes long; at most %d are allowed",
+                       name, id, n, TI_TOKEN_MAX_BYTES);
     size_t offset = vocab->bytes.n;
     bool mapped;
     if (offset > UINT32_MAX - TI_TOKEN_MAX_BYTES ||
@@ -66,8 +66,8 @@ te_status ti_vocab_add(ti_vocab *vocab, const char *name, int32_t id, const char
         return ti_fail(err, TE_FORMAT, "%s: the token '%.60s' has two ids, %d and %d", name, token,
                        vocab->slots[slot], id);
     if (t->flags & TI_TOKEN_PRESENT)
-        return ti_fail(err, TE_FORMAT, "%s: the id %d belongs to two tokens, one of them '%.60s'", name,
-                       id, token);
+        return ti_fail(err, TE_FORMAT, "%s: the id %d belongs to two tokens, one of them '%.60s'",
+                       name, id, token);
     *t = (ti_token){.offset = (uint32_t)offset, .length = (uint16_t)length};
     t->flags = (uint8_t)(flags | TI_TOKEN_PRESENT | (mapped ? 0 : TI_TOKEN_UNMAPPED));
     vocab->slots[slot] = id;

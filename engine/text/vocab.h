@@ -1,8 +1,8 @@
 /* vocab.h - token bytes by id and ids by token bytes.
  *
- * A token is kept as the bytes it stands for (see ti_byte_level_append()), so that merging and decoding
- * need no detour over the alphabet. A token with characters outside the alphabet keeps its own bytes
- * and is never found as the bytes of a text ("unmapped"). */
+ * A token is kept as the bytes it stands for (see ti_byte_level_append()), so that merging and
+ * decoding need no detour over the alphabet. A token with characters outside the alphabet keeps its
+ * own bytes and is never found as the bytes of a text ("unmapped"). */
 #ifndef TI_TEXT_VOCAB_H
 #define TI_TEXT_VOCAB_H
 
@@ -11,7 +11,7 @@
 enum { TI_TOKEN_PRESENT = 1, TI_TOKEN_UNMAPPED = 2, TI_TOKEN_SPECIAL = 4 };
 
 #define TI_TOKEN_MAX_BYTES 65535
-#define TI_VOCAB_MAX (1 << 22)
+#define TI_VOCAB_MAX       (1 << 22)
 
 typedef struct ti_token {
     uint32_t offset; /* into the vocabulary's bytes */
@@ -29,8 +29,8 @@ typedef struct ti_vocab {
 
 te_status ti_vocab_init(ti_vocab *vocab, int size, te_error *err); /* room for ids 0 .. size - 1 */
 void ti_vocab_clear(ti_vocab *vocab);
-/* TOKEN as the file spells it. An id or a spelling given twice is TE_FORMAT; the pair given again is
- * fine, and adds FLAGS. NAME stands in messages. */
+/* TOKEN as the file spells it. An id or a spelling given twice is TE_FORMAT; the pair given again
+ * is fine, and adds FLAGS. NAME stands in messages. */
 te_status ti_vocab_add(ti_vocab *vocab, const char *name, int32_t id, const char *token, size_t n,
                        int flags, te_error *err);
 /* The id of these bytes, or -1. */

@@ -1,5 +1,5 @@
-/* tokenizer_fuzz.c - tokenizer.json from hostile bytes. What loads must encode and decode; bytes behind a
- * line of three dashes are the text to encode. */
+/* tokenizer_fuzz.c - tokenizer.json from hostile bytes. What loads must encode and decode; bytes
+ * behind a line of three dashes are the text to encode. */
 #include <stdlib.h>
 #include <string.h>
 

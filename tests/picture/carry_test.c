@@ -1,5 +1,6 @@
-/* Carrying an edit back: tones keep the photo's detail, new things are drawn, the rest is bit-identical. The
- * pairs are synthetic: the scene toned at a model's size, with the error of a tokeniser on both. */
+/* Carrying an edit back: tones keep the photo's detail, new things are drawn, the rest is
+ * bit-identical. The pairs are synthetic: the scene toned at a model's size, with the error of a
+ * tokeniser on both. */
 #include "testing.h"
 #include "picture/scenes.h"
 
@@ -7,7 +8,7 @@
 
 #define SMALL 128
 #define PATCH 8
-#define GRID (SMALL / PATCH)
+#define GRID  (SMALL / PATCH)
 #define ERROR 0.04
 
 static GeglBuffer *carry(ti_carry *job, GeglBuffer **mask)
@@ -16,7 +17,8 @@ static GeglBuffer *carry(ti_carry *job, GeglBuffer **mask)
     te_error err;
     job->grid_width = job->grid_height = GRID;
     assert_ok(ti_picture_carry(job, &out, mask, &err), err);
-    assert_true(gegl_rectangle_equal(gegl_buffer_get_extent(out), gegl_buffer_get_extent(job->original)));
+    assert_true(
+        gegl_rectangle_equal(gegl_buffer_get_extent(out), gegl_buffer_get_extent(job->original)));
     return out;
 }
 
@@ -79,8 +81,10 @@ static te_image *with_disc(const te_image *in, uint8_t change[GRID * GRID])
     return image;
 }
 
-/* Byte by byte outside INSIDE (in original pixels); both buffers have one format. Returns differing pixels. */
-static int differences(GeglBuffer *a, GeglBuffer *b, const GeglRectangle *inside, gboolean look_inside)
+/* Byte by byte outside INSIDE (in original pixels); both buffers have one format. Returns differing
+ * pixels. */
+static int differences(GeglBuffer *a, GeglBuffer *b, const GeglRectangle *inside,
+                       gboolean look_inside)
 {
     const Babl *format = gegl_buffer_get_format(a);
     int w = gegl_buffer_get_width(a), h = gegl_buffer_get_height(a);
@@ -88,10 +92,13 @@ static int differences(GeglBuffer *a, GeglBuffer *b, const GeglRectangle *inside
     uint8_t *p = g_malloc((size_t)w * bpp), *q = g_malloc((size_t)w * bpp);
     int n = 0;
     for (int y = 0; y < h; y++) {
-        gegl_buffer_get(a, GEGL_RECTANGLE(0, y, w, 1), 1, format, p, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
-        gegl_buffer_get(b, GEGL_RECTANGLE(0, y, w, 1), 1, format, q, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        gegl_buffer_get(a, GEGL_RECTANGLE(0, y, w, 1), 1, format, p, GEGL_AUTO_ROWSTRIDE,
+                        GEGL_ABYSS_NONE);
+        gegl_buffer_get(b, GEGL_RECTANGLE(0, y, w, 1), 1, format, q, GEGL_AUTO_ROWSTRIDE,
+                        GEGL_ABYSS_NONE);
         for (int x = 0; x < w; x++) {
-            gboolean in = x >= inside->x && y >= inside->y && x < inside->x + inside->width && y < inside->y + inside->height;
+            gboolean in = x >= inside->x && y >= inside->y && x < inside->x + inside->width &&
+                          y < inside->y + inside->height;
             if (in == look_inside) n += memcmp(p + (size_t)x * bpp, q + (size_t)x * bpp, bpp) != 0;
         }
     }
@@ -104,11 +111,13 @@ static void check_disc(const char *format)
 {
     uint8_t change[GRID * GRID];
     GeglBuffer *photo = scene_buffer(640, 640, format), *mask;
-    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH), *edit = with_disc(in, change);
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH),
+             *edit = with_disc(in, change);
     ti_carry job = {.original = photo, .input = in, .edited = edit, .change = change};
     GeglBuffer *out = carry(&job, &mask);
     /* Tokens of the disc, with a token around them. */
-    GeglRectangle reach = {5 * (40 - 18 - 2 * PATCH), 5 * (40 - 18 - 2 * PATCH), 5 * (36 + 4 * PATCH), 5 * (36 + 4 * PATCH)};
+    GeglRectangle reach = {5 * (40 - 18 - 2 * PATCH), 5 * (40 - 18 - 2 * PATCH),
+                           5 * (36 + 4 * PATCH), 5 * (36 + 4 * PATCH)};
     assert_int_equal(differences(photo, out, &reach, FALSE), 0);
     GeglRectangle disc = {5 * 30, 5 * 30, 100, 100};
     assert_true(differences(photo, out, &disc, TRUE) > 9000);
@@ -118,15 +127,19 @@ static void check_disc(const char *format)
     for (int y = 160; y < 240; y++)
         for (int x = 160; x < 240; x++)
             for (int c = 0; c < 3; c++) {
-                double d = after[3 * (y * 640 + x) + c] - ((uint8_t *)edit->pixels)[3 * (y / 5 * SMALL + x / 5) + c] / 255.0;
+                double d = after[3 * (y * 640 + x) + c] -
+                           ((uint8_t *)edit->pixels)[3 * (y / 5 * SMALL + x / 5) + c] / 255.0;
                 sum += d * d;
             }
     double quality = -10 * log10(sum / (80 * 80 * 3));
-    if (strncmp(format, "Y", 1) && quality < 15) fail_msg("%s: the disc is only %.1f dB alike", format, quality);
+    if (strncmp(format, "Y", 1) && quality < 15)
+        fail_msg("%s: the disc is only %.1f dB alike", format, quality);
     float share;
-    gegl_buffer_get(mask, GEGL_RECTANGLE(200, 200, 1, 1), 1, babl_format("Y float"), &share, 4, GEGL_ABYSS_NONE);
+    gegl_buffer_get(mask, GEGL_RECTANGLE(200, 200, 1, 1), 1, babl_format("Y float"), &share, 4,
+                    GEGL_ABYSS_NONE);
     assert_true(share > 0.95);
-    gegl_buffer_get(mask, GEGL_RECTANGLE(600, 600, 1, 1), 1, babl_format("Y float"), &share, 4, GEGL_ABYSS_NONE);
+    gegl_buffer_get(mask, GEGL_RECTANGLE(600, 600, 1, 1), 1, babl_format("Y float"), &share, 4,
+                    GEGL_ABYSS_NONE);
     assert_true(share == 0);
     g_free(after);
     image_free(in);
@@ -171,7 +184,8 @@ static void test_selection_and_area(void **state)
     g_free(white);
     te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
     te_image *edit = scene_decoded(SMALL, SMALL, tone_darker, 2, ERROR, PATCH);
-    ti_carry job = {.original = photo, .area = &area, .input = in, .edited = edit, .selection = selection};
+    ti_carry job = {
+        .original = photo, .area = &area, .input = in, .edited = edit, .selection = selection};
     GeglBuffer *out = carry(&job, NULL);
     assert_int_equal(differences(photo, out, &chosen, FALSE), 0);
     assert_true(differences(photo, out, &chosen, TRUE) > 150 * 120 / 2);
@@ -198,7 +212,8 @@ static void test_transparency(void **state)
     GeglBuffer *out = carry(&job, NULL);
     assert_int_equal(differences(photo, out, &hole, TRUE), 0);
     uint8_t pixel[4];
-    gegl_buffer_get(out, GEGL_RECTANGLE(10, 10, 1, 1), 1, babl_format("R'G'B'A u8"), pixel, 4, GEGL_ABYSS_NONE);
+    gegl_buffer_get(out, GEGL_RECTANGLE(10, 10, 1, 1), 1, babl_format("R'G'B'A u8"), pixel, 4,
+                    GEGL_ABYSS_NONE);
     assert_int_equal(pixel[3], 255);
     assert_true(pixel[0] < 80);
     g_object_unref(out);
@@ -237,7 +252,8 @@ static void test_refusals(void **state)
     te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
     te_image *other = scene_decoded(64, 64, tone_same, 1, ERROR, PATCH);
     te_error err;
-    ti_carry job = {.original = photo, .input = in, .edited = other, .grid_width = GRID, .grid_height = GRID};
+    ti_carry job = {
+        .original = photo, .input = in, .edited = other, .grid_width = GRID, .grid_height = GRID};
     assert_int_equal(ti_picture_carry(&job, &out, NULL, &err), TE_INVALID);
     job.edited = in;
     GeglRectangle outside = {32, 32, 64, 64};
@@ -270,9 +286,9 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tones),        cmocka_unit_test(test_new_things),
+        cmocka_unit_test(test_tones),           cmocka_unit_test(test_new_things),
         cmocka_unit_test(test_nothing_changed), cmocka_unit_test(test_selection_and_area),
-        cmocka_unit_test(test_transparency), cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_transparency),    cmocka_unit_test(test_sizes),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);

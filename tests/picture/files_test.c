@@ -1,4 +1,5 @@
-/* Picture files: every format there and back, orientation, and files that are damaged or not to be written. */
+/* Picture files: every format there and back, orientation, and files that are damaged or not to be
+ * written. */
 #include "testing.h"
 #include "picture/scenes.h"
 
@@ -28,11 +29,12 @@ static void save(GeglBuffer *buffer, const char *path)
     assert_ok(ti_picture_save(buffer, path, &err), err);
 }
 
-static void there_and_back(const char *format, const Babl *space, const char *name, const char *expected,
-                           double tolerance)
+static void there_and_back(const char *format, const Babl *space, const char *name,
+                           const char *expected, double tolerance)
 {
     const Babl *own = babl_format_with_space(format, space);
-    GeglBuffer *scene = scene_buffer(61, 47, "R'G'B'A float"), *buffer = ti_picture_convert(scene, own);
+    GeglBuffer *scene = scene_buffer(61, 47, "R'G'B'A float"),
+               *buffer = ti_picture_convert(scene, own);
     char *path = in_folder(name);
     save(buffer, path);
     GeglBuffer *back = load(path);
@@ -105,7 +107,11 @@ static void test_orientation(void **state)
     float *a = buffer_floats(upright);
     assert_true(g_file_get_contents(plain, &bytes, &n, NULL));
     for (int orientation = 1; orientation <= 8; orientation++) {
-        const char exif[] = "\xFF\xE1\0\x22" "Exif\0\0" "MM\0*\0\0\0\x08" "\0\1" "\x01\x12\0\3\0\0\0\1\0\0\0\0"
+        const char exif[] = "\xFF\xE1\0\x22"
+                            "Exif\0\0"
+                            "MM\0*\0\0\0\x08"
+                            "\0\1"
+                            "\x01\x12\0\3\0\0\0\1\0\0\0\0"
                             "\0\0\0\0";
         GByteArray *file = g_byte_array_new();
         g_byte_array_append(file, (const guint8 *)bytes, 2);
@@ -126,7 +132,8 @@ static void test_orientation(void **state)
                 int sy[9] = {0, y, y, 23 - y, 23 - y, x, 23 - x, 23 - x, x};
                 const float *p = a + 3 * (sy[orientation] * 40 + sx[orientation]);
                 for (int c = 0; c < 3; c++)
-                    if (p[c] != b[3 * (y * w + x) + c]) fail_msg("orientation %d at %d, %d", orientation, x, y);
+                    if (p[c] != b[3 * (y * w + x) + c])
+                        fail_msg("orientation %d at %d, %d", orientation, x, y);
             }
         g_free(b);
         g_object_unref(back);
@@ -195,12 +202,15 @@ static void test_flipped_bytes(void **state)
         for (int round = 0; round < 60; round++) {
             memcpy(copy, bytes, n);
             for (int k = 0; k < 3; k++)
-                copy[g_rand_int_range(random, 0, (gint)(round % 2 ? n : MIN(n, 200)))] ^= (char)(1 << (round % 8));
+                copy[g_rand_int_range(random, 0, (gint)(round % 2 ? n : MIN(n, 200)))] ^=
+                    (char)(1 << (round % 8));
             assert_true(g_file_set_contents(path, copy, (gssize)n, NULL));
             GeglBuffer *buffer;
             te_error err = {0};
-            if (ti_picture_load(&buffer, path, &err)) assert_true(err.message[0] != '\0');
-            else g_object_unref(buffer);
+            if (ti_picture_load(&buffer, path, &err))
+                assert_true(err.message[0] != '\0');
+            else
+                g_object_unref(buffer);
         }
         g_free(copy);
         g_free(bytes);
@@ -220,7 +230,8 @@ static void test_targets(void **state)
     assert_non_null(strstr(err.message, ".png, .jpg, .tiff or .webp"));
     assert_int_equal(ti_picture_save(scene, lost, &err), TE_IO);
     assert_int_equal(ti_picture_save(scene, folder, &err), TE_INVALID);
-    /* A disk that is full after 3 kB: the old file stays, and nothing else is left in the folder. */
+    /* A disk that is full after 3 kB: the old file stays, and nothing else is left in the folder.
+     */
     static const char *const names[] = {"t.png", "t.jpg", "t.tiff", "t.webp"};
     for (size_t i = 0; i < TEST_LENGTH(names); i++) {
         char *path = in_folder(names[i]), *before, *after;
@@ -231,7 +242,8 @@ static void test_targets(void **state)
         assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
         te_status st = ti_picture_save(scene, path, &err);
         setrlimit(RLIMIT_FSIZE, &none);
-        if (st != TE_IO || !strstr(err.message, path)) fail_msg("%s: %d, %s", path, st, err.message);
+        if (st != TE_IO || !strstr(err.message, path))
+            fail_msg("%s: %d, %s", path, st, err.message);
         assert_true(g_file_get_contents(path, &after, &n_after, NULL));
         assert_int_equal(n_before, n_after);
         assert_memory_equal(before, after, n_before);
@@ -240,7 +252,8 @@ static void test_targets(void **state)
         g_free(path);
     }
     GDir *dir = g_dir_open(folder, 0, NULL);
-    for (const char *name; (name = g_dir_read_name(dir));) assert_false(g_str_has_prefix(name, ".thinkedit"));
+    for (const char *name; (name = g_dir_read_name(dir));)
+        assert_false(g_str_has_prefix(name, ".thinkedit"));
     g_dir_close(dir);
     g_free(odd);
     g_free(lost);
@@ -263,8 +276,10 @@ static void test_sampling(void **state)
             for (int c = 0; c < 3; c++) {
                 double sum = 0;
                 for (int j = 0; j < 10; j++)
-                    for (int i = 0; i < 10; i++) sum += big[3 * ((50 + y * 10 + j) * 1000 + 100 + x * 10 + i) + c];
-                double d = fabs(sum / 100 - ((uint8_t *)image->pixels)[3 * (y * 64 + x) + c] / 255.0);
+                    for (int i = 0; i < 10; i++)
+                        sum += big[3 * ((50 + y * 10 + j) * 1000 + 100 + x * 10 + i) + c];
+                double d =
+                    fabs(sum / 100 - ((uint8_t *)image->pixels)[3 * (y * 64 + x) + c] / 255.0);
                 worst = MAX(worst, d);
             }
     assert_true(worst < 0.15);

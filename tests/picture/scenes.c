@@ -17,9 +17,10 @@ void scene_colour(double u, double v, float rgb[3])
     }
     double x = u - 0.35, y = v - 0.5;
     if (x * x + y * y < 0.03) base[0] = 0.85, base[1] = 0.2, base[2] = 0.15; /* a ball */
-    if (fabs(u - 0.75) < 0.1 && fabs(v - 0.6) < 0.25) {                      /* a house with windows */
+    if (fabs(u - 0.75) < 0.1 && fabs(v - 0.6) < 0.25) { /* a house with windows */
         base[0] = 0.8, base[1] = 0.75, base[2] = 0.6;
-        if (fmod(u * 25, 1) < 0.5 && fmod(v * 18, 1) < 0.5) base[0] = base[1] = 0.15, base[2] = 0.25;
+        if (fmod(u * 25, 1) < 0.5 && fmod(v * 18, 1) < 0.5)
+            base[0] = base[1] = 0.15, base[2] = 0.25;
     }
     double texture = 0.04 * wave(u, v, 90, 40, 0) + 0.03 * wave(u, v, -70, 110, 2) +
                      0.03 * wave(u, v, 31, 17, 1);
@@ -38,8 +39,8 @@ GeglBuffer *scene_buffer(int width, int height, const char *format)
             scene_colour((x + 0.5) / width, (y + 0.5) / height, row + 4 * x);
             row[4 * x + 3] = 1;
         }
-        gegl_buffer_set(buffer, GEGL_RECTANGLE(0, y, width, 1), 0, babl_format("R'G'B'A float"), row,
-                        GEGL_AUTO_ROWSTRIDE);
+        gegl_buffer_set(buffer, GEGL_RECTANGLE(0, y, width, 1), 0, babl_format("R'G'B'A float"),
+                        row, GEGL_AUTO_ROWSTRIDE);
     }
     g_free(row);
     return buffer;
@@ -89,7 +90,8 @@ void tone_sepia(const float in[3], float out[3])
 
 static double noise(unsigned seed, int x, int y, int c)
 {
-    uint32_t h = seed * 0x9E3779B9u + (uint32_t)x * 0x85EBCA6Bu + (uint32_t)y * 0xC2B2AE35u + (uint32_t)c * 77777u;
+    uint32_t h = seed * 0x9E3779B9u + (uint32_t)x * 0x85EBCA6Bu + (uint32_t)y * 0xC2B2AE35u +
+                 (uint32_t)c * 77777u;
     double sum = 0;
     for (int i = 0; i < 4; i++) {
         h ^= h >> 16, h *= 0x7FEB352Du, h ^= h >> 15, h *= 0x846CA68Bu, h ^= h >> 16;
@@ -133,7 +135,8 @@ float *buffer_floats(GeglBuffer *buffer)
 {
     const GeglRectangle *e = gegl_buffer_get_extent(buffer);
     float *pixels = g_new(float, 3 * (size_t)e->width * (size_t)e->height);
-    gegl_buffer_get(buffer, e, 1.0, babl_format("R'G'B' float"), pixels, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+    gegl_buffer_get(buffer, e, 1.0, babl_format("R'G'B' float"), pixels, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
     return pixels;
 }
 
@@ -142,7 +145,8 @@ double edge_correlation(const float *a, const float *b, int width, int height)
     double aa = 0, bb = 0, ab = 0;
     for (int y = 0; y + 1 < height; y++)
         for (int x = 0; x + 1 < width; x++) {
-            size_t i = 3 * ((size_t)y * (size_t)width + (size_t)x), right = i + 3, below = i + 3 * (size_t)width;
+            size_t i = 3 * ((size_t)y * (size_t)width + (size_t)x), right = i + 3,
+                   below = i + 3 * (size_t)width;
             double g[2][2];
             for (int k = 0; k < 2; k++) {
                 const float *p = k ? b : a;

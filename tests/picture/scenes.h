@@ -17,9 +17,10 @@ void tone_grey(const float in[3], float out[3]);
 void tone_night(const float in[3], float out[3]);
 void tone_sepia(const float in[3], float out[3]);
 
-/* The scene, toned, at a model's size: blurred and with the error of a tokeniser of SEED, SIGMA per patch and
- * half of that per pixel. */
-te_image *scene_decoded(int width, int height, tone_fn tone, unsigned seed, double sigma, int patch);
+/* The scene, toned, at a model's size: blurred and with the error of a tokeniser of SEED, SIGMA per
+ * patch and half of that per pixel. */
+te_image *scene_decoded(int width, int height, tone_fn tone, unsigned seed, double sigma,
+                        int patch);
 void image_free(te_image *image);
 
 float *buffer_floats(GeglBuffer *buffer); /* R'G'B' float of its extent; g_free() */

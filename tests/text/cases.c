@@ -45,13 +45,15 @@ te_status open_small(ti_tokenizer **out, const char *normalizer, const char *pre
 {
     static const char vocab[] =
         "{\"a\":0,\"b\":1,\"c\":2,\"\\u0120\":3,\"-\":4,\"ab\":5,\"bc\":6,\"abc\":7,\"\\u0120a\":8,"
-        "\"\\u00c3\":9,\"\\u00a9\":10,\"\\u00c3\\u00a9\":11,\"<unk>\":12,\"x\":13,\"y\":14,\"xyx\":15}";
+        "\"\\u00c3\":9,\"\\u00a9\":10,\"\\u00c3\\u00a9\":11,\"<unk>\":12,\"x\":13,\"y\":14,\"xyx\":"
+        "15}";
     char json[4096];
-    int n = snprintf(json, sizeof json,
-                     "{\"added_tokens\":%s,\"normalizer\":%s,\"pre_tokenizer\":%s,"
-                     "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":%s,"
-                     "\"merges\":[\"b c\",\"a b\",\"a bc\",[\"\\u0120\",\"a\"],\"\\u00c3 \\u00a9\"]%s}}",
-                     added, normalizer, pre_tokenizer, vocab, model_extra);
+    int n = snprintf(
+        json, sizeof json,
+        "{\"added_tokens\":%s,\"normalizer\":%s,\"pre_tokenizer\":%s,"
+        "\"decoder\":{\"type\":\"ByteLevel\"},\"model\":{\"type\":\"BPE\",\"vocab\":%s,"
+        "\"merges\":[\"b c\",\"a b\",\"a bc\",[\"\\u0120\",\"a\"],\"\\u00c3 \\u00a9\"]%s}}",
+        added, normalizer, pre_tokenizer, vocab, model_extra);
     assert_in_range(n, 1, (int)sizeof json - 1);
     return ti_tokenizer_create(out, "small.json", json, (size_t)n, err);
 }

@@ -38,10 +38,11 @@ static te_status run(te_error *err)
     int32_t *ids = NULL;
     int n = 0;
     char *decoded = NULL;
-    te_status st = open_small(
-        &t, "{\"type\":\"NFC\"}", "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}",
-        "[{\"id\":20,\"content\":\"<s>\",\"special\":true},"
-        "{\"id\":21,\"content\":\"e\\u0301\",\"normalized\":true}]", ",\"unk_token\":\"<unk>\"", err);
+    te_status st =
+        open_small(&t, "{\"type\":\"NFC\"}", "{\"type\":\"ByteLevel\",\"add_prefix_space\":true}",
+                   "[{\"id\":20,\"content\":\"<s>\",\"special\":true},"
+                   "{\"id\":21,\"content\":\"e\\u0301\",\"normalized\":true}]",
+                   ",\"unk_token\":\"<unk>\"", err);
     if (!st) st = ti_tokenizer_encode(t, text, strlen(text), &ids, &n, err);
     if (!st) st = ti_tokenizer_decode(t, ids, n, true, &decoded, err);
     free(decoded);
@@ -63,7 +64,8 @@ static void test_every_allocation(void **state)
         countdown = -1;
         if (!reached) break;
         failures++;
-        /* ti_tokenizer_id() has no status: without memory it finds nothing, which is an error here. */
+        /* ti_tokenizer_id() has no status: without memory it finds nothing, which is an error here.
+         */
         if (st != TE_NOMEM && st != TE_FORMAT) fail_msg("allocation %ld: status %d", at, st);
         assert_true(err.message[0] != '\0');
     }

@@ -1,18 +1,20 @@
-/* The parts by themselves: splitting with every behaviour, merging against a plain reference, UTF-8. */
+/* The parts by themselves: splitting with every behaviour, merging against a plain reference,
+ * UTF-8. */
 #include "testing.h"
 #include "base/random.h"
 #include "text/bpe.h"
 #include "text/split.h"
 #include "text/unicode.h"
 
-static void expect_pieces(const char *pattern, ti_split_behavior behavior, bool invert, const char *text,
-                          const char *joined)
+static void expect_pieces(const char *pattern, ti_split_behavior behavior, bool invert,
+                          const char *text, const char *joined)
 {
     ti_splitter *s;
     te_error err;
     ti_pieces pieces = {0};
-    assert_ok(ti_splitter_create(&s, "test", pattern, strlen(pattern), false, behavior, invert, &err),
-              err);
+    assert_ok(
+        ti_splitter_create(&s, "test", pattern, strlen(pattern), false, behavior, invert, &err),
+        err);
     assert_ok(ti_splitter_run(s, text, strlen(text), &pieces, &err), err);
     char got[256] = "";
     for (size_t i = 0; i < pieces.n; i++) {
@@ -67,7 +69,8 @@ static void test_long_match(void **state)
     ti_splitter *s;
     te_error err;
     ti_pieces pieces = {0};
-    assert_ok(ti_splitter_create(&s, "test", "(a|b)+c?", 8, false, TI_SPLIT_ISOLATED, false, &err), err);
+    assert_ok(ti_splitter_create(&s, "test", "(a|b)+c?", 8, false, TI_SPLIT_ISOLATED, false, &err),
+              err);
     assert_ok(ti_splitter_run(s, text, n, &pieces, &err), err);
     assert_int_equal(pieces.n, 1);
     assert_int_equal(pieces.list[0].end, n);
@@ -77,10 +80,11 @@ static void test_long_match(void **state)
 }
 
 #define N_SYMBOLS 6
-#define WORD 40
+#define WORD      40
 
 /* The definition: as long as some pair merges, the one of lowest rank, leftmost, does. */
-static size_t merge_plainly(int32_t *ids, size_t n, int rank[][N_SYMBOLS * 4], int result[][N_SYMBOLS * 4])
+static size_t merge_plainly(int32_t *ids, size_t n, int rank[][N_SYMBOLS * 4],
+                            int result[][N_SYMBOLS * 4])
 {
     for (;;) {
         size_t best = n;
@@ -138,7 +142,8 @@ static void test_byte_alphabet(void **state)
     (void)state;
     ti_text out = {0};
     bool mapped;
-    /* G with a dot is the space, C with a dot the newline; n is itself, L with stroke the soft hyphen. */
+    /* G with a dot is the space, C with a dot the newline; n is itself, L with stroke the soft
+     * hyphen. */
     assert_true(ti_byte_level_append(&out, "\xC4\xA0n\xC4\x8A\xC5\x83", 7, &mapped));
     assert_true(mapped);
     assert_int_equal(out.n, 4);
@@ -153,9 +158,12 @@ static void test_byte_alphabet(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_behaviors),   cmocka_unit_test(test_empty_matches),
-        cmocka_unit_test(test_white_space), cmocka_unit_test(test_long_match),
-        cmocka_unit_test(test_merging_random_words), cmocka_unit_test(test_byte_alphabet),
+        cmocka_unit_test(test_behaviors),
+        cmocka_unit_test(test_empty_matches),
+        cmocka_unit_test(test_white_space),
+        cmocka_unit_test(test_long_match),
+        cmocka_unit_test(test_merging_random_words),
+        cmocka_unit_test(test_byte_alphabet),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,5 @@
-/* Encoding and decoding: every golden case, what the golden files do not exercise, and hostile files. */
+/* Encoding and decoding: every golden case, what the golden files do not exercise, and hostile
+ * files. */
 #include "testing.h"
 #include "text/cases.h"
 
@@ -13,14 +14,16 @@ static void check_golden(const char *folder)
         const json_t *text = json_object_get(c, "text"), *expected = json_object_get(c, "ids");
         int32_t *ids;
         int n;
-        assert_ok(ti_tokenizer_encode(t, json_string_value(text), json_string_length(text), &ids, &n,
-                                      &err), err);
+        assert_ok(ti_tokenizer_encode(t, json_string_value(text), json_string_length(text), &ids,
+                                      &n, &err),
+                  err);
         if ((size_t)n != json_array_size(expected))
             fail_msg("%s, case %zu: %d ids, not %zu: %s", folder, i, n, json_array_size(expected),
                      json_string_value(text));
         for (int k = 0; k < n; k++)
             if (ids[k] != json_integer_value(json_array_get(expected, (size_t)k)))
-                fail_msg("%s, case %zu, id %d is %d: %s", folder, i, k, ids[k], json_string_value(text));
+                fail_msg("%s, case %zu, id %d is %d: %s", folder, i, k, ids[k],
+                         json_string_value(text));
         char *decoded;
         assert_ok(ti_tokenizer_decode(t, ids, n, true, &decoded, &err), err);
         assert_string_equal(decoded, json_string_value(json_object_get(c, "decoded")));
@@ -76,8 +79,8 @@ static void test_questions(void **state)
 }
 
 #define BYTE_LEVEL "{\"type\":\"ByteLevel\",\"add_prefix_space\":false,\"use_regex\":false}"
-#define SPLIT(pattern, behavior)                                                                    \
-    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern              \
+#define SPLIT(pattern, behavior)                                                                   \
+    "{\"type\":\"Sequence\",\"pretokenizers\":[{\"type\":\"Split\",\"pattern\":" pattern           \
     ",\"behavior\":\"" behavior "\",\"invert\":false}," BYTE_LEVEL "]}"
 
 static void expect(ti_tokenizer *t, const char *text, int n_expected, const int32_t *expected)
@@ -88,17 +91,19 @@ static void expect(ti_tokenizer *t, const char *text, int n_expected, const int3
     assert_ok(ti_tokenizer_encode(t, text, strlen(text), &ids, &n, &err), err);
     if (n != n_expected) fail_msg("'%s': %d ids, not %d", text, n, n_expected);
     for (int i = 0; i < n; i++)
-        if (ids[i] != expected[i]) fail_msg("'%s': id %d is %d, not %d", text, i, ids[i], expected[i]);
+        if (ids[i] != expected[i])
+            fail_msg("'%s': id %d is %d, not %d", text, i, ids[i], expected[i]);
     free(ids);
 }
 
-#define EXPECT(t, text, ...)                                                                        \
+#define EXPECT(t, text, ...)                                                                       \
     do {                                                                                           \
-        const int32_t expected_ids[] = {__VA_ARGS__};                                                \
-        expect(t, text, (int)TEST_LENGTH(expected_ids), expected_ids);                               \
+        const int32_t expected_ids[] = {__VA_ARGS__};                                              \
+        expect(t, text, (int)TEST_LENGTH(expected_ids), expected_ids);                             \
     } while (0)
 
-static ti_tokenizer *small(const char *normalizer, const char *pre, const char *added, const char *extra)
+static ti_tokenizer *small(const char *normalizer, const char *pre, const char *added,
+                           const char *extra)
 {
     ti_tokenizer *t;
     te_error err;
@@ -110,12 +115,12 @@ static void test_merge_order(void **state)
 {
     (void)state;
     ti_tokenizer *t = small("null", BYTE_LEVEL, "[]", "");
-    EXPECT(t, "abc", 7);       /* b c has the lowest rank, then a bc */
+    EXPECT(t, "abc", 7); /* b c has the lowest rank, then a bc */
     EXPECT(t, "ab", 5);
     EXPECT(t, "abab", 5, 5);
     EXPECT(t, "abca bc", 7, 0, 3, 6);
     EXPECT(t, "xyx", 13, 14, 13); /* in the vocabulary, but no merges lead there */
-    EXPECT(t, "azb", 5);       /* a byte without a token is left out */
+    EXPECT(t, "azb", 5);          /* a byte without a token is left out */
     expect(t, "", 0, NULL);
     ti_tokenizer_free(t);
 
@@ -144,8 +149,9 @@ static void test_prefix_space(void **state)
 static void test_normal_forms(void **state)
 {
     (void)state;
-    ti_tokenizer *t = small("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"NFC\"}]}",
-                            BYTE_LEVEL, "[]", "");
+    ti_tokenizer *t =
+        small("{\"type\":\"Sequence\",\"normalizers\":[{\"type\":\"NFD\"},{\"type\":\"NFC\"}]}",
+              BYTE_LEVEL, "[]", "");
     EXPECT(t, "e\xCC\x81", 11); /* e and an acute accent make one character; e alone has no token */
     EXPECT(t, "\xC3\xA9", 11);
     ti_tokenizer_free(t);
@@ -177,15 +183,14 @@ static void test_behaviors(void **state)
 static void test_added_tokens(void **state)
 {
     (void)state;
-    ti_tokenizer *t = small(
-        "{\"type\":\"NFC\"}", BYTE_LEVEL,
-        "[{\"id\":20,\"content\":\"<s>\",\"special\":true},"
-        "{\"id\":21,\"content\":\"<s>>\",\"special\":false},"
-        "{\"id\":22,\"content\":\"cab\",\"single_word\":true},"
-        "{\"id\":23,\"content\":\"[L]\",\"lstrip\":true},"
-        "{\"id\":24,\"content\":\"[R]\",\"rstrip\":true},"
-        "{\"id\":25,\"content\":\"e\\u0301\",\"normalized\":true}]",
-        "");
+    ti_tokenizer *t = small("{\"type\":\"NFC\"}", BYTE_LEVEL,
+                            "[{\"id\":20,\"content\":\"<s>\",\"special\":true},"
+                            "{\"id\":21,\"content\":\"<s>>\",\"special\":false},"
+                            "{\"id\":22,\"content\":\"cab\",\"single_word\":true},"
+                            "{\"id\":23,\"content\":\"[L]\",\"lstrip\":true},"
+                            "{\"id\":24,\"content\":\"[R]\",\"rstrip\":true},"
+                            "{\"id\":25,\"content\":\"e\\u0301\",\"normalized\":true}]",
+                            "");
     EXPECT(t, "ab<s>c", 5, 20, 2);
     EXPECT(t, "<s>><s>", 21, 20); /* the longest counts */
     EXPECT(t, "a cab c", 0, 3, 22, 3, 2);
@@ -213,7 +218,9 @@ static void test_invalid_utf8(void **state)
     int32_t *bad, *good;
     int n_bad, n_good;
     te_error err;
-    const char broken[] = "a\xFF\xF0\x9F\x98z\xC0\xAF\xED\xA0\x80", mended[] =
+    const char broken
+        [] = "a\xFF\xF0\x9F\x98z\xC0\xAF\xED\xA0\x80",
+  mended[] =
         "a\xEF\xBF\xBD\xEF\xBF\xBDz\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD\xEF\xBF\xBD";
     assert_ok(ti_tokenizer_encode(t, broken, sizeof broken - 1, &bad, &n_bad, &err), err);
     assert_ok(ti_tokenizer_encode(t, mended, sizeof mended - 1, &good, &n_good, &err), err);
@@ -259,7 +266,8 @@ static void test_long_texts(void **state)
     ti_tokenizer_free(t);
 }
 
-static void refused(te_status status, const char *word, te_status got, ti_tokenizer *t, const te_error *err)
+static void refused(te_status status, const char *word, te_status got, ti_tokenizer *t,
+                    const te_error *err)
 {
     if (got != status) fail_msg("'%s': status %d, not %d (%s)", word, got, status, err->message);
     assert_null(t);
@@ -279,15 +287,18 @@ static void test_hostile_files(void **state)
         {"[]", BYTE_LEVEL, "[]", "", TE_UNSUPPORTED, "normaliser"},
         {"null", "null", "[]", "", TE_UNSUPPORTED, "pre-tokeniser"},
         {"null", "{\"type\":\"Metaspace\"}", "[]", "", TE_UNSUPPORTED, "Metaspace"},
-        {"null", "{\"type\":\"Sequence\",\"pretokenizers\":7}", "[]", "", TE_FORMAT, "pre-tokenisers"},
-        {"null", "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL "," BYTE_LEVEL "]}", "[]", "",
-         TE_UNSUPPORTED, "behind ByteLevel"},
+        {"null", "{\"type\":\"Sequence\",\"pretokenizers\":7}", "[]", "", TE_FORMAT,
+         "pre-tokenisers"},
+        {"null", "{\"type\":\"Sequence\",\"pretokenizers\":[" BYTE_LEVEL "," BYTE_LEVEL "]}", "[]",
+         "", TE_UNSUPPORTED, "behind ByteLevel"},
         {"null", SPLIT("{\"Regex\":\"(\"}", "Isolated"), "[]", "", TE_FORMAT, "regular expression"},
-        {"null", SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated"), "[]", "", TE_UNSUPPORTED, "inside another"},
+        {"null", SPLIT("{\"Regex\":\"[a[b]]\"}", "Isolated"), "[]", "", TE_UNSUPPORTED,
+         "inside another"},
         {"null", SPLIT("{\"Regex\":\"[a&&b]\"}", "Isolated"), "[]", "", TE_UNSUPPORTED, "&&"},
         {"null", SPLIT("{\"Regex\":\"\\\\h\"}", "Isolated"), "[]", "", TE_UNSUPPORTED, "\\h"},
         {"null", SPLIT("{\"Regex\":\"(?im:a)\"}", "Isolated"), "[]", "", TE_UNSUPPORTED, "(?m)"},
-        {"null", SPLIT("{\"Regex\":\"\\\\C\"}", "Isolated"), "[]", "", TE_FORMAT, "regular expression"},
+        {"null", SPLIT("{\"Regex\":\"\\\\C\"}", "Isolated"), "[]", "", TE_FORMAT,
+         "regular expression"},
         {"null", SPLIT("{\"Regex\":\"a\"}", "Sideways"), "[]", "", TE_UNSUPPORTED, "Sideways"},
         {"null", SPLIT("{}", "Isolated"), "[]", "", TE_FORMAT, "pattern"},
         {"null", BYTE_LEVEL, "[{\"id\":-1,\"content\":\"q\"}]", "", TE_FORMAT, "id"},
@@ -311,11 +322,12 @@ static void test_hostile_files(void **state)
     for (size_t i = 0; i < TEST_LENGTH(files); i++) {
         ti_tokenizer *t = (ti_tokenizer *)1;
         te_error err = {0};
-        te_status st = open_small(&t, files[i].normalizer, files[i].pre, files[i].added, files[i].extra,
-                                  &err);
+        te_status st =
+            open_small(&t, files[i].normalizer, files[i].pre, files[i].added, files[i].extra, &err);
         refused(files[i].status, files[i].word, st, t, &err);
     }
-    const char *const whole[] = {"", "[]", "{", "null", "{\"a\":\"\\ud800\"}", "\xFF\xFE", "[[[[[[[["};
+    const char *const whole[] = {"",         "[]",      "{", "null", "{\"a\":\"\\ud800\"}",
+                                 "\xFF\xFE", "[[[[[[[["};
     for (size_t i = 0; i < TEST_LENGTH(whole); i++) {
         ti_tokenizer *t = (ti_tokenizer *)1;
         te_error err = {0};
@@ -343,12 +355,12 @@ static void test_runaway_expression(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden_gpt2),      cmocka_unit_test(test_golden_llama3),
-        cmocka_unit_test(test_golden_bailing),   cmocka_unit_test(test_questions),
-        cmocka_unit_test(test_merge_order),      cmocka_unit_test(test_prefix_space),
-        cmocka_unit_test(test_normal_forms),     cmocka_unit_test(test_behaviors),
-        cmocka_unit_test(test_added_tokens),     cmocka_unit_test(test_invalid_utf8),
-        cmocka_unit_test(test_long_texts),       cmocka_unit_test(test_hostile_files),
+        cmocka_unit_test(test_golden_gpt2),        cmocka_unit_test(test_golden_llama3),
+        cmocka_unit_test(test_golden_bailing),     cmocka_unit_test(test_questions),
+        cmocka_unit_test(test_merge_order),        cmocka_unit_test(test_prefix_space),
+        cmocka_unit_test(test_normal_forms),       cmocka_unit_test(test_behaviors),
+        cmocka_unit_test(test_added_tokens),       cmocka_unit_test(test_invalid_utf8),
+        cmocka_unit_test(test_long_texts),         cmocka_unit_test(test_hostile_files),
         cmocka_unit_test(test_runaway_expression),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
