@@ -8,7 +8,8 @@ static int run(const ti_command *self, int argc, char **argv)
     bool json = false;
     const ti_arg list[] = {
         {"shape", 0, TI_ARG_TEXT, &bench.shape, "NAME", "random weights in this shape: llada-8b"},
-        {"type", 0, TI_ARG_TEXT, &bench.type, "TYPE", "of random weights: q8_0, q4_k, bf16, f16 or f32"},
+        {"type", 0, TI_ARG_TEXT, &bench.type, "TYPE",
+         "of random weights: q8_0, q4_k, bf16, f16 or f32"},
         {"layers", 0, TI_ARG_INT, &bench.layers, "N", "(left out: the model's; 4 of a shape)"},
         {"tokens", 0, TI_ARG_INT, &bench.tokens, "N", "of the sequence (left out: 2340)"},
         {"rounds", 0, TI_ARG_INT, &bench.rounds, "N", "passes; the median counts (left out: 3)"},
@@ -20,7 +21,8 @@ static int run(const ti_command *self, int argc, char **argv)
     int status = ti_args_parse(&args, self, argc, argv);
     if (status >= 0) return status;
     bench.model = args.n ? args.positional[0] : NULL;
-    if (!bench.model == !bench.shape) return ti_usage(self, "it needs a model file or --shape, and not both");
+    if (!bench.model == !bench.shape)
+        return ti_usage(self, "it needs a model file or --shape, and not both");
     char *text = NULL;
     te_error err;
     te_status st = te_tool_bench(&bench, json, &text, &err);
