@@ -16,15 +16,13 @@ printf '#!/bin/sh\nif [ "$1" = serve ] && [ "$2" = --detach ]; then set -- "$@" 
     "$work/model.gguf" "$thinkedit" >bin/thinkedit
 chmod +x bin/thinkedit
 export PATH=$work/bin:$PATH
-base64 -d >in.png <<PNG
-iVBORw0KGgoAAAANSUhEUgAAAAgAAAAICAIAAABLbSncAAAAFklEQVR42mP8z8Dwn4EIwDiqkL4KAV6SD/EzmDI3AAAAAElFTkSuQmCC
-PNG
+cp "$source/installer/demo.png" in.png
 
 # the block of the section "With curl", up to the part about another machine
 awk '/^## With curl/ { on = 1; next } on && /^    # from another machine/ { exit } on && /^    / { print substr($0, 5) }' \
     "$source/engine/server/API.md" >examples.sh
 grep -q 'curl -sN' examples.sh || { echo "API.md has no curl examples"; exit 1; }
-bash -eu examples.sh >log.txt
+bash -eu examples.sh >log.txt 2>errors.txt || { cat log.txt errors.txt; exit 1; }
 grep -q '"api":1' log.txt && grep -q '^event: done' log.txt || { cat log.txt; exit 1; }
 [ "$(head -c 4 out.png | tail -c 3)" = PNG ] || { echo "out.png is no PNG"; exit 1; }
 thinkedit serve --stop

@@ -20,11 +20,11 @@ typedef struct fixture {
 static const char edit[] = "{\"instruction\": \"make it autumn\", \"preview_every\": 2, "
                            "\"options\": {\"seed\": 7, \"text-steps\": 16, \"text-len\": 16}}";
 
-static void run(char **argv)
+static void run(const char *const *argv)
 {
     int status = -1;
     char *errors = NULL;
-    assert_true(g_spawn_sync(NULL, argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
+    assert_true(g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
     if (status) fail_msg("%s: %s", argv[1], errors);
     g_free(errors);
 }
@@ -52,17 +52,17 @@ static int start(void **state)
     f->model = g_build_filename(f->folder, "standin.gguf", NULL);
     f->token_file = g_build_filename(f->folder, "token", NULL);
     g_file_set_contents(f->token_file, "the-token-of-this-test\n", -1, NULL);
-    char *convert[] = {TE_BINARY, "convert", TE_GOLDEN "/m-tiny", "-o", f->model, "--profile",
+    const char *const convert[] = {TE_BINARY, "convert", TE_GOLDEN "/m-tiny", "-o", f->model, "--profile",
                        "mmada-parallel-m", "--layout", TE_GOLDEN "/standin/layout.json",
                        "--image-tokenizer", TE_GOLDEN "/magvit-tiny", "--tokenizer",
                        TE_GOLDEN "/standin/tokenizer.json", NULL};
     run(convert);
     char *address = g_strconcat("unix:", f->socket, NULL);
-    char *serve[] = {TE_BINARY, "serve", "--model", f->model, "--listen", address, "--listen",
+    const char *const serve[] = {TE_BINARY, "serve", "--model", f->model, "--listen", address, "--listen",
                      "127.0.0.1:0", "--token-file", f->token_file, "--max-body", "4", "--threads", "1",
                      "--max-jobs", "300", NULL};
     int out;
-    assert_true(g_spawn_async_with_pipes(NULL, serve, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
+    assert_true(g_spawn_async_with_pipes(NULL, (char **)serve, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
                                          &f->pid, NULL, &out, NULL, NULL));
     g_free(address);
     read_port(f, out);
