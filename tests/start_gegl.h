@@ -17,10 +17,10 @@
 #include <sanitizer/lsan_interface.h>
 
 /* babl keeps what it learns of colour spaces. */
-const char *__lsan_default_suppressions(void);
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
-    return "leak:libbabl-0.1.so\n";
+    return "leak:libbabl\n";
 }
 #endif
 
