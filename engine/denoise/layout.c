@@ -7,6 +7,7 @@
 #define PREFIX "thinkedit.layout."
 #define MAX_ID 1000000
 #define MAX_GRID 512
+#define MAX_INSTRUCTION 4096
 
 static const char *const profile_names[] = {[TI_PROFILE_M] = "mmada-parallel-m",
                                             [TI_PROFILE_A] = "mmada-parallel-a"};
@@ -88,6 +89,17 @@ static te_status need(const ti_gguf *file, const char *key, int64_t min, int64_t
     return st;
 }
 
+static te_status read_instruction_len(ti_layout *l, const ti_gguf *file, te_error *err)
+{
+    int64_t value = 0;
+    te_status st = ti_gguf_int(file, PREFIX "instruction_len", 0, &value, err);
+    if (!st && (value < 0 || value > MAX_INSTRUCTION))
+        st = ti_fail(err, TE_FORMAT, "%s: an instruction length of %lld is not between 0 and %d",
+                     ti_gguf_path(file), (long long)value, MAX_INSTRUCTION);
+    l->instruction_len = st ? 0 : (int)value;
+    return st;
+}
+
 te_status ti_layout_read(ti_layout *out, const ti_gguf *file, te_error *err)
 {
     ti_layout l = {0};
@@ -98,6 +110,7 @@ te_status ti_layout_read(ti_layout *out, const ti_gguf *file, te_error *err)
     if (!st) st = need(file, PREFIX "grid_height", 1, MAX_GRID, &l.grid_h, err);
     if (!st) st = need(file, PREFIX "grid_width", 1, MAX_GRID, &l.grid_w, err);
     for (size_t i = 0; i < sizeof ids / sizeof *ids && !st; i++) st = read_id(&l, &ids[i], file, err);
+    if (!st) st = read_instruction_len(&l, file, err);
     if (!st) st = ti_gguf_string(file, PREFIX "system_edit", &l.system_edit, &l.n_system_edit, err);
     if (!st)
         st = ti_gguf_string(file, PREFIX "system_generate", &l.system_generate, &l.n_system_generate, err);

@@ -3,6 +3,7 @@
  *
  *   M, edit      task soi image eoi bos instruction eos | soi IMAGE eoi bos TEXT
  *   M, generate  task bos prompt eos                    | soi IMAGE eoi bos TEXT
+ *      (a model trained so has its instructions filled up with eos to one length)
  *   A, edit      prompt[:-1] boi image-rows eoi prompt[-1] | answer boi IMAGE-ROWS eoi TEXT answer-end
  *   A, generate  prompt                                    | answer boi IMAGE-ROWS eoi TEXT answer-end
  *
@@ -25,6 +26,7 @@ typedef struct ti_layout {
     int32_t image_offset; /* id of image code 0 */
     int codebook;
     int grid_h, grid_w; /* tokens, of the model's default picture */
+    int instruction_len; /* M: shorter instructions are filled up with eos to this; 0: none are */
     int32_t edit_task, generate_task, soi, eoi, bos, eos;         /* M (eoi, bos, eos: A too) */
     int32_t newline, boi, uncondition, answer_start, answer_end; /* A */
     /* A: what stands between <system> and </system>; the file's, NULL for the released sentences. */

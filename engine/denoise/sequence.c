@@ -43,10 +43,17 @@ static int output_length(const ti_layout *l, int grid_h, int grid_w, int text_le
     return 2 + grid_h * (grid_w + 1) + 1 + text_len + 1;
 }
 
+/* M: tokens an instruction takes, the eos that fill it up included. */
+static int instruction_room(const ti_sequence_input *in)
+{
+    int least = in->layout->instruction_len;
+    return in->n_instruction > least ? in->n_instruction : least;
+}
+
 static int prefix_room(const ti_sequence_input *in)
 {
-    int image = in->grid_h * (in->grid_w + 1) + 2;
-    int words = in->n_instruction > in->n_bare ? in->n_instruction : in->n_bare;
+    int image = in->grid_h * (in->grid_w + 1) + 2, words = instruction_room(in);
+    if (in->n_bare > words) words = in->n_bare;
     return words + 3 + (in->codes ? image : 0);
 }
 
@@ -61,10 +68,8 @@ static void put_prefix_m(pen *p, const ti_sequence_input *in, bool conditional)
         put(p, l->eoi);
     }
     put(p, l->bos);
-    if (conditional)
-        put_all(p, in->instruction, in->n_instruction);
-    else
-        for (int i = 0; i < in->n_instruction; i++) put(p, l->eos);
+    if (conditional) put_all(p, in->instruction, in->n_instruction);
+    for (int i = conditional ? in->n_instruction : 0; i < instruction_room(in); i++) put(p, l->eos);
     put(p, l->eos);
 }
 
@@ -96,7 +101,7 @@ int ti_sequence_length(const ti_sequence_input *in)
 {
     int image = in->codes ? in->grid_h * in->grid_w + 2 : 0;
     int output = output_length(in->layout, in->grid_h, in->grid_w, in->text_len);
-    if (in->layout->profile == TI_PROFILE_M) return 1 + image + 1 + in->n_instruction + 1 + output;
+    if (in->layout->profile == TI_PROFILE_M) return 1 + image + 1 + instruction_room(in) + 1 + output;
     if (in->codes) image += in->grid_h;
     return in->n_instruction + image + output;
 }

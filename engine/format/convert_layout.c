@@ -24,8 +24,9 @@ static const struct number {
     {"mask", "mask", {126336, 126336}},
     {"grid_h", "grid_height", {32, 32}},
     {"grid_w", "grid_width", {32, 32}},
+    {"instruction_len", "instruction_len", {0, 0}},
 };
-enum { TEXT_VOCAB, LLM_VOCAB, CODEBOOK, IMAGE_OFFSET, MASK, GRID_H, GRID_W, N_NUMBERS };
+enum { TEXT_VOCAB, LLM_VOCAB, CODEBOOK, IMAGE_OFFSET, MASK, GRID_H, GRID_W, INSTRUCTION_LEN, N_NUMBERS };
 
 static const struct id {
     const char *json, *key;
@@ -187,6 +188,8 @@ static te_status check(const layout *l, const ti_conversion *c, te_error *err)
             (long long)n[CODEBOOK], (long long)c->codebook);
     if (n[CODEBOOK] < 1 || n[GRID_H] < 1 || n[GRID_W] < 1 || n[GRID_H] > 512 || n[GRID_W] > 512)
         return ti_fail(err, TE_INVALID, "the layout's grid or codebook is of impossible size");
+    if (n[INSTRUCTION_LEN] > 4096)
+        return ti_fail(err, TE_INVALID, "the layout's instruction_len is over 4096");
     return TE_OK;
 }
 
