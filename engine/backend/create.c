@@ -49,10 +49,14 @@ te_status ti_backend_create(ti_backend **out, const char *device, int threads, t
     }
     if (!strcmp(device, "cpu")) return ti_cpu_create(out, threads, err);
     if (!strcmp(device, "cuda")) return create_cuda(out, 0, err);
-    if (!strncmp(device, "cuda:", 5) && device[5] >= '0' && device[5] <= '9') {
+    if (!strcmp(device, "cuda-fp8")) return create_cuda(out, TI_CUDA_FP8, err);
+    int flags = strncmp(device, "cuda-fp8:", 9) ? 0 : TI_CUDA_FP8;
+    const char *number = flags ? device + 9 : strncmp(device, "cuda:", 5) ? "" : device + 5;
+    if (*number >= '0' && *number <= '9') {
         char *end;
-        long card = strtol(device + 5, &end, 10);
-        if (!*end && card < 64) return create_cuda(out, (int)card, err);
+        long card = strtol(number, &end, 10);
+        if (!*end && card < 64) return create_cuda(out, (int)card | flags, err);
     }
-    return ti_fail(err, TE_INVALID, "unknown device \"%s\"; use auto, cpu, cuda or cuda:N", device);
+    return ti_fail(err, TE_INVALID,
+                   "unknown device \"%s\"; use auto, cpu, cuda, cuda:N, cuda-fp8 or cuda-fp8:N", device);
 }

@@ -1,0 +1,40 @@
+/* fp8.cu - rows to E4M3: every row gets the scale that brings its largest number to 448, the largest
+ * there is. Used for weights once and for operands before every product. */
+#include "backend/cuda/cell.cuh"
+#include "backend/cuda/reduce.cuh"
+
+#define LARGEST 448.0f
+
+/* Nearest E4M3 (sign, 4 bits of exponent with bias 7, 3 of fraction), ties to even, saturating. */
+static __device__ unsigned char to_e4m3(float x)
+{
+    unsigned bits = __float_as_uint(x), sign = bits >> 24 & 128;
+    float size = fabsf(x);
+    if (isnan(x)) return 127;
+    if (size >= LARGEST) return (unsigned char)(sign | 126);
+    if (size < 0.015625f) return (unsigned char)(sign | (unsigned)rintf(size * 512)); /* subnormal */
+    bits = __float_as_uint(size);
+    bits += 0x7FFFF + (bits >> 20 & 1);
+    return (unsigned char)(sign | ((bits >> 20) - ((127 - 7) << 3)));
+}
+
+static __global__ void to_fp8(unsigned char *codes, float *scales, ti_type type, const void *from,
+                              int64_t width)
+{
+    int64_t row = blockIdx.x;
+    float most = 0;
+    for (int64_t i = threadIdx.x; i < width; i += TI_BLOCK)
+        most = fmaxf(most, fabsf(ti_element(type, from, row * width + i)));
+    most = ti_block_max(most);
+    float scale = most > 0 ? most / LARGEST : 1;
+    for (int64_t i = threadIdx.x; i < width; i += TI_BLOCK)
+        codes[row * width + i] = to_e4m3(ti_element(type, from, row * width + i) / scale);
+    if (threadIdx.x == 0) scales[row] = scale;
+}
+
+void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, const void *from,
+                    int64_t n_rows, int64_t width, cudaStream_t stream)
+{
+    TI_LAUNCH(cuda, to_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (unsigned char *)codes, scales, type,
+              from, width);
+}

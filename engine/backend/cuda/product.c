@@ -1,0 +1,95 @@
+/* product.c - products with weights in every form they are kept in.
+ *
+ * A weight that lies on the card as it is multiplied is used where it lies. Any other goes through the
+ * ring of slots, a piece of rows at a time: the second stream fetches the piece from the host, if it is
+ * there, and expands it, if it must be, while the first still multiplies the piece before. Two events a
+ * slot keep them apart: ready (the second stream is done) and used (the first is). */
+#include "backend/cuda/cuda.h"
+
+static bool is_native(const ti_cuda *cuda, const ti_weight *w)
+{
+    return w->scales || w->type == ti_cuda_type(cuda);
+}
+
+static size_t row_bytes(const ti_weight *w)
+{
+    return w->scales ? (size_t)w->cols : ti_type_row_bytes(w->type, w->cols);
+}
+
+/* Rows of a piece: what a slot holds in both forms. Sixteen at a time keeps pieces aligned. */
+static int piece_rows(const ti_cuda *cuda, const ti_weight *w)
+{
+    size_t raw = row_bytes(w), wide = (size_t)w->cols * ti_cuda_cell(cuda);
+    return (int)(TI_CUDA_SLOT_BYTES / (raw > wide ? raw : wide)) & ~15;
+}
+
+/* Rows FIRST .. + N of W, ready to be multiplied by what the first stream does next. */
+static const void *ready(ti_cuda *cuda, const ti_weight *w, int first, int n, ti_cuda_slot **taken)
+{
+    const char *at = (const char *)w->data + (size_t)first * row_bytes(w);
+    size_t bytes = (size_t)n * row_bytes(w);
+    bool native = is_native(cuda, w);
+    *taken = NULL;
+    if (native && !w->on_host) return at;
+    ti_cuda_slot *slot = *taken = &cuda->slots[cuda->next_slot];
+    cuda->next_slot = (cuda->next_slot + 1) % TI_CUDA_SLOTS;
+    ti_cuda_check(cuda, cudaStreamWaitEvent(cuda->side, slot->used, 0), "a weight's place");
+    if (w->on_host) {
+        ti_cuda_check(cuda, cudaMemcpyAsync(slot->raw, at, bytes, cudaMemcpyHostToDevice, cuda->side),
+                      "a weight's way to the card");
+        at = slot->raw;
+    }
+    if (!native) {
+        ti_cuda_expand(cuda, slot->wide, cuda->exact, w->type, at, n * w->cols, cuda->side);
+        at = slot->wide;
+    }
+    ti_cuda_check(cuda, cudaEventRecord(slot->ready, cuda->side), "a weight");
+    ti_cuda_check(cuda, cudaStreamWaitEvent(cuda->stream, slot->ready, 0), "a weight");
+    return at;
+}
+
+/* The operand as codes: made once for all products with it. */
+static void code(ti_cuda *cuda, const ti_cuda_product *p)
+{
+    int width = (int)p->w->cols;
+    if (cuda->coded.x == p->x && cuda->coded.n_rows >= p->n_rows && cuda->coded.width == width) return;
+    if ((size_t)p->n_rows * (size_t)width > cuda->operand_bytes) {
+        ti_cuda_fail(cuda, "an operand is larger than the session said");
+        return;
+    }
+    ti_cuda_to_fp8(cuda, cuda->second, cuda->scales, ti_cuda_type(cuda), p->x, p->n_rows, width, cuda->stream);
+    cuda->coded.x = p->x;
+    cuda->coded.n_rows = p->n_rows;
+    cuda->coded.width = width;
+}
+
+void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p)
+{
+    const ti_weight *w = p->w;
+    ti_scalar own = cuda->exact ? TI_SCALAR_F32 : TI_SCALAR_BF16;
+    bool pieces = !is_native(cuda, w) || w->on_host;
+    int step = pieces ? piece_rows(cuda, w) : p->n_out;
+    size_t cell = p->y_float ? sizeof(float) : ti_cuda_cell(cuda);
+    if (!p->n_rows || !p->n_out || cuda->failed) return;
+    if (w->scales) code(cuda, p);
+    for (int done = 0; done < p->n_out && !cuda->failed; done += step) {
+        int first = p->first_out + done, n = p->n_out - done < step ? p->n_out - done : step;
+        ti_cuda_slot *slot;
+        ti_matmul m = {.rows = p->n_rows,
+                       .out = n,
+                       .in = (int)w->cols,
+                       .in_type = w->scales ? TI_SCALAR_E4M3 : own,
+                       .out_type = p->y_float ? TI_SCALAR_F32 : own,
+                       .x = w->scales ? cuda->second : p->x,
+                       .x_scale = cuda->scales,
+                       .w_scale = w->scales ? w->scales + first : NULL,
+                       .y = (char *)p->y + (size_t)done * cell,
+                       .y_stride = p->n_out,
+                       .alpha = p->scale,
+                       .beta = p->keep};
+        m.w = ready(cuda, w, first, n, &slot);
+        const char *why = cuda->failed ? NULL : ti_matmuls_run(cuda->matmuls, &m, cuda->stream);
+        if (why) ti_cuda_fail(cuda, why);
+        if (slot) ti_cuda_check(cuda, cudaEventRecord(slot->used, cuda->stream), "a product");
+    }
+}
