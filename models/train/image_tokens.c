@@ -1,0 +1,200 @@
+/* image_tokens.c - trains the image tokeniser on pictures of the world: half of them made for this
+ * purpose (scenes and photograph-like textures), half the output pictures of edits, so that nights, fog
+ * and sepia are seen as often as they will be drawn. */
+#include "commands.h"
+#include "journal.h"
+#include "magvit.h"
+
+#include "base/memory.h"
+#include "world/world.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define TRAIN_PICTURES ((uint64_t)1 << 40) /* seeds of pictures begin here */
+
+typedef struct run {
+    ti_recipe recipe;
+    ti_magvit_config network;
+    ti_picture_shape loss;
+    const char *out; /* stem of the run's files; the configuration's */
+    int size;
+    ti_train_device *device;
+    ti_magvit *model;
+    uint8_t *bytes;
+    float *pixels;
+} run;
+
+static te_status read_loss(run *r, const json_t *config, ti_lfq_shape *lfq, te_error *err)
+{
+    const json_t *o = json_object_get(config, "loss");
+    double l1, l2, gradient, commitment, certainty, diversity, sharpness;
+    te_status st = ti_config_real(o, "l1", 0, 100, 0.2, &l1, err);
+    if (!st) st = ti_config_real(o, "l2", 0, 100, 1, &l2, err);
+    if (!st) st = ti_config_real(o, "gradient", 0, 100, 0.2, &gradient, err);
+    if (!st) st = ti_config_real(o, "commitment", 0, 100, 0.01, &commitment, err);
+    if (!st) st = ti_config_real(o, "certainty", 0, 100, 0.001, &certainty, err);
+    if (!st) st = ti_config_real(o, "diversity", 0, 100, 0.005, &diversity, err);
+    if (!st) st = ti_config_real(o, "sharpness", 0.1, 1000, 4, &sharpness, err);
+    if (st) return st;
+    r->loss = (ti_picture_shape){.n = r->recipe.micro_batch, .height = r->size, .width = r->size,
+                                 .l1 = (float)l1, .l2 = (float)l2, .gradient = (float)gradient};
+    const float share = (float)r->recipe.micro_batch / (float)r->recipe.batch;
+    *lfq = (ti_lfq_shape){.commitment = (float)commitment * share, .certainty = (float)certainty * share,
+                          .diversity = (float)diversity * share, .sharpness = (float)sharpness};
+    return TE_OK;
+}
+
+static te_status draw_one(uint8_t *rgb, uint64_t seed, int size, te_error *err)
+{
+    if (seed % 2 == 0) return ti_world_picture(rgb, seed, size, err);
+    ti_world_sample sample;
+    te_status st = ti_world_make(&sample, seed, TI_WORLD_TRAIN, size, err);
+    if (st) return st;
+    memcpy(rgb, sample.output, (size_t)size * (size_t)size * 3);
+    ti_world_clear(&sample);
+    return TE_OK;
+}
+
+/* Pictures FIRST .. FIRST + n of the run into r->pixels, in [-1, 1]. */
+static te_status draw_pictures(run *r, uint64_t first, int n, te_error *err)
+{
+    const size_t values = (size_t)r->size * (size_t)r->size * 3;
+    te_status st = TE_OK;
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < n; i++) {
+        te_error own;
+        te_status own_st = draw_one(r->bytes + (size_t)i * values, TRAIN_PICTURES + first + (uint64_t)i,
+                                    r->size, &own);
+        if (own_st) {
+#pragma omp critical
+            {
+                st = own_st;
+                if (err) *err = own;
+            }
+        }
+        for (size_t j = 0; j < values; j++)
+            r->pixels[(size_t)i * values + j] =
+                (float)r->bytes[(size_t)i * values + j] * (2.0f / 255.0f) - 1.0f;
+    }
+    return st;
+}
+
+enum { L1, L2, GRADIENT, COMMITMENT, CERTAINTY, DIVERSITY, TERMS };
+
+/* Forward and backward of one micro-batch; TERMS are added to SUMS. */
+static te_status micro_step(run *r, uint64_t first, double sums[TERMS], float *terms, te_error *err)
+{
+    ti_train_device *d = r->device;
+    ti_net *net = &r->model->net;
+    const int n = r->recipe.micro_batch;
+    te_status st = draw_pictures(r, first, n, err);
+    if (st) return st;
+    ti_value *picture = &net->values[r->model->picture], *output = &net->values[r->model->output];
+    const size_t values = (size_t)n * (size_t)r->size * (size_t)r->size * 3;
+    d->op->upload(d, picture->data, r->pixels, values * sizeof *r->pixels);
+    ti_net_forward(net, 0, net->n_nodes);
+    d->op->picture_loss(d, output->grad, terms, output->data, picture->data, &r->loss,
+                        (float)n / (float)r->recipe.batch);
+    ti_net_backward(net);
+    float host[TERMS];
+    st = d->op->download(d, host, terms, 3 * sizeof *host, err);
+    if (!st) st = d->op->download(d, host + 3, net->lfq_terms, 3 * sizeof *host, err);
+    const double share = (double)n / r->recipe.batch;
+    for (int i = 0; !st && i < TERMS; i++) sums[i] += share * (double)host[i];
+    return st;
+}
+
+static te_status save(run *r, int64_t steps, const ti_journal *journal, te_error *err)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s.safetensors", r->out);
+    te_status st = ti_params_save(&r->model->params, steps, path, err);
+    return st ? st : ti_journal_draw(journal, err);
+}
+
+static te_status train(run *r, int64_t step, te_error *err)
+{
+    static const char *const columns[] = {"psnr", "l1", "gradient", "commitment", "certainty",
+                                          "diversity", "norm", NULL};
+    const ti_recipe *recipe = &r->recipe;
+    const int side = r->size / ti_magvit_patch(&r->network);
+    double sums[TERMS] = {0}, norms = 0, tokens = 0;
+    int64_t logged = step;
+    void *terms = NULL;
+    ti_journal journal;
+    te_status st = ti_journal_open(&journal, r->out, columns, step, recipe->steps, err);
+    if (!st) st = r->device->op->alloc(r->device, 3 * sizeof(float), &terms, err);
+    while (!st && step < recipe->steps) {
+        for (int i = 0; !st && i < recipe->batch; i += recipe->micro_batch)
+            st = micro_step(r, (uint64_t)step * (uint64_t)recipe->batch + (uint64_t)i, sums, terms, err);
+        if (st) break;
+        double norm;
+        ti_params_step(&r->model->params, recipe, step++, &norm);
+        norms += norm;
+        tokens += (double)recipe->batch * side * side;
+        if (step % recipe->log_every == 0) {
+            const double n = (double)(step - logged);
+            /* values span 2, so a mean square of 4 is 0 dB */
+            double row[] = {-10 * log10(sums[L2] / n / 4), sums[L1] / n, sums[GRADIENT] / n,
+                            sums[COMMITMENT] / n, sums[CERTAINTY] / n, sums[DIVERSITY] / n, norms / n};
+            st = ti_journal_write(&journal, step, row, tokens, err);
+            memset(sums, 0, sizeof sums);
+            norms = 0;
+            logged = step;
+        }
+        if (!st && (step % recipe->save_every == 0 || step == recipe->steps))
+            st = save(r, step, &journal, err);
+    }
+    r->device->op->release(r->device, terms);
+    return st;
+}
+
+static te_status prepare(run *r, const json_t *config, bool resume, int64_t *step, te_error *err)
+{
+    int64_t size = 0;
+    ti_lfq_shape lfq = {0};
+    te_status st = ti_recipe_read(&r->recipe, config, err);
+    if (!st) st = ti_config_text(config, "out", NULL, &r->out, err);
+    if (!st) st = ti_config_int(config, "size", 16, 1024, 128, &size, err);
+    r->size = (int)size;
+    if (!st) st = ti_magvit_config_read(&r->network, json_object_get(config, "network"), err);
+    if (!st) st = read_loss(r, config, &lfq, err);
+    if (!st) st = ti_train_device_create_cpu(&r->device, r->recipe.threads, err);
+    if (!st)
+        st = ti_magvit_create(&r->model, r->device, &r->network, r->size, r->recipe.micro_batch, err);
+    if (st) return st;
+    r->model->net.lfq = lfq;
+    const size_t values = (size_t)r->recipe.micro_batch * (size_t)size * (size_t)size * 3;
+    const size_t room = values > r->model->params.floats ? values : r->model->params.floats;
+    r->bytes = ti_malloc_array(values, 1);
+    r->pixels = ti_malloc_array(room, sizeof *r->pixels);
+    if (!r->bytes || !r->pixels) return ti_fail_memory(err, "pictures", room * sizeof *r->pixels);
+    ti_magvit_init(r->model, r->recipe.seed, r->pixels);
+    char path[512];
+    snprintf(path, sizeof path, "%s.safetensors", r->out);
+    return resume ? ti_params_load(&r->model->params, step, path, err) : TE_OK;
+}
+
+te_status ti_command_image_tokens(const char *path, bool resume, te_error *err)
+{
+    run r = {0};
+    int64_t step = 0;
+    json_t *config = NULL;
+    te_status st = ti_config_load(&config, path, err);
+    if (!st) st = prepare(&r, config, resume, &step, err);
+    if (!st) {
+        fprintf(stderr, "image tokeniser: %zu parameters on %s\n", r.model->params.floats,
+                r.device->description);
+        st = train(&r, step, err);
+    }
+    free(r.bytes);
+    free(r.pixels);
+    ti_magvit_free(r.model);
+    ti_train_device_free(r.device);
+    json_decref(config);
+    return st;
+}

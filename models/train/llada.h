@@ -1,0 +1,65 @@
+/* llada.h - the backbone being trained: LLaDA, a bidirectional transformer over text and image tokens
+ * (its facts: models/FORMAT.md), forward, loss and backward over a packed batch.
+ *
+ * Sequences of different lengths lie one after another without padding. Logits are computed for the rows
+ * whose loss counts, alone, and over the columns their region is decided by: text rows over the whole
+ * vocabulary, image rows over the codebook, as the engine picks them.
+ */
+#ifndef TI_TRAIN_LLADA_H
+#define TI_TRAIN_LLADA_H
+
+#include "format/gguf.h"
+#include "params.h"
+
+typedef struct ti_llada_config {
+    int width, layers, heads, ff, vocab, context;
+    float eps, theta, logit_scale;
+    bool bf16; /* round the inputs of products; sums and weights stay float32 */
+} ti_llada_config;
+
+/* Rows that are read over the columns [first_column, first_column + columns). Host memory. */
+typedef struct ti_reading {
+    int n;
+    const int32_t *rows, *targets; /* targets count from first_column */
+    const float *weights;
+    int first_column, columns;
+} ti_reading;
+
+/* Image tokens that must stay as in the input picture are counted apart: they are most of them. */
+enum { TI_READ_TEXT, TI_READ_IMAGE, TI_READ_KEPT, TI_READINGS };
+
+typedef struct ti_packed {
+    int rows;
+    const int32_t *tokens, *positions; /* host, [rows] */
+    const ti_span *spans;
+    int n_spans;
+    ti_reading readings[TI_READINGS];
+} ti_packed;
+
+/* Per reading: sum of weight * loss, sum of loss, rows predicted right. */
+typedef struct ti_llada_loss {
+    double weighted[TI_READINGS], plain[TI_READINGS], hits[TI_READINGS];
+} ti_llada_loss;
+
+typedef struct ti_llada ti_llada;
+
+te_status ti_llada_config_read(ti_llada_config *c, const json_t *network, int vocab, te_error *err);
+/* Room for batches of up to MAX_ROWS rows. */
+te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llada_config *config,
+                          int max_rows, te_error *err);
+void ti_llada_free(ti_llada *l);
+ti_params *ti_llada_params(ti_llada *l);
+const ti_llada_config *ti_llada_get_config(const ti_llada *l);
+/* BITS > 0: image codes from IMAGE_OFFSET on begin as sums of one vector per bit, so that codes of few
+ * different bits begin alike, and the head's rows begin as the embedding's, so that copying does. */
+te_status ti_llada_init(ti_llada *l, uint64_t seed, int image_offset, int bits, te_error *err);
+/* A backbone with the configuration and the weights of FILE, computing in f32 unless BF16. */
+te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
+                        bool bf16, te_error *err);
+/* Adds the gradient of the weighted loss to the parameters' gradients, and the losses to *loss. */
+te_status ti_llada_step(ti_llada *l, const ti_packed *batch, ti_llada_loss *loss, te_error *err);
+
+te_status ti_llada_declare(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_error *err);
+te_status ti_llada_write(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_error *err);
+
+#endif

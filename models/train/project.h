@@ -1,0 +1,30 @@
+/* project.h - what the commands on the backbone share: the configuration of `sft`, with the tokenisers
+ * it names, and the layout that follows from them. */
+#ifndef TI_TRAIN_PROJECT_H
+#define TI_TRAIN_PROJECT_H
+
+#include "sequence.h"
+
+typedef struct ti_project {
+    json_t *config, *image_config;
+    ti_recipe recipe;
+    ti_objective objective;
+    ti_llada_config network;
+    ti_layout layout;
+    int vocab; /* rows of embedding and head */
+    const char *out;
+    char checkpoint[512]; /* OUT.safetensors */
+    ti_train_device *device;
+    ti_tokenizer *tokenizer;
+    char *tokenizer_json;
+    size_t tokenizer_length;
+    ti_magvit *magvit; /* averaged weights */
+    ti_llada *llada;
+} ti_project;
+
+/* ENCODER_BATCH: pictures the image tokeniser takes at once. */
+te_status ti_project_open(ti_project *p, const char *config, int encoder_batch, int max_rows,
+                          te_error *err);
+void ti_project_close(ti_project *p);
+
+#endif

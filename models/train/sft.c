@@ -1,0 +1,120 @@
+/* sft.c - supervised training of the backbone (the paper's section 3.2). The step number is the whole
+ * state beside the weights: step S sees samples S * batch .. of the pool, with masks drawn from S. */
+#include "commands.h"
+#include "journal.h"
+#include "project.h"
+
+#include <stdio.h>
+#include <string.h>
+
+typedef struct totals {
+    ti_llada_loss loss;
+    double asked[TI_READINGS], norm, rows;
+} totals;
+
+static te_status micro_step(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t first, totals *t,
+                            te_error *err)
+{
+    const int n = p->recipe.micro_batch;
+    te_status st = ti_pool_fill(pool, first, n, err);
+    if (st) return st;
+    ti_packer_reset(packer);
+    for (int i = 0; i < n; i++) {
+        ti_pool_sample s = ti_pool_get(pool, (first + i) % ti_pool_count(pool));
+        ti_random random = {.seed = p->recipe.seed, .stream = (uint64_t)(first + i)};
+        ti_packer_add(packer, &s, random, 1.0 / p->recipe.batch);
+    }
+    for (int i = 0; i < TI_READINGS; i++) t->asked[i] += packer->packed.readings[i].n;
+    t->rows += packer->packed.rows;
+    return ti_llada_step(p->llada, &packer->packed, &t->loss, err);
+}
+
+static double share(double part, double whole)
+{
+    return whole > 0 ? part / whole : 0;
+}
+
+static te_status report(ti_journal *journal, int64_t step, int64_t steps, const totals *t, double tokens,
+                        te_error *err)
+{
+    double loss = 0;
+    for (int i = 0; i < TI_READINGS; i++) loss += t->loss.weighted[i];
+    const double row[] = {loss / (double)steps,
+                          share(t->loss.plain[TI_READ_TEXT], t->asked[TI_READ_TEXT]),
+                          share(t->loss.plain[TI_READ_IMAGE], t->asked[TI_READ_IMAGE]),
+                          share(t->loss.plain[TI_READ_KEPT], t->asked[TI_READ_KEPT]),
+                          share(t->loss.hits[TI_READ_TEXT], t->asked[TI_READ_TEXT]),
+                          share(t->loss.hits[TI_READ_IMAGE], t->asked[TI_READ_IMAGE]),
+                          share(t->loss.hits[TI_READ_KEPT], t->asked[TI_READ_KEPT]),
+                          t->norm / (double)steps};
+    return ti_journal_write(journal, step, row, tokens, err);
+}
+
+static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t step, te_error *err)
+{
+    static const char *const columns[] = {"loss", "text", "changed", "kept", "text_right",
+                                          "changed_right", "kept_right", "norm", NULL};
+    const ti_recipe *r = &p->recipe;
+    ti_params *params = ti_llada_params(p->llada);
+    totals t = {0};
+    int64_t logged = step;
+    double tokens = 0;
+    ti_journal journal;
+    te_status st = ti_journal_open(&journal, p->out, columns, step, r->steps, err);
+    while (!st && step < r->steps) {
+        for (int i = 0; !st && i < r->batch; i += r->micro_batch)
+            st = micro_step(p, pool, packer, step * r->batch + i, &t, err);
+        if (st) break;
+        double norm;
+        ti_params_step(params, r, step++, &norm);
+        t.norm += norm;
+        if (step % r->log_every == 0) {
+            tokens += t.rows;
+            st = report(&journal, step, step - logged, &t, tokens, err);
+            t = (totals){0};
+            logged = step;
+        }
+        if (!st && (step % r->save_every == 0 || step == r->steps)) {
+            st = ti_params_save(params, step, p->checkpoint, err);
+            if (!st) st = ti_journal_draw(&journal, err);
+        }
+    }
+    return st;
+}
+
+static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err)
+{
+    const json_t *o = json_object_get(p->config, "pool");
+    *c = (ti_pool_config){.text_len = p->objective.text_len,
+                          .quadruplets = json_string_value(json_object_get(o, "quadruplets"))};
+    te_status st = ti_config_text(o, "path", NULL, &c->path, err);
+    if (!st) st = ti_config_int(o, "samples", 1, (int64_t)1 << 40, 100000, &c->samples, err);
+    return st;
+}
+
+te_status ti_command_sft(const char *config, bool resume, te_error *err)
+{
+    ti_project p;
+    ti_pool_config pool_config;
+    ti_pool *pool = NULL;
+    ti_packer packer = {0};
+    int64_t step = 0;
+    te_status st = ti_project_open(&p, config, 8, 0, err);
+    if (!st) st = read_pool(&pool_config, &p, err);
+    if (!st) st = ti_pool_open(&pool, &pool_config, p.magvit, p.tokenizer, err);
+    if (!st)
+        st = ti_packer_init(&packer, &p.objective, &p.layout, p.vocab, p.recipe.micro_batch, err);
+    if (!st)
+        st = resume ? ti_params_load(ti_llada_params(p.llada), &step, p.checkpoint, err)
+                    : ti_llada_init(p.llada, p.recipe.seed, p.layout.image_offset, p.magvit->config.bits,
+                                    err);
+    if (!st) {
+        fprintf(stderr, "backbone: %zu parameters, %d tokens of vocabulary, on %s\n",
+                ti_llada_params(p.llada)->floats, p.vocab, p.device->description);
+        st = train(&p, pool, &packer, step, err);
+    }
+    ti_packer_clear(&packer);
+    ti_pool_free(pool);
+    ti_project_close(&p);
+    return st;
+}
