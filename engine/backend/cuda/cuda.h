@@ -43,7 +43,9 @@ extern "C" {
 #include "backend/module.h"
 
 #define TI_CUDA_SLOTS       3
-#define TI_CUDA_SLOT_BYTES  ((size_t)96 << 20) /* a feed-forward matrix of the 8B model in bf16 */
+#ifndef TI_CUDA_SLOT_BYTES /* tests have smaller ones */
+#define TI_CUDA_SLOT_BYTES ((size_t)96 << 20) /* a feed-forward matrix of the 8B model in bf16 */
+#endif
 #define TI_CUDA_MARGIN      ((uint64_t)512 << 20) /* left to the desktop */
 #define TI_CUDA_ROOM        ((uint64_t)1536 << 20) /* left to an edit and the slots */
 #define TI_CUDA_LISTS       16 /* host arrays the card remembers */

@@ -20,7 +20,7 @@ template <typename T> static __device__ T ti_block_sum(T x)
     return sum;
 }
 
-static __device__ float ti_block_max(float x)
+static inline __device__ float ti_block_max(float x)
 {
     __shared__ float part[TI_BLOCK];
     part[threadIdx.x] = x;
