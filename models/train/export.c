@@ -24,6 +24,7 @@ static te_status put_layout(ti_gguf_writer *w, const ti_layout *l, te_error *err
                 {"mask", l->mask},
                 {"grid_height", l->grid_h},
                 {"grid_width", l->grid_w},
+                {"instruction_len", l->instruction_len},
                 {"id.task", l->edit_task},
                 {"id.task_generate", l->generate_task},
                 {"id.soi", l->soi},

@@ -3,9 +3,7 @@
 #include "llada_internal.h"
 
 #include "base/memory.h"
-#include "base/random.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,49 +157,6 @@ ti_params *ti_llada_params(ti_llada *l)
 const ti_llada_config *ti_llada_get_config(const ti_llada *l)
 {
     return &l->config;
-}
-
-/* Rows of image codes: sums of +- one vector per bit, scaled to the size of the other rows. */
-static void code_rows(float *table, const ti_llada_config *c, int image_offset, int bits, ti_random random,
-                      double scale)
-{
-    const int d = c->width;
-    for (int code = 0; code < 1 << bits && image_offset + code < c->vocab; code++) {
-        float *row = table + (size_t)(image_offset + code) * (size_t)d;
-        for (int i = 0; i < d; i++) row[i] *= 0.3f;
-        for (int b = 0; b < bits; b++) {
-            float sign = code >> (bits - 1 - b) & 1 ? 1.0f : -1.0f;
-            for (int i = 0; i < d; i++)
-                row[i] += sign * (float)(scale / sqrt(bits) *
-                                         ti_random_normal(random, (uint64_t)(b * d + i)));
-        }
-    }
-}
-
-te_status ti_llada_init(ti_llada *l, uint64_t seed, int image_offset, int bits, te_error *err)
-{
-    const ti_llada_config *c = &l->config;
-    size_t most = 0;
-    for (int i = 0; i < l->params.n; i++)
-        most = l->params.items[i].count > most ? l->params.items[i].count : most;
-    float *room = ti_malloc_array(most, sizeof *room);
-    if (!room) return ti_fail_memory(err, "the first weights", most * sizeof *room);
-    for (int i = 0; i < l->params.n; i++) {
-        const ti_param *p = &l->params.items[i];
-        const bool table = i == l->embedding || i == l->head;
-        const bool output = strstr(p->name, "attn_out") || strstr(p->name, ".ff_out.");
-        double scale = p->n_dims == 1 ? 0 : table ? 0.5 / sqrt(c->width) : 1 / sqrt((double)p->shape[1]);
-        if (output && !table) scale /= sqrt(2.0 * c->layers);
-        /* the head begins as the embedding: the same draws */
-        ti_random random = {.seed = seed, .stream = (uint64_t)(table ? l->embedding : i)};
-        for (size_t j = 0; j < p->count; j++)
-            room[j] = p->n_dims == 1 ? 1.0f : (float)(scale * ti_random_normal(random, j));
-        if (table && bits > 0)
-            code_rows(room, c, image_offset, bits, (ti_random){seed, 1 << 20}, scale);
-        ti_params_set(&l->params, i, room);
-    }
-    free(room);
-    return TE_OK;
 }
 
 /* ---- products ------------------------------------------------------------------------------------ */

@@ -50,9 +50,13 @@ te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llad
 void ti_llada_free(ti_llada *l);
 ti_params *ti_llada_params(ti_llada *l);
 const ti_llada_config *ti_llada_get_config(const ti_llada *l);
-/* BITS > 0: image codes from IMAGE_OFFSET on begin as sums of one vector per bit, so that codes of few
- * different bits begin alike, and the head's rows begin as the embedding's, so that copying does. */
-te_status ti_llada_init(ti_llada *l, uint64_t seed, int image_offset, int bits, te_error *err);
+/* Where image codes are and how far back the input's token of the same place lies: what
+ * ti_llada_init() needs to begin with a backbone that copies. bits 0: begin with nothing. */
+typedef struct ti_llada_start {
+    int image_offset, bits, mask, distance;
+} ti_llada_start;
+
+te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start, te_error *err);
 /* A backbone with the configuration and the weights of FILE, computing in f32 unless BF16. */
 te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
                         bool bf16, te_error *err);

@@ -73,6 +73,12 @@ void ti_params_set(ti_params *p, int index, const float *values)
     p->device->op->upload(p->device, p->average + item->first, values, item->count * sizeof *values);
 }
 
+void ti_params_set_all(ti_params *p, const float *values)
+{
+    p->device->op->upload(p->device, p->value, values, p->floats * sizeof *values);
+    p->device->op->upload(p->device, p->average, values, p->floats * sizeof *values);
+}
+
 te_status ti_params_get(const ti_params *p, bool average, float *out, te_error *err)
 {
     return p->device->op->download(p->device, out, average ? p->average : p->value,

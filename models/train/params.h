@@ -51,8 +51,9 @@ static inline float *ti_param_grad(const ti_params *p, int index)
 }
 int ti_params_find(const ti_params *p, const char *name); /* -1 if absent */
 
-/* Sets one parameter's values, and its average, from host memory. */
+/* Sets one parameter's values, and its average, from host memory; or all of them, [floats]. */
 void ti_params_set(ti_params *p, int index, const float *values);
+void ti_params_set_all(ti_params *p, const float *values);
 /* All values or (AVERAGE) their averages, to host memory [floats]. */
 te_status ti_params_get(const ti_params *p, bool average, float *out, te_error *err);
 

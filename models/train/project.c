@@ -36,6 +36,7 @@ static te_status make_layout(ti_project *p, te_error *err)
     p->layout = (ti_layout){.profile = TI_PROFILE_M, .mask = ids[TI_MASK],
                             .image_offset = ti_tokenizer_size(p->tokenizer),
                             .codebook = 1 << p->magvit->config.bits, .grid_h = side, .grid_w = side,
+                            .instruction_len = p->objective.instruction_len,
                             .edit_task = ids[TI_THINK_EDIT], .generate_task = ids[TI_THINK_GENERATE],
                             .soi = ids[TI_SOI], .eoi = ids[TI_EOI], .bos = ids[TI_BOS],
                             .eos = ids[TI_EOS], .newline = -1, .boi = -1, .uncondition = -1,

@@ -22,7 +22,7 @@ static te_status read_weight(const json_t *o, const char *key, const char *fallb
 te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err)
 {
     const json_t *o = json_object_get(config, "objective");
-    int64_t text_len = 0;
+    int64_t text_len = 0, instruction_len = 0;
     te_status st = read_weight(o, "text_weight", "1/t", &p->text_by_time, err);
     if (!st) st = read_weight(o, "image_weight", "1", &p->image_by_time, err);
     if (!st) st = ti_config_real(o, "kept_weight", 0, 100, 1, &p->kept_weight, err);
@@ -30,7 +30,10 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = ti_config_real(o, "min_ratio", 0.001, 1, 0.05, &p->min_ratio, err);
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
     if (!st) st = ti_config_int(o, "text_len", 2, 1024, 64, &text_len, err);
+    if (!st)
+        st = ti_config_int(o, "instruction_len", 0, TI_MAX_INSTRUCTION, 32, &instruction_len, err);
     p->text_len = (int)text_len;
+    p->instruction_len = (int)instruction_len;
     return st;
 }
 
@@ -109,7 +112,9 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped)
         put(p, l->eoi);
     }
     put(p, l->bos);
-    for (int i = 0; i < s->n_instruction; i++) put(p, dropped ? l->eos : s->instruction[i]);
+    const int room = s->n_instruction > l->instruction_len ? s->n_instruction : l->instruction_len;
+    for (int i = 0; i < room; i++)
+        put(p, dropped || i >= s->n_instruction ? l->eos : s->instruction[i]);
     put(p, l->eos);
 }
 

@@ -92,6 +92,16 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
     return st;
 }
 
+/* Input token i and output token i are a picture, two sentinels, instruction, eos and soi apart. */
+static te_status begin(ti_project *p, te_error *err)
+{
+    const int image = p->layout.grid_h * p->layout.grid_w;
+    ti_llada_start start = {.image_offset = p->layout.image_offset, .mask = p->layout.mask,
+                            .bits = p->layout.instruction_len ? p->magvit->config.bits : 0,
+                            .distance = image + 4 + p->layout.instruction_len};
+    return ti_llada_init(p->llada, p->recipe.seed, &start, err);
+}
+
 te_status ti_command_sft(const char *config, bool resume, te_error *err)
 {
     ti_project p;
@@ -106,8 +116,7 @@ te_status ti_command_sft(const char *config, bool resume, te_error *err)
         st = ti_packer_init(&packer, &p.objective, &p.layout, p.vocab, p.recipe.micro_batch, err);
     if (!st)
         st = resume ? ti_params_load(ti_llada_params(p.llada), &step, p.checkpoint, err)
-                    : ti_llada_init(p.llada, p.recipe.seed, p.layout.image_offset, p.magvit->config.bits,
-                                    err);
+                    : begin(&p, err);
     if (!st) {
         fprintf(stderr, "backbone: %zu parameters, %d tokens of vocabulary, on %s\n",
                 ti_llada_params(p.llada)->floats, p.vocab, p.device->description);
