@@ -112,13 +112,10 @@ static bool take_mask(ti_shot *shot, int width, int height, GError **error)
     return shot->mask != NULL;
 }
 
-static bool take_pictures(ti_shot *shot, ti_client *client, GError **error)
+bool ti_shot_draw(ti_shot *shot, int width, int height, GError **error)
 {
     te_error err;
     te_image *small = NULL;
-    int width, height;
-    if (!ti_client_size(client, shot->region.width, shot->region.height, &width, &height, error))
-        return false;
     if (ti_picture_sample(&small, shot->source, &shot->region, width, height, &err)) {
         set_error(error, &err);
         return false;
@@ -128,7 +125,12 @@ static bool take_pictures(ti_shot *shot, ti_client *client, GError **error)
     return shot->png && (!shot->selection || take_mask(shot, width, height, error));
 }
 
-ti_shot *ti_shot_take(ti_client *client, int image, int layer, bool use_selection, GError **error)
+const GeglRectangle *ti_shot_region(const ti_shot *shot)
+{
+    return &shot->region;
+}
+
+ti_shot *ti_shot_read(int image, int layer, bool use_selection, GError **error)
 {
     GError *why = NULL;
     GeglRectangle bounds;
@@ -143,9 +145,21 @@ ti_shot *ti_shot_take(ti_client *client, int image, int layer, bool use_selectio
         if (use_selection) shot->selection = ti_host_selection(image, layer, &bounds, &why);
         if (shot->selection) shot->region = ti_picture_context(&bounds, &shot->region);
     }
-    if (!why && take_pictures(shot, client, &why)) return shot;
+    if (!why) return shot;
     ti_shot_free(shot);
     g_propagate_error(error, why);
+    return NULL;
+}
+
+ti_shot *ti_shot_take(ti_client *client, int image, int layer, bool use_selection, GError **error)
+{
+    int width, height;
+    ti_shot *shot = ti_shot_read(image, layer, use_selection, error);
+    if (!shot) return NULL;
+    if (ti_client_size(client, shot->region.width, shot->region.height, &width, &height, error) &&
+        ti_shot_draw(shot, width, height, error))
+        return shot;
+    ti_shot_free(shot);
     return NULL;
 }
 
@@ -161,9 +175,8 @@ static const Babl *with_alpha(const Babl *format)
     return babl_format_with_space(name, babl_format_get_space(format));
 }
 
-/* The result's pixels at full size; MASK is for a layer mask, NULL where there is to be none. */
-static bool carry(const ti_shot *shot, const ti_client_result *result, ti_output output,
-                  GeglBuffer **pixels, GeglBuffer **mask, GError **error)
+bool ti_shot_carry(const ti_shot *shot, const ti_client_result *result, ti_output output,
+                   const volatile int *cancel, ti_carried *carried, GError **error)
 {
     te_image input, edited;
     te_error err;
@@ -182,11 +195,20 @@ static bool carry(const ti_shot *shot, const ti_client_result *result, ti_output
                     .grid_width = result->grid_width,
                     .grid_height = result->grid_height,
                     .selection = shot->selection,
-                    .unmasked = layer_mask};
+                    .unmasked = layer_mask,
+                    .cancel = cancel};
+    *carried = (ti_carried){0};
     if (output != TI_REPLACE) job.format = with_alpha(gegl_buffer_get_format(shot->source));
-    if (!ti_picture_carry(&job, pixels, layer_mask ? mask : NULL, &err)) return true;
+    if (!ti_picture_carry(&job, &carried->pixels, layer_mask ? &carried->mask : NULL, &err))
+        return true;
     set_error(error, &err);
     return false;
+}
+
+void ti_carried_clear(ti_carried *carried)
+{
+    g_clear_object(&carried->pixels);
+    g_clear_object(&carried->mask);
 }
 
 /* "make it autumn" names its layer; a long instruction is cut at 48 characters. */
@@ -198,21 +220,31 @@ static char *layer_name(const char *instruction)
     return g_strconcat(start, "\u2026", NULL);
 }
 
-int ti_shot_apply(const ti_shot *shot, const ti_client_result *result, const char *instruction,
-                  ti_output output, GError **error)
+int ti_shot_put(const ti_shot *shot, const ti_client_result *result, const ti_carried *carried,
+                const char *instruction, ti_output output, GError **error)
 {
-    g_autoptr(GeglBuffer) pixels = NULL;
-    g_autoptr(GeglBuffer) mask = NULL;
-    if (!carry(shot, result, output, &pixels, &mask, error)) return -1;
     g_autofree char *name = layer_name(instruction);
     g_autofree char *record = ti_record_write(result, instruction, shot->layer_name, &shot->region);
+    g_autofree char *before = ti_host_history(shot->image);
+    g_autofree char *history = ti_record_remember(before, record);
     ti_host_result made = {.image = shot->image,
                            .layer = shot->layer,
                            .output = output,
                            .kind = shot->kind,
-                           .pixels = pixels,
-                           .mask = mask,
+                           .pixels = carried->pixels,
+                           .mask = carried->mask,
                            .name = name,
-                           .record = record};
+                           .record = record,
+                           .history = history};
     return ti_host_apply(&made, error);
+}
+
+int ti_shot_apply(const ti_shot *shot, const ti_client_result *result, const char *instruction,
+                  ti_output output, GError **error)
+{
+    ti_carried carried;
+    if (!ti_shot_carry(shot, result, output, NULL, &carried, error)) return -1;
+    int layer = ti_shot_put(shot, result, &carried, instruction, output, error);
+    ti_carried_clear(&carried);
+    return layer;
 }

@@ -14,8 +14,9 @@
 
 typedef enum ti_output { TI_NEW_LAYER, TI_REPLACE, TI_NEW_IMAGE } ti_output;
 
-/* The name under which an edit is recorded with its layer. */
+/* The names under which an edit is recorded with its layer, and an image's edits with the image. */
 #define TI_PARASITE "thinking-edit"
+#define TI_HISTORY  "thinking-edit-history"
 
 /* May LAYER of IMAGE be edited with this output? */
 bool ti_host_check(int image, int layer, ti_output output, GError **error);
@@ -49,6 +50,7 @@ typedef struct ti_host_result {
     GeglBuffer *mask;   /* "Y float" for a layer mask; NULL: none. New layers only */
     const char *name;   /* of the new layer */
     const char *record; /* for the parasite */
+    const char *history; /* of the image's edits, this one included; into the same undo step */
 } ti_host_result;
 
 /* Puts the result into the image in one undo step and returns the layer's id, -1 on failure. When
@@ -58,6 +60,9 @@ int ti_host_apply(const ti_host_result *result, GError **error);
 
 /* The record kept with a layer; NULL when there is none. */
 char *ti_host_record(int layer);
+
+/* The image's edits, newest first, as record.h writes them; NULL when there are none. */
+char *ti_host_history(int image);
 
 /* Progress for a person who waits without a panel. FRACTION below 0 takes it away. */
 void ti_host_progress(double fraction, const char *text);

@@ -206,6 +206,13 @@ char *ti_host_record(int layer_id)
     return l ? g_strdup(l->record) : NULL;
 }
 
+/* Files have no place for one. */
+char *ti_host_history(int image_id)
+{
+    (void)image_id;
+    return NULL;
+}
+
 void ti_host_progress(double fraction, const char *text)
 {
     (void)fraction;

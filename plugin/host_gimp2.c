@@ -156,6 +156,14 @@ static void attach_record(gint32 layer, const char *record)
     gimp_parasite_free(parasite);
 }
 
+static void attach_history(gint32 image, const char *history)
+{
+    GimpParasite *parasite =
+        gimp_parasite_new(TI_HISTORY, PARASITE_FLAGS, (guint32)strlen(history) + 1, history);
+    gimp_image_attach_parasite(image, parasite);
+    gimp_parasite_free(parasite);
+}
+
 /* A layer with the result's pixels and record, not yet in the image. */
 static gint32 make_layer(const ti_host_result *r, gint32 image)
 {
@@ -235,6 +243,7 @@ static int apply_image(const ti_host_result *r)
     gimp_image_undo_disable(image);
     gint32 layer = make_layer(r, image);
     if (layer != -1) gimp_image_insert_layer(image, layer, -1, 0);
+    if (layer != -1) attach_history(image, r->history);
     gimp_image_undo_enable(image);
     if (gimp_default_display() > 0) gimp_display_new(image);
     return layer;
@@ -250,6 +259,7 @@ int ti_host_apply(const ti_host_result *r, GError **error)
             r->output == TI_REPLACE && ti_host_check(r->image, r->layer, TI_REPLACE, NULL);
         gimp_image_undo_group_start(r->image);
         layer = replace ? apply_replace(r) : apply_layer(r);
+        if (layer != -1) attach_history(r->image, r->history);
         gimp_image_undo_group_end(r->image);
     }
     gimp_displays_flush();
@@ -260,15 +270,23 @@ int ti_host_apply(const ti_host_result *r, GError **error)
     return layer;
 }
 
+/* Takes PARASITE, which may be NULL. */
+static char *text_of(GimpParasite *parasite)
+{
+    if (!parasite) return NULL;
+    char *text = g_strndup(gimp_parasite_data(parasite), (gsize)gimp_parasite_data_size(parasite));
+    gimp_parasite_free(parasite);
+    return text;
+}
+
 char *ti_host_record(int layer)
 {
-    GimpParasite *parasite =
-        gimp_item_is_valid(layer) ? gimp_item_get_parasite(layer, TI_PARASITE) : NULL;
-    if (!parasite) return NULL;
-    char *record =
-        g_strndup(gimp_parasite_data(parasite), (gsize)gimp_parasite_data_size(parasite));
-    gimp_parasite_free(parasite);
-    return record;
+    return gimp_item_is_valid(layer) ? text_of(gimp_item_get_parasite(layer, TI_PARASITE)) : NULL;
+}
+
+char *ti_host_history(int image)
+{
+    return gimp_image_is_valid(image) ? text_of(gimp_image_get_parasite(image, TI_HISTORY)) : NULL;
 }
 
 void ti_host_progress(double fraction, const char *text)

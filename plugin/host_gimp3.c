@@ -197,6 +197,14 @@ static void attach_record(GimpLayer *layer, const char *record)
     gimp_parasite_free(parasite);
 }
 
+static void attach_history(GimpImage *image, const char *history)
+{
+    GimpParasite *parasite =
+        gimp_parasite_new(TI_HISTORY, PARASITE_FLAGS, (guint32)strlen(history) + 1, history);
+    gimp_image_attach_parasite(image, parasite);
+    gimp_parasite_free(parasite);
+}
+
 /* A layer with the result's pixels and record, not yet in the image. */
 static GimpLayer *make_layer(const ti_host_result *r, GimpImage *image)
 {
@@ -282,6 +290,7 @@ static GimpLayer *apply_image(const ti_host_result *r)
     gimp_image_undo_disable(image);
     GimpLayer *layer = make_layer(r, image);
     if (layer) gimp_image_insert_layer(image, layer, NULL, 0);
+    if (layer) attach_history(image, r->history);
     gimp_image_undo_enable(image);
     if (gimp_default_display()) gimp_display_new(image);
     return layer;
@@ -298,6 +307,7 @@ int ti_host_apply(const ti_host_result *r, GError **error)
             r->output == TI_REPLACE && ti_host_check(r->image, r->layer, TI_REPLACE, NULL);
         gimp_image_undo_group_start(image);
         layer = replace ? apply_replace(r, image) : apply_layer(r, image);
+        if (layer) attach_history(image, r->history);
         gimp_image_undo_group_end(image);
     }
     gimp_displays_flush();
@@ -308,16 +318,27 @@ int ti_host_apply(const ti_host_result *r, GError **error)
     return -1;
 }
 
+/* Takes PARASITE, which may be NULL. */
+static char *text_of(GimpParasite *parasite)
+{
+    guint32 size = 0;
+    if (!parasite) return NULL;
+    const char *data = gimp_parasite_get_data(parasite, &size);
+    char *text = g_strndup(data, size);
+    gimp_parasite_free(parasite);
+    return text;
+}
+
 char *ti_host_record(int layer_id)
 {
     GimpLayer *layer = gimp_layer_get_by_id(layer_id);
-    GimpParasite *parasite = layer ? gimp_item_get_parasite(GIMP_ITEM(layer), TI_PARASITE) : NULL;
-    if (!parasite) return NULL;
-    guint32 size = 0;
-    const char *data = gimp_parasite_get_data(parasite, &size);
-    char *record = g_strndup(data, size);
-    gimp_parasite_free(parasite);
-    return record;
+    return layer ? text_of(gimp_item_get_parasite(GIMP_ITEM(layer), TI_PARASITE)) : NULL;
+}
+
+char *ti_host_history(int image_id)
+{
+    GimpImage *image = gimp_image_get_by_id(image_id);
+    return image ? text_of(gimp_image_get_parasite(image, TI_HISTORY)) : NULL;
 }
 
 void ti_host_progress(double fraction, const char *text)

@@ -16,7 +16,7 @@
  *     address=http://studio:8765
  *     token=...
  */
-static ti_client *open_client(GError **error)
+ti_client *ti_procedure_client(GError **error)
 {
     g_autofree char *path =
         g_build_filename(g_get_user_config_dir(), "thinkedit", "client.conf", NULL);
@@ -74,7 +74,7 @@ bool ti_procedure_edit(const ti_edit_arguments *a, ti_edit_values *values, GErro
 {
     values->layer = -1;
     if (!check_arguments(a, error)) return false;
-    ti_client *client = open_client(error);
+    ti_client *client = ti_procedure_client(error);
     ti_shot *shot =
         client ? ti_shot_take(client, a->image, a->layer, a->use_selection, error) : NULL;
     ti_client_result *result = NULL;

@@ -7,6 +7,7 @@
 #ifndef PLUGIN_PROCEDURE_H
 #define PLUGIN_PROCEDURE_H
 
+#include "client/client.h"
 #include "host.h"
 
 #define TI_EDIT_PROCEDURE      "plug-in-thinking-aware-edit"
@@ -26,6 +27,9 @@ typedef struct ti_edit_values {
     char *reasoning; /* the caller's */
     int seed;
 } ti_edit_values;
+
+/* A client of the server that the person chose, see procedure.c; the caller's. */
+ti_client *ti_procedure_client(GError **error);
 
 bool ti_procedure_edit(const ti_edit_arguments *arguments, ti_edit_values *values, GError **error);
 

@@ -2,6 +2,7 @@
 #include "record.h"
 
 #include <json-glib/json-glib.h>
+#include <string.h>
 
 static void add_string(JsonBuilder *b, const char *name, const char *value)
 {
@@ -24,6 +25,7 @@ char *ti_record_write(const ti_client_result *result, const char *instruction,
     JsonNode *options = json_from_string(result->options, NULL);
     json_builder_begin_object(b);
     add_int(b, "schema", 1);
+    add_string(b, "id", result->id);
     add_string(b, "instruction", instruction);
     add_string(b, "reasoning", result->reasoning);
     add_int(b, "seed", result->seed);
@@ -59,4 +61,54 @@ char *ti_record_reasoning(const char *record, GError **error)
     g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
                         "The layer's record of its edit is damaged: edit the picture again.");
     return NULL;
+}
+
+/* ---- the image's history ------------------------------------------------------------------- */
+
+static const char *id_of(JsonNode *edit)
+{
+    JsonNode *id = JSON_NODE_HOLDS_OBJECT(edit)
+                       ? json_object_get_member(json_node_get_object(edit), "id")
+                       : NULL;
+    return id && JSON_NODE_HOLDS_VALUE(id) ? json_node_get_string(id) : NULL;
+}
+
+/* Takes FIRST (may be NULL); the edits of HISTORY follow, but for the one called ID. */
+static char *write_history(JsonNode *first, const char *history, const char *id)
+{
+    g_autoptr(JsonNode) root = history ? json_from_string(history, NULL) : NULL;
+    JsonNode *node = root && JSON_NODE_HOLDS_OBJECT(root)
+                         ? json_object_get_member(json_node_get_object(root), "edits")
+                         : NULL;
+    JsonArray *old = node && JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
+    JsonArray *edits = json_array_new();
+    if (first) json_array_add_element(edits, first);
+    for (guint i = 0; old && i < json_array_get_length(old); i++) {
+        JsonNode *edit = json_array_get_element(old, i);
+        if (json_array_get_length(edits) < TI_HISTORY_EDITS && g_strcmp0(id_of(edit), id))
+            json_array_add_element(edits, json_node_copy(edit));
+    }
+    JsonObject *object = json_object_new();
+    g_autoptr(JsonNode) out = json_node_init_object(json_node_alloc(), object);
+    json_object_set_int_member(object, "schema", 1);
+    json_object_set_array_member(object, "edits", edits);
+    char *text = json_to_string(out, FALSE);
+    while (strlen(text) > TI_HISTORY_BYTES && json_array_get_length(edits) > 1) {
+        json_array_remove_element(edits, json_array_get_length(edits) - 1);
+        g_free(text);
+        text = json_to_string(out, FALSE);
+    }
+    json_object_unref(object);
+    return text;
+}
+
+char *ti_record_remember(const char *history, const char *record)
+{
+    JsonNode *edit = json_from_string(record, NULL);
+    return write_history(edit, history, edit ? id_of(edit) : NULL);
+}
+
+char *ti_record_forget(const char *history, const char *id)
+{
+    return write_history(NULL, history, id);
 }

@@ -119,8 +119,8 @@ static char *write_script(const char *expression)
     return g_strdup_printf("(load \"%s\")", path);
 }
 
-/* Runs EXPRESSIONS, each on its own; what GIMP says comes back. */
-static char *run_gimp(const char *const *expressions, size_t n, int *status)
+/* Runs N batch commands, each on its own; what GIMP says comes back. */
+static char *run_batch(char *const *commands, size_t n, int *status)
 {
     g_autoptr(GPtrArray) arguments = g_ptr_array_new_with_free_func(g_free);
     g_autoptr(GError) error = NULL;
@@ -135,7 +135,7 @@ static char *run_gimp(const char *const *expressions, size_t n, int *status)
         g_ptr_array_add(arguments, g_strdup(gimp3[i]));
     for (size_t i = 0; i < n; i++) {
         g_ptr_array_add(arguments, g_strdup("-b"));
-        g_ptr_array_add(arguments, write_script(expressions[i]));
+        g_ptr_array_add(arguments, g_strdup(commands[i]));
     }
     if (version[0] == '2') {
         g_ptr_array_add(arguments, g_strdup("-b"));
@@ -150,6 +150,14 @@ static char *run_gimp(const char *const *expressions, size_t n, int *status)
         fail_msg("%s: %s", program, error->message);
     *status = g_subprocess_get_if_exited(gimp) ? g_subprocess_get_exit_status(gimp) : -1;
     return said;
+}
+
+/* Runs EXPRESSIONS with the prelude and the cases. */
+static char *run_gimp(const char *const *expressions, size_t n, int *status)
+{
+    g_auto(GStrv) commands = g_new0(char *, n + 1);
+    for (size_t i = 0; i < n; i++) commands[i] = write_script(expressions[i]);
+    return run_batch(commands, n, status);
 }
 
 static void start_server(void)
@@ -389,6 +397,37 @@ static void filters_are_part_of_the_picture(void **state)
     g_free(b.rgba);
 }
 
+/* ---- the example scripts, as a person calls them ------------------------------------------- */
+
+/* In CALL @ stands for the folder. */
+static void run_example(const char *script, const char *call)
+{
+    int status;
+    g_autofree char *load_it = g_strdup_printf("(load \"%s/%s.scm\") ", EXAMPLES, script);
+    g_autofree char *rest = g_strdup_printf("%s%s", load_it, call);
+    g_auto(GStrv) halves = g_strsplit(rest, "@", -1);
+    g_autofree char *command = g_strjoinv(folder, halves);
+    g_autofree char *said = run_batch(&command, 1, &status);
+    if (status) fail_msg("%s: status %d:\n%s", script, status, said);
+}
+
+static void examples_do_what_they_say(void **state)
+{
+    (void)state;
+    run_example("edit-picture", "(edit-picture \"@/in.png\" \"example\" \"@/example.xcf\")");
+    run_example("save-reasoning", "(save-reasoning \"@/example.xcf\" \"@/example.txt\")");
+    assert_text("example.txt", reasoning);
+    g_autofree char *pictures = in_folder("pictures"), *broken = in_folder("pictures/a.png");
+    assert_int_equal(g_mkdir(pictures, 0700), 0);
+    assert_true(g_file_set_contents(broken, "no picture", -1, NULL));
+    write_input("pictures/b.png", false);
+    write_input("pictures/c.png", false);
+    run_example("edit-folder", "(edit-folder \"@/pictures/*.png\" \"example\")");
+    assert_text("pictures/b-edited.txt", reasoning);
+    assert_text("pictures/c-edited.txt", reasoning);
+    assert_right_half_inverted("pictures/c.png", "pictures/c-edited.png", true);
+}
+
 /* ---- refusals ------------------------------------------------------------------------------ */
 
 typedef struct refusal {
@@ -441,6 +480,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(transparency_stays),
         cmocka_unit_test(colour_profiles_are_converted),
         cmocka_unit_test(filters_are_part_of_the_picture),
+        cmocka_unit_test(examples_do_what_they_say),
         cmocka_unit_test(refusals_say_what_to_do),
     };
     int failed = cmocka_run_group_tests(tests, set_up, tear_down);
