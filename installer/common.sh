@@ -17,6 +17,14 @@ gimp_versions() {
     done | sort -u | tr '\n' ' '
 }
 
+# CMake's switches for the GIMPs whose headers are here.
+gimp_switches() {
+    local version
+    for version in 2 3; do
+        pkg-config --exists "gimp-$version.0" && echo "-DTE_GIMP$version=ON" || echo "-DTE_GIMP$version=OFF"
+    done
+}
+
 # The program that runs VERSION without windows.
 gimp_console() {
     for program in "gimp-console-$1" "gimp-$1" gimp-console gimp; do
