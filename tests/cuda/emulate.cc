@@ -35,7 +35,7 @@ struct fiber {
     int n_copies, group;
 };
 
-dim3 threadIdx, blockIdx, blockDim;
+dim3 threadIdx, blockIdx, blockDim, gridDim;
 static fiber fibers[MOST];
 static emulated_warp warps[MOST / 32];
 static char *stacks;
@@ -214,6 +214,7 @@ void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *),
     kernel_body = body;
     kernel_data = data;
     blockDim = block;
+    gridDim = grid;
     for (unsigned z = 0; z < grid.z; z++)
         for (unsigned y = 0; y < grid.y; y++)
             for (unsigned x = 0; x < grid.x; x++) {

@@ -556,6 +556,7 @@ static void test_image_ops(void **state)
     check_group_norm(be, 1, 4, 2, false);
     check_group_norm(be, 131, 12, 3, true);
     check_group_norm(be, 70, 64, 32, true);
+    check_group_norm(be, 5000, 8, 2, true); /* more than one slice */
     enum { H = 5, W = 3, C = 10, N = H * W * C };
     float *x = floats(N, 1), *expected = floats(4 * N, 2), *got = floats(4 * N, 3);
     void *from = to_device(be, x, N, false), *to = to_device(be, got, 4 * N, false);
