@@ -1,0 +1,27 @@
+#!/bin/sh
+# The CPU backend's tests on aarch64: compiled by the cross compiler, run under qemu. Needs gcc-aarch64-linux-gnu,
+# qemu-user-static and libcmocka-dev:arm64; without them it says so and exits 77, which ctest counts as skipped.
+# Usage: aarch64.sh SOURCE_DIR WORK_DIR
+set -eu
+source=$1 work=$2
+cc=aarch64-linux-gnu-gcc
+for tool in $cc qemu-aarch64-static; do
+    command -v $tool >/dev/null || { echo "aarch64: no $tool"; exit 77; }
+done
+[ -e /usr/lib/aarch64-linux-gnu/libcmocka.so ] || { echo "aarch64: no libcmocka-dev:arm64"; exit 77; }
+mkdir -p "$work"
+flags="-std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -ffp-contract=off -fno-math-errno -fopenmp
+       -I$source/engine -I$source/tests"
+objects=
+for file in "$source"/engine/backend/cpu/*.c "$source"/engine/base/*.c "$source"/engine/format/tensor.c \
+            "$source"/engine/format/q[48]*.c; do
+    [ -e "$file" ] || continue
+    object=$work/$(basename "$file" .c).o
+    [ "$object" -nt "$file" ] || $cc $flags -c "$file" -o "$object"
+    objects="$objects $object"
+done
+for test in gemm int8; do
+    $cc $flags "$source/tests/backend/${test}_test.c" $objects -L/usr/lib/aarch64-linux-gnu -lcmocka -lm -o "$work/$test"
+    # Threads that spin would starve each other under emulation.
+    qemu-aarch64-static -cpu max -E OMP_WAIT_POLICY=passive -L /usr/aarch64-linux-gnu -E LD_LIBRARY_PATH=/usr/lib/aarch64-linux-gnu:/usr/aarch64-linux-gnu/lib "$work/$test"
+done

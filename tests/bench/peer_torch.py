@@ -1,0 +1,61 @@
+#!/usr/bin/env python3
+"""LLaDA-8B's blocks in PyTorch bf16, as the released code runs them: seconds of one forward pass.
+
+usage: peer_torch.py LAYERS TOKENS THREADS   prints one JSON object"""
+import json
+import sys
+import time
+
+import torch
+import torch.nn.functional as F
+
+layers, tokens, threads = (int(a) for a in sys.argv[1:4])
+torch.set_num_threads(threads)
+torch.manual_seed(1)
+D, FF, H = 4096, 12288, 32
+
+
+def matrix(out, inner):
+    return (torch.randn(out, inner) * 0.02).to(torch.bfloat16)
+
+
+blocks = [[matrix(D, D) for _ in range(4)] + [matrix(FF, D), matrix(FF, D), matrix(D, FF)]
+          for _ in range(layers)]
+angles = torch.outer(torch.arange(tokens).float(), 500000.0 ** (-torch.arange(0, 128, 2).float() / 128))
+angles = torch.cat([angles, angles], dim=-1)
+cos, sin = angles.cos(), angles.sin()
+
+
+def norm(x):
+    y = x.float()
+    return (y * torch.rsqrt(y.pow(2).mean(-1, keepdim=True) + 1e-5)).to(x.dtype)
+
+
+def rope(x):
+    y = x.float()
+    a, b = y.chunk(2, dim=-1)
+    return (y * cos + torch.cat([-b, a], dim=-1) * sin).to(x.dtype)
+
+
+def heads(x):
+    return x.view(1, tokens, H, D // H).transpose(1, 2)
+
+
+@torch.inference_mode()
+def forward(x):
+    for q, k, v, o, gate, up, down in blocks:
+        h = norm(x)
+        a = F.scaled_dot_product_attention(rope(heads(F.linear(h, q))), rope(heads(F.linear(h, k))),
+                                           heads(F.linear(h, v)))
+        x = x + F.linear(a.transpose(1, 2).reshape(1, tokens, D), o)
+        h = norm(x)
+        x = x + F.linear(F.silu(F.linear(h, gate)) * F.linear(h, up), down)
+    return x
+
+
+x = torch.randn(1, tokens, D).to(torch.bfloat16)
+forward(x)
+wall, cpu = time.perf_counter(), time.process_time()
+forward(x)
+print(json.dumps({"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu,
+                  "version": torch.__version__}))
