@@ -1,4 +1,5 @@
 /* plugin_gimp2.c - registration with GIMP 2.10, whose argument lists can never change. */
+#include "panel_owner.h"
 #include "procedure.h"
 
 #include <libgimp/gimp.h>
@@ -71,6 +72,11 @@ static void run_edit(gint n_params, const GimpParam *p, gint *n_values, GimpPara
 {
     GError *error = NULL;
     ti_edit_values made;
+    if (n_params >= 3 && p[0].data.d_int32 != GIMP_RUN_NONINTERACTIVE) {
+        if (!ti_panel_open(p[1].data.d_image, p[2].data.d_drawable, &error))
+            fail(values, n_values, error);
+        return;
+    }
     if (n_params < 8) {
         values[0].data.d_status = GIMP_PDB_CALLING_ERROR;
         return;

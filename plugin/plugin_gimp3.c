@@ -1,4 +1,5 @@
 /* plugin_gimp3.c - registration with GIMP 3.x: a GimpPlugIn with the contracted procedures. */
+#include "panel_owner.h"
 #include "procedure.h"
 
 #include <libgimp/gimp.h>
@@ -40,7 +41,6 @@ static GimpValueArray *run_edit(GimpProcedure *procedure, GimpRunMode mode, Gimp
     gint seed;
     GError *error = NULL;
     ti_edit_values made;
-    (void)mode;
     (void)user;
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* GIMP killed: nobody is left to edit for */
     gegl_init(NULL, NULL);
@@ -48,6 +48,11 @@ static GimpValueArray *run_edit(GimpProcedure *procedure, GimpRunMode mode, Gimp
         return fail(procedure, g_error_new(G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
                                            "One layer can be edited at a time: choose one in the "
                                            "Layers dialog."));
+    if (mode != GIMP_RUN_NONINTERACTIVE) {
+        int layer = gimp_item_get_id(GIMP_ITEM(drawables[0]));
+        if (!ti_panel_open(gimp_image_get_id(image), layer, &error)) return fail(procedure, error);
+        return gimp_procedure_new_return_values(procedure, GIMP_PDB_SUCCESS, NULL);
+    }
     g_object_get(config, "instruction", &instruction, "seed", &seed, "use-selection",
                  &use_selection, "options", &options, NULL);
     ti_edit_arguments arguments = {

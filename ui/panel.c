@@ -50,7 +50,7 @@ static void generate(ti_panel *panel)
             options,
             s->seed_locked && *seed ? g_ascii_strtoll(seed, NULL, 10) : -1,
             s->use_selection && panel->state->target.has_selection,
-            (ti_output)s->output,
+            (ti_panel_output)s->output,
             s->variations,
         };
         ti_settings_used(panel->settings, instruction);

@@ -15,14 +15,18 @@
 
 #include "ui/state.h"
 
-typedef enum ti_output { TI_OUTPUT_LAYER, TI_OUTPUT_REPLACE, TI_OUTPUT_IMAGE } ti_output;
+typedef enum ti_panel_output {
+    TI_OUTPUT_LAYER,
+    TI_OUTPUT_REPLACE,
+    TI_OUTPUT_IMAGE
+} ti_panel_output;
 
 typedef struct ti_panel_request {
     const char *instruction;
     const char *options; /* "preset=fast text-steps=20", as the procedure's options */
     gint64 seed;         /* -1: a new one */
     bool use_selection;
-    ti_output output;
+    ti_panel_output output;
     int variations;      /* 1 .. 8: the owner submits them one after another with seeds of their own */
 } ti_panel_request;
 

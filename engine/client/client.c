@@ -276,16 +276,24 @@ static void keep_result(GObject *source, GAsyncResult *result, void *user)
     *kept = g_object_ref(result);
 }
 
+char *ti_client_size_path(int width, int height)
+{
+    return g_strdup_printf("/v1/size?width=%d&height=%d", width, height);
+}
+
 bool ti_client_size(ti_client *client, int width, int height, int *work_width, int *work_height,
                     GError **error)
 {
-    g_autofree char *path = g_strdup_printf("/v1/size?width=%d&height=%d", width, height);
+    g_autofree char *path = ti_client_size_path(width, height);
     g_autoptr(GAsyncResult) result = NULL;
     ti_client_get(client, path, NULL, keep_result, &result);
     while (!result) g_main_context_iteration(g_main_context_get_thread_default(), TRUE);
     g_autoptr(GBytes) body = ti_client_get_finish(result, error);
-    if (!body) return false;
+    return body && ti_client_read_size(body, work_width, work_height, error);
+}
 
+bool ti_client_read_size(GBytes *body, int *work_width, int *work_height, GError **error)
+{
     g_autoptr(JsonParser) parser = json_parser_new();
     gsize size = 0;
     const char *text = g_bytes_get_data(body, &size);
@@ -297,6 +305,6 @@ bool ti_client_size(ti_client *client, int width, int height, int *work_width, i
     *work_height = object ? (int)json_object_get_int_member_with_default(object, "height", 0) : 0;
     if (*work_width > 0 && *work_height > 0) return true;
     g_set_error(error, TI_CLIENT_ERROR, TI_CLIENT_LOST,
-                "The server's answer to %s makes no sense: update it.", path);
+                "The server's answer to /v1/size makes no sense: update it.");
     return false;
 }

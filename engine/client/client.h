@@ -45,6 +45,11 @@ GBytes *ti_client_get_finish(GAsyncResult *result, GError **error);
 bool ti_client_size(ti_client *client, int width, int height, int *work_width, int *work_height,
                     GError **error);
 
+/* The same for who must not wait: the path to ti_client_get() (the caller frees it), and its answer
+ * read. */
+char *ti_client_size_path(int width, int height);
+bool ti_client_read_size(GBytes *body, int *work_width, int *work_height, GError **error);
+
 /* ---- jobs ----------------------------------------------------------------------------------- */
 
 typedef struct ti_client_request {
