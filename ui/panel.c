@@ -116,8 +116,11 @@ void ti_panel_refresh(ti_panel *panel)
         gtk_progress_bar_pulse(GTK_PROGRESS_BAR(panel->progress));
     else
         gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(panel->progress), fraction);
-    gtk_label_set_text(GTK_LABEL(panel->status),
-                       *status || busy ? status : obstacle ? obstacle : _("Ready"));
+    gtk_label_set_text(GTK_LABEL(panel->status), busy                 ? status
+                                                 : panel->shown_entry ? panel->entry_text
+                                                 : *status            ? status
+                                                 : obstacle           ? obstacle
+                                                                      : _("Ready"));
     g_free(status);
     g_free(instruction);
 }
@@ -253,6 +256,8 @@ static void build(ti_panel *panel)
     gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_result(panel), "result", _("Result"));
     gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_history(panel), "history",
                          _("History"));
+    gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_advanced(panel), "advanced",
+                         _("Advanced"));
     GtkWidget *switcher = gtk_stack_switcher_new();
     gtk_stack_switcher_set_stack(GTK_STACK_SWITCHER(switcher), GTK_STACK(panel->stack));
     gtk_widget_set_halign(switcher, GTK_ALIGN_CENTER);
@@ -288,6 +293,7 @@ void ti_panel_free(ti_panel *panel)
     ti_settings_free(panel->settings);
     ti_state_free(panel->state);
     g_free(panel->shown_entry);
+    g_free(panel->entry_text);
     g_free(panel);
 }
 
@@ -339,17 +345,23 @@ void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
     if (ti_state_busy(panel->state) || !g_strcmp0(entry ? entry->id : NULL, panel->shown_entry)) return;
     g_free(panel->shown_entry);
     panel->shown_entry = g_strdup(entry ? entry->id : NULL);
-    if (!entry) return;
     ti_state_set_timeline(panel->state, NULL);
     ti_panel_show_timeline(panel);
+    if (!entry) {
+        ti_panel_show_text(panel, "", NULL);
+        ti_picture_set(panel->picture, NULL);
+        ti_panel_refresh(panel);
+        return;
+    }
     ti_panel_show_text(panel, entry->reasoning ? entry->reasoning : "", NULL);
     char seed[24];
     g_snprintf(seed, sizeof seed, "%" G_GINT64_FORMAT, entry->seed);
     char *text = g_strdup_printf(_("“%s” · seed %s · %s"),
                                  entry->instruction ? entry->instruction : "", seed,
                                  entry->model ? entry->model : "");
-    gtk_label_set_text(GTK_LABEL(panel->status), text);
-    g_free(text);
+    g_free(panel->entry_text);
+    panel->entry_text = text;
+    ti_panel_refresh(panel);
 }
 
 void ti_panel_set_history(ti_panel *panel, GPtrArray *entries, GPtrArray *thumbnails)

@@ -15,12 +15,13 @@ struct ti_panel {
     ti_form *form; /* NULL until the server has spoken */
     guint poll, save;
     char *shown_entry; /* id of the entry on show, NULL: the newest result */
+    char *entry_text;  /* what is said of it */
 
     GtkWidget *window;
     GtkWidget *info_bar, *info_text, *retry;
     GtkWidget *thumbnail, *target_name, *target_size, *use_selection, *model_text;
     GtkWidget *instruction, *prompt_menu;
-    GtkWidget *preset, *variations, *output, *seed, *seed_lock, *advanced, *advanced_grid;
+    GtkWidget *preset, *variations, *output, *seed, *seed_lock, *advanced_grid;
     GtkWidget *generate, *cancel, *progress, *status;
     GtkWidget *stack, *picture, *reasoning, *timeline_box, *timeline, *timeline_text;
     GtkWidget *copy, *to_layer, *history;
@@ -37,6 +38,7 @@ void ti_panel_set_instruction(ti_panel *panel, const char *text);
 
 /* panel_options.c */
 GtkWidget *ti_panel_build_options(ti_panel *panel);
+GtkWidget *ti_panel_build_advanced(ti_panel *panel);
 void ti_panel_fill_options(ti_panel *panel);
 
 /* panel_result.c */

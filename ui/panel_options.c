@@ -109,14 +109,6 @@ static void on_simple_setting(GtkWidget *widget, gpointer data)
     ti_panel_save_soon(panel);
 }
 
-static void on_expanded(GObject *expander, GParamSpec *property, gpointer data)
-{
-    (void)property;
-    ti_panel *panel = data;
-    panel->settings->advanced_open = gtk_expander_get_expanded(GTK_EXPANDER(expander));
-    ti_panel_save_soon(panel);
-}
-
 /* Digits only: what is not a seed cannot be typed. */
 static void on_seed_text(GtkEditable *editable, char *text, int length, int *position, gpointer data)
 {
@@ -177,18 +169,17 @@ GtkWidget *ti_panel_build_options(ti_panel *panel)
     GtkWidget *seed = build_seed(panel);
     attach(grid, 2, 1, _("S_eed"), seed, panel->seed);
     gtk_container_add(GTK_CONTAINER(box), grid);
+    return box;
+}
 
-    panel->advanced = gtk_expander_new_with_mnemonic(_("_Advanced"));
-    gtk_expander_set_expanded(GTK_EXPANDER(panel->advanced), panel->settings->advanced_open);
+GtkWidget *ti_panel_build_advanced(ti_panel *panel)
+{
+    GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     panel->advanced_grid = gtk_grid_new();
     gtk_grid_set_row_spacing(GTK_GRID(panel->advanced_grid), 4);
     gtk_grid_set_column_spacing(GTK_GRID(panel->advanced_grid), 8);
-    GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
-    gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroll), GTK_POLICY_NEVER, GTK_POLICY_AUTOMATIC);
-    gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 160);
+    gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroll), GTK_POLICY_NEVER,
+                                   GTK_POLICY_AUTOMATIC);
     gtk_container_add(GTK_CONTAINER(scroll), panel->advanced_grid);
-    gtk_container_add(GTK_CONTAINER(panel->advanced), scroll);
-    g_signal_connect(panel->advanced, "notify::expanded", G_CALLBACK(on_expanded), panel);
-    gtk_container_add(GTK_CONTAINER(box), panel->advanced);
-    return box;
+    return scroll;
 }

@@ -126,7 +126,7 @@ GtkWidget *ti_panel_build_prompt(ti_panel *panel)
     gtk_container_add(GTK_CONTAINER(box), row);
     GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scroll), GTK_SHADOW_IN);
-    gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 70);
+    gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 56);
     gtk_container_add(GTK_CONTAINER(scroll), panel->instruction);
     gtk_container_add(GTK_CONTAINER(box), scroll);
     gtk_text_buffer_set_text(gtk_text_view_get_buffer(GTK_TEXT_VIEW(panel->instruction)),

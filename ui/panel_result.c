@@ -121,9 +121,11 @@ static GtkWidget *build_timeline(ti_panel *panel)
     gtk_scale_set_value_pos(GTK_SCALE(panel->timeline), GTK_POS_RIGHT);
     atk_object_set_name(gtk_widget_get_accessible(panel->timeline), _("Denoising step"));
     g_signal_connect(panel->timeline, "value-changed", G_CALLBACK(on_slider), panel);
-    gtk_container_add(GTK_CONTAINER(panel->timeline_box),
-                      ti_panel_label(_("_Timeline"), panel->timeline));
-    gtk_container_add(GTK_CONTAINER(panel->timeline_box), panel->timeline);
+    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
+    gtk_widget_set_hexpand(panel->timeline, TRUE);
+    gtk_container_add(GTK_CONTAINER(row), ti_panel_label(_("_Timeline"), panel->timeline));
+    gtk_container_add(GTK_CONTAINER(row), panel->timeline);
+    gtk_container_add(GTK_CONTAINER(panel->timeline_box), row);
     panel->timeline_text = gtk_label_new("");
     gtk_label_set_xalign(GTK_LABEL(panel->timeline_text), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->timeline_text), TRUE);
@@ -154,11 +156,12 @@ GtkWidget *ti_panel_build_result(ti_panel *panel)
     panel->masked = gtk_text_buffer_create_tag(buffer, NULL, "scale", 0.8, NULL);
     GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scroll), GTK_SHADOW_IN);
-    gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 110);
+    gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 72);
     gtk_container_add(GTK_CONTAINER(scroll), panel->reasoning);
-    gtk_container_add(GTK_CONTAINER(box), ti_panel_label(_("Reaso_ning"), panel->reasoning));
-    gtk_container_add(GTK_CONTAINER(box), scroll);
     GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6);
+    GtkWidget *label = ti_panel_label(_("Reaso_ning"), panel->reasoning);
+    gtk_widget_set_hexpand(label, TRUE);
+    gtk_container_add(GTK_CONTAINER(row), label);
     panel->copy = gtk_button_new_with_mnemonic(_("_Copy"));
     panel->to_layer = gtk_button_new_with_mnemonic(_("To a text _layer"));
     gtk_widget_set_tooltip_text(panel->to_layer, _("Puts the reasoning on the canvas as a text layer."));
@@ -169,6 +172,7 @@ GtkWidget *ti_panel_build_result(ti_panel *panel)
     gtk_widget_set_sensitive(panel->copy, FALSE);
     gtk_widget_set_sensitive(panel->to_layer, FALSE);
     gtk_container_add(GTK_CONTAINER(box), row);
+    gtk_container_add(GTK_CONTAINER(box), scroll);
     gtk_container_add(GTK_CONTAINER(box), build_timeline(panel));
     return box;
 }

@@ -34,9 +34,8 @@ static void read_all(ti_settings *s, JsonObject *o)
     s->variations = read_int(o, "variations", 1, 8, 1);
     s->output = read_int(o, "output", 0, 2, 0);
     s->use_selection = json_object_get_boolean_member_with_default(o, "use_selection", TRUE);
-    s->advanced_open = json_object_get_boolean_member_with_default(o, "advanced_open", FALSE);
     s->width = read_int(o, "width", 200, 10000, 420);
-    s->height = read_int(o, "height", 200, 10000, 820);
+    s->height = read_int(o, "height", 200, 10000, 720);
 }
 
 ti_settings *ti_settings_load(const char *path)
@@ -88,7 +87,6 @@ bool ti_settings_save(const ti_settings *s)
     json_object_set_int_member(o, "variations", s->variations);
     json_object_set_int_member(o, "output", s->output);
     json_object_set_boolean_member(o, "use_selection", s->use_selection);
-    json_object_set_boolean_member(o, "advanced_open", s->advanced_open);
     json_object_set_int_member(o, "width", s->width);
     json_object_set_int_member(o, "height", s->height);
     JsonNode *root = json_node_new(JSON_NODE_OBJECT);

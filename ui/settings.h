@@ -17,7 +17,7 @@ typedef struct ti_settings {
     gint64 seed;
     bool seed_locked;
     int variations, output;
-    bool use_selection, advanced_open;
+    bool use_selection;
     int width, height;    /* of the window */
 } ti_settings;
 

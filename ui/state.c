@@ -203,9 +203,12 @@ char *ti_state_status(const ti_state *s)
         return text;
     }
     case TI_PHASE_FAILED:
-        return g_strdup(_("Nothing was changed."));
+        return g_strdup(s->variation > 1 ? _("The variations before it are in the image.")
+                                         : _("Nothing was changed."));
     case TI_PHASE_CANCELLED:
-        return g_strdup(_("Cancelled. Nothing was changed."));
+        return g_strdup(s->variation > 1
+                            ? _("Cancelled. The variations before it are in the image.")
+                            : _("Cancelled. Nothing was changed."));
     }
     return g_strdup("");
 }
