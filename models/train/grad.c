@@ -6,6 +6,7 @@
  *     text = sum(ce) / t / text positions, image = sum(ce) / (image tokens + 2), loss = text + image
  */
 #include "commands.h"
+#include "grad.h"
 
 #include "base/memory.h"
 #include "denoise/layout.h"
@@ -115,16 +116,17 @@ static te_status write_grads(const ti_params *p, const char *path, te_error *err
     return st;
 }
 
-te_status ti_command_grad(const char *model, const char *sft, const char *grads, te_error *err)
+te_status ti_grad_run(const char *model, const char *sft, const char *grads, ti_llada_loss *loss,
+                      te_error *err)
 {
     ti_gguf *file = NULL;
     ti_train_device *device = NULL;
     ti_llada *llada = NULL;
     ti_layout layout;
-    ti_llada_loss loss = {0};
     int64_t vocab = 0;
     task k = {0};
     ti_packed packed;
+    *loss = (ti_llada_loss){0};
     te_status st = ti_gguf_open(&file, model, err);
     if (!st) st = ti_layout_read(&layout, file, err);
     if (!st) st = ti_gguf_need_int(file, "llada.vocab_size", 1, INT32_MAX, &vocab, err);
@@ -136,16 +138,22 @@ te_status ti_command_grad(const char *model, const char *sft, const char *grads,
         task_pack(&k, &layout, (int)vocab, &packed);
         packed.spans = &whole;
         packed.n_spans = 1;
-        st = ti_llada_step(llada, &packed, &loss, err);
+        st = ti_llada_step(llada, &packed, loss, err);
     }
     if (!st && grads) st = write_grads(ti_llada_params(llada), grads, err);
-    if (!st)
-        printf("{\"text_loss\": %.9g, \"image_loss\": %.9g, \"loss\": %.9g}\n",
-               loss.weighted[TI_READ_TEXT], loss.weighted[TI_READ_IMAGE],
-               loss.weighted[TI_READ_TEXT] + loss.weighted[TI_READ_IMAGE]);
     task_clear(&k);
     ti_llada_free(llada);
     ti_train_device_free(device);
     ti_gguf_free(file);
     return st;
+}
+
+te_status ti_command_grad(const char *model, const char *sft, const char *grads, te_error *err)
+{
+    ti_llada_loss loss;
+    te_status st = ti_grad_run(model, sft, grads, &loss, err);
+    if (st) return st;
+    const double text = loss.weighted[TI_READ_TEXT], image = loss.weighted[TI_READ_IMAGE];
+    printf("{\"text_loss\": %.9g, \"image_loss\": %.9g, \"loss\": %.9g}\n", text, image, text + image);
+    return TE_OK;
 }

@@ -128,7 +128,7 @@ static te_status train(run *r, int64_t step, te_error *err)
     ti_journal journal;
     te_status st = ti_journal_open(&journal, r->out, columns, step, recipe->steps, err);
     if (!st) st = r->device->op->alloc(r->device, 3 * sizeof(float), &terms, err);
-    while (!st && step < recipe->steps) {
+    while (!st && step < recipe->stop_at) {
         for (int i = 0; !st && i < recipe->batch; i += recipe->micro_batch)
             st = micro_step(r, (uint64_t)step * (uint64_t)recipe->batch + (uint64_t)i, sums, terms, err);
         if (st) break;
@@ -146,7 +146,7 @@ static te_status train(run *r, int64_t step, te_error *err)
             norms = 0;
             logged = step;
         }
-        if (!st && (step % recipe->save_every == 0 || step == recipe->steps))
+        if (!st && (step % recipe->save_every == 0 || step == recipe->stop_at))
             st = save(r, step, &journal, err);
     }
     r->device->op->release(r->device, terms);

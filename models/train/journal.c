@@ -32,7 +32,7 @@ static te_status cut_back(const ti_journal *j, int64_t step, te_error *err)
     while (from && fgets(line, sizeof line, from)) {
         char *end;
         long long at = strtoll(line, &end, 10);
-        if (end != line && at < step) fputs(line, to);
+        if (end != line && at <= step) fputs(line, to);
     }
     if (from) fclose(from);
     bool bad = fclose(to) != 0 || rename(part, j->csv) != 0;

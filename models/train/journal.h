@@ -17,7 +17,7 @@ typedef struct ti_journal {
     int64_t first_step;
 } ti_journal;
 
-/* STEM is the path of the run's files without ending. Rows of steps >= STEP are dropped. */
+/* STEM is the path of the run's files without ending. Rows of steps > STEP are dropped. */
 te_status ti_journal_open(ti_journal *j, const char *stem, const char *const *columns, int64_t step,
                           int64_t steps, te_error *err);
 /* One row; TOKENS: how many were trained on since the run began, for the progress line. */

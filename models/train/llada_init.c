@@ -4,12 +4,13 @@
  * network finds that out late, and nothing else is learned before; so the first head of the first layer
  * begins knowing it. A few coordinates of the residual stream are given meanings:
  *
- *     0            "I am an image token"        1            "I am a mask"
+ *     0            set in every token            1            "I am a mask"
  *     2 .. 1+b     the bits of the token's code  2+b .. 1+2b  the bits of the code to be predicted
  *
- * Queries of masks and keys of image tokens are two constant vectors whose rotary product peaks at the
+ * Queries of masks and keys of all tokens are two constant vectors whose rotary product peaks at the
  * distance, values carry the bits from the second field to the third, and the head reads them there.
- * Codes that differ in few bits thereby begin alike. Everything is trained afterwards like the rest.
+ * Reasoning, too, looks that far back, and finds words, which have no bits, as long as instructions are
+ * filled up to its length. Codes that differ in few bits thereby begin alike. Everything is trained afterwards like the rest.
  */
 #include "llada_internal.h"
 
@@ -20,7 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FLAG_IMAGE, FLAG_MASK, BITS_SEEN };
+enum { FLAG_ANY, FLAG_MASK, BITS_SEEN };
 
 #define FLAG 6.0f      /* size of a flag in an embedding */
 #define BIT 2.5f       /* of a bit */
@@ -58,7 +59,7 @@ static void plant_tables(const ti_llada *l, float *embedding, float *head, const
             e[BITS_SEEN + b] = sign * BIT;
             h[BITS_SEEN + s->bits + b] = sign * HEAD_BIT;
         }
-        if (image) e[FLAG_IMAGE] = FLAG;
+        e[FLAG_ANY] = FLAG;
         if (id == s->mask) e[FLAG_MASK] = FLAG;
     }
 }
@@ -78,7 +79,7 @@ static void plant_head(const ti_llada *l, float *qkv, float *out, const ti_llada
     for (int i = 0; i < half && i < PAIRS; i++) {
         const double rate = pow((double)l->config.theta, -2.0 * i / size);
         const size_t low = (size_t)i * (size_t)d, high = (size_t)(i + half) * (size_t)d;
-        k[low + FLAG_IMAGE] = (float)QUERY;
+        k[low + FLAG_ANY] = (float)QUERY;
         q[low + FLAG_MASK] = (float)(QUERY * cos(rate * s->distance));
         q[high + FLAG_MASK] = (float)(-QUERY * sin(rate * s->distance));
     }

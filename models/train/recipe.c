@@ -77,6 +77,7 @@ static te_status read_sizes(ti_recipe *r, const json_t *o, te_error *err)
     int64_t batch = 0, micro = 0, seed = 0, threads = 0;
     te_status st = ti_config_int(o, "steps", 1, INT64_MAX / 2, 1000, &r->steps, err);
     if (!st) st = ti_config_int(o, "warmup", 0, r->steps, r->steps < 100 ? r->steps : 100, &r->warmup, err);
+    if (!st) st = ti_config_int(o, "stop_at", 1, r->steps, r->steps, &r->stop_at, err);
     if (!st) st = ti_config_int(o, "batch", 1, 65536, 16, &batch, err);
     if (!st) st = ti_config_int(o, "micro_batch", 1, batch, batch, &micro, err);
     if (!st) st = ti_config_int(o, "save_every", 1, INT64_MAX, 200, &r->save_every, err);

@@ -9,6 +9,7 @@
 
 typedef struct ti_recipe {
     int64_t steps, warmup;
+    int64_t stop_at; /* end after this step as if killed there; by default the last */
     double rate, final_rate; /* cosine from RATE to FINAL_RATE after the warm-up */
     double beta1, beta2, eps, decay, clip, ema;
     int batch, micro_batch; /* samples per step, and how many of them at a time */

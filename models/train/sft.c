@@ -61,7 +61,7 @@ static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t 
     double tokens = 0;
     ti_journal journal;
     te_status st = ti_journal_open(&journal, p->out, columns, step, r->steps, err);
-    while (!st && step < r->steps) {
+    while (!st && step < r->stop_at) {
         for (int i = 0; !st && i < r->batch; i += r->micro_batch)
             st = micro_step(p, pool, packer, step * r->batch + i, &t, err);
         if (st) break;
@@ -74,7 +74,7 @@ static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t 
             t = (totals){0};
             logged = step;
         }
-        if (!st && (step % r->save_every == 0 || step == r->steps)) {
+        if (!st && (step % r->save_every == 0 || step == r->stop_at)) {
             st = ti_params_save(params, step, p->checkpoint, err);
             if (!st) st = ti_journal_draw(&journal, err);
         }

@@ -157,6 +157,7 @@ typedef struct ti_train_ops {
 struct ti_train_device {
     const ti_train_ops *op;
     const char *description;
+    int rows_at_once; /* rows whose logits are best made together; 0: a few hundred */
 };
 
 te_status ti_train_device_create_cpu(ti_train_device **out, int threads, te_error *err);

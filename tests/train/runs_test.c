@@ -1,0 +1,201 @@
+/* Whole runs of the commands on a tiny world: any number of threads and a stop in between give the same
+ * checkpoint to the bit, and the exported model opens in the engine. */
+#include "check.h"
+
+#include "commands.h"
+#include "denoise/layout.h"
+#include "model/backbone.h"
+#include "vision/image_tokenizer.h"
+
+#include <dirent.h>
+#include <unistd.h>
+
+static char folder[] = "/tmp/thinkedit-runs-XXXXXX";
+
+static const char *path_of(const char *name)
+{
+    static char path[4][512];
+    static int next;
+    next = (next + 1) % 4;
+    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
+    return path[next];
+}
+
+static void write_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+    assert_non_null(file);
+    fputs(text, file);
+    fclose(file);
+}
+
+static unsigned char *read_bytes(const char *path, size_t *n)
+{
+    FILE *file = fopen(path, "rb");
+    assert_non_null(file);
+    fseek(file, 0, SEEK_END);
+    *n = (size_t)ftell(file);
+    rewind(file);
+    unsigned char *bytes = malloc(*n);
+    assert_non_null(bytes);
+    assert_int_equal(fread(bytes, 1, *n, file), *n);
+    fclose(file);
+    return bytes;
+}
+
+static void assert_same_file(const char *a, const char *b)
+{
+    size_t n, m;
+    unsigned char *x = read_bytes(a, &n), *y = read_bytes(b, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+}
+
+/* A configuration of `image-tokens` under NAME.json with outputs NAME.*. */
+static void image_config(const char *name, int threads, int stop_at)
+{
+    char text[1024], file[64];
+    snprintf(text, sizeof text,
+             "{\"out\": \"%s/%s\", \"size\": 16,"
+             " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, \"micro_batch\": 2,"
+             "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
+             " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
+             "  \"decoder_mult\": [1, 1, 2]}}",
+             folder, name, stop_at, threads);
+    snprintf(file, sizeof file, "%s.json", name);
+    write_text(path_of(file), text);
+}
+
+static void sft_config(const char *name, int threads, int stop_at)
+{
+    char text[2048], file[64];
+    snprintf(text, sizeof text,
+             "{\"out\": \"%s/%s\", \"image_tokens\": \"%s/image-a.json\","
+             " \"tokenizer\": \"%s/tokenizer.json\", \"pool\": {\"path\": \"%s/%s.pool\", \"samples\": 6},"
+             " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, \"micro_batch\": 2,"
+             "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
+             " \"network\": {\"width\": 32, \"layers\": 2, \"heads\": 2, \"ff\": 64},"
+             " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12},"
+             " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, \"image_cfg\": 1.5}}}",
+             folder, name, folder, folder, folder, name, stop_at, threads, folder);
+    snprintf(file, sizeof file, "%s.json", name);
+    write_text(path_of(file), text);
+}
+
+static int make_folder(void **state)
+{
+    (void)state;
+    te_error err;
+    if (!mkdtemp(folder)) return -1;
+    char text[512];
+    snprintf(text, sizeof text, "{\"out\": \"%s/tokenizer.json\", \"vocab\": 320, \"samples\": 20}", folder);
+    write_text(path_of("words.json"), text);
+    image_config("image-a", 1, 4);
+    return ti_command_tokenizer(path_of("words.json"), &err) ||
+           ti_command_image_tokens(path_of("image-a.json"), false, &err);
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    DIR *dir = opendir(folder);
+    if (!dir) return -1;
+    for (struct dirent *e; (e = readdir(dir));)
+        if (e->d_name[0] != '.') unlink(path_of(e->d_name));
+    closedir(dir);
+    return rmdir(folder);
+}
+
+static void image_tokens_resume(void **state)
+{
+    (void)state;
+    te_error err;
+    image_config("image-b", 2, 3);
+    assert_ok(ti_command_image_tokens(path_of("image-b.json"), false, &err), err);
+    image_config("image-b", 3, 4);
+    assert_ok(ti_command_image_tokens(path_of("image-b.json"), true, &err), err);
+    assert_same_file(path_of("image-a.safetensors"), path_of("image-b.safetensors"));
+    assert_same_file(path_of("image-a.csv"), path_of("image-b.csv"));
+}
+
+static void sft_resume(void **state)
+{
+    (void)state;
+    te_error err;
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    sft_config("sft-b", 2, 1);
+    assert_ok(ti_command_sft(path_of("sft-b.json"), false, &err), err);
+    sft_config("sft-b", 3, 4);
+    assert_ok(ti_command_sft(path_of("sft-b.json"), true, &err), err);
+    assert_same_file(path_of("sft-a.safetensors"), path_of("sft-b.safetensors"));
+    assert_same_file(path_of("sft-a.csv"), path_of("sft-b.csv"));
+}
+
+static void exported_model_opens(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_gguf *file = NULL;
+    ti_backend *backend = NULL;
+    ti_backbone *backbone = NULL;
+    ti_image_tokenizer *image = NULL;
+    ti_layout layout;
+    int64_t value;
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    assert_ok(ti_command_export(path_of("sft-a.json"), &err), err);
+    assert_ok(ti_gguf_open(&file, path_of("model.gguf"), &err), err);
+    assert_ok(ti_backend_create(&backend, "cpu", 1, &err), err);
+    assert_ok(ti_backbone_create(&backbone, file, backend, &err), err);
+    assert_ok(ti_image_tokenizer_create(&image, file, backend, &err), err);
+    assert_ok(ti_layout_read(&layout, file, &err), err);
+    assert_int_equal(layout.instruction_len, 12);
+    assert_int_equal(layout.codebook, 32);
+    assert_int_equal(backbone->config.vocab, layout.image_offset + layout.codebook);
+    assert_ok(ti_gguf_int(file, "thinkedit.defaults.text_steps", 0, &value, &err), err);
+    assert_int_equal(value, 4);
+    assert_ok(ti_gguf_int(file, "thinkedit.defaults.text_len", 0, &value, &err), err);
+    assert_int_equal(value, 8);
+    ti_image_tokenizer_free(image);
+    ti_backbone_free(backbone);
+    ti_backend_free(backend);
+    ti_gguf_free(file);
+}
+
+static void refuses_bad_configurations(void **state)
+{
+    (void)state;
+    te_error err;
+    assert_int_equal(ti_command_sft(path_of("absent.json"), false, &err), TE_FORMAT);
+    write_text(path_of("bad.json"), "{\"out\": 3, \"recipe\": {}}");
+    assert_int_equal(ti_command_image_tokens(path_of("bad.json"), false, &err), TE_INVALID);
+    sft_config("sft-c", 1, 4);
+    assert_int_not_equal(ti_command_sft(path_of("sft-c.json"), true, &err), TE_OK); /* nothing to resume */
+    assert_non_null(strstr(err.message, "sft-c"));
+}
+
+/* A pool of another configuration is refused, not used. */
+static void refuses_a_foreign_pool(void **state)
+{
+    (void)state;
+    te_error err;
+    sft_config("sft-d", 1, 1);
+    write_text(path_of("sft-d.pool"), "something else that is no pool at all");
+    assert_int_equal(ti_command_sft(path_of("sft-d.json"), false, &err), TE_FORMAT);
+    assert_non_null(strstr(err.message, "delete it"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(image_tokens_resume),
+        cmocka_unit_test(sft_resume),
+        cmocka_unit_test(exported_model_opens),
+        cmocka_unit_test(refuses_bad_configurations),
+        cmocka_unit_test(refuses_a_foreign_pool),
+    };
+    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}
