@@ -258,6 +258,39 @@ static void test_cancel(void **state)
     assert_false(g_file_test(in_folder("never.png"), G_FILE_TEST_EXISTS));
 }
 
+/* The same job on a server gives the same bytes. */
+static void test_server(void **state)
+{
+    (void)state;
+    make("far.png", 100, 60, "R'G'B' u8");
+    char *socket = in_folder("s.sock"), *address = g_strconcat("unix:", socket, NULL);
+    GPid pid = start("serve", "--listen", address, "-m", stand_in(), "--idle-exit", "60", NULL);
+    for (int i = 0; i < 100 && !g_file_test(socket, G_FILE_TEST_EXISTS); i++) g_usleep(100000);
+    assert_int_equal(run("edit", "far.png", "x", "-o", "there.png", "--server", address, "--region",
+                         "10,10,40,30", "--trajectory", "there.jsonl", QUICK, NULL),
+                     0);
+    assert_int_equal(run("edit", "far.png", "x", "-o", "here.png", "-m", stand_in(), "--region",
+                         "10,10,40,30", "--trajectory", "here.jsonl", QUICK, NULL),
+                     0);
+    static const char *const pairs[][2] = {{"there.png", "here.png"},
+                                           {"there.jsonl", "here.jsonl"}};
+    for (size_t i = 0; i < TEST_LENGTH(pairs); i++) {
+        char *a, *b;
+        gsize n_a, n_b;
+        assert_true(g_file_get_contents(in_folder(pairs[i][0]), &a, &n_a, NULL));
+        assert_true(g_file_get_contents(in_folder(pairs[i][1]), &b, &n_b, NULL));
+        assert_int_equal(n_a, n_b);
+        assert_memory_equal(a, b, n_a);
+        g_free(a);
+        g_free(b);
+    }
+    kill(pid, SIGTERM);
+    int status;
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    g_free(address);
+}
+
 static int lines_with(const char *text, const char *word)
 {
     int n = 0;
@@ -313,6 +346,7 @@ int main(void)
         cmocka_unit_test(test_mask),
         cmocka_unit_test(test_failures),
         cmocka_unit_test(test_cancel),
+        cmocka_unit_test(test_server),
         cmocka_unit_test(test_batch),
     };
     return cmocka_run_group_tests(tests, spawn_set_up, spawn_tear_down);

@@ -3,6 +3,7 @@
  * tokeniser on both. */
 #include "testing.h"
 #include "picture/scenes.h"
+#include "start_gegl.h"
 
 #include <math.h>
 
@@ -272,7 +273,7 @@ static void test_refusals(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    gegl_init(NULL, NULL);
+    test_gegl_init();
     return 0;
 }
 

@@ -2,6 +2,7 @@
  * written. */
 #include "testing.h"
 #include "picture/scenes.h"
+#include "start_gegl.h"
 
 #include <glib/gstdio.h>
 #include <math.h>
@@ -329,7 +330,7 @@ static void test_masks(void **state)
 static int set_up(void **state)
 {
     (void)state;
-    gegl_init(NULL, NULL);
+    test_gegl_init();
     signal(SIGXFSZ, SIG_IGN);
     folder = g_dir_make_tmp("thinkedit-XXXXXX", NULL);
     return folder ? 0 : -1;
