@@ -29,7 +29,6 @@ struct copy {
 };
 
 struct fiber {
-    ucontext_t context;
     fiber_state state;
     copy copies[COPIES];
     int n_copies, group;
@@ -43,10 +42,6 @@ static int n_ready, current; /* fibers that have a stack */
 static void (*kernel_body)(void *);
 static void *kernel_data;
 alignas(16) static unsigned char shared_memory[SHARED];
-#ifdef FIBERS_KNOWN_TO_ASAN
-static const void *host_stack;
-static size_t host_stack_size;
-#endif
 static size_t shared_allowed = 48 << 10;
 static cudaError_t last_error = cudaSuccess;
 static long launches;
@@ -59,8 +54,9 @@ static long launches;
 
 /* ---- fibers --------------------------------------------------------------------------------------- */
 
-/* FROM's registers are kept, TO's go on; nothing else of a context matters between fibers of one thread. */
-#if defined(__x86_64__) && !defined(FIBERS_KNOWN_TO_ASAN)
+/* FROM's registers are kept, TO's go on; nothing else of a context matters between fibers of one thread.
+ * swapcontext() would do, but asks the kernel about signals every time. */
+#if defined(__x86_64__)
 static void *kept[MOST + 1]; /* stack pointers; the last is the scheduler's */
 
 asm(".text\n"
@@ -73,52 +69,67 @@ asm(".text\n"
     ".size emulated_switch, .-emulated_switch\n");
 extern "C" void emulated_switch(void **from, void **to) __asm__("emulated_switch");
 
-static void to_scheduler(void)
-{
-    emulated_switch(&kept[current], &kept[MOST]);
-}
-
-static void to_fiber(int i)
-{
-    current = i;
-    emulated_switch(&kept[MOST], &kept[i]);
-}
-
 static void give_stack(int i, void (*entry)(void))
 {
     void **top = (void **)(stacks + (size_t)(i + 1) * STACK) - 2;
     *top = (void *)entry; /* where the first switch returns to; the stack is then as after a call */
     kept[i] = top - 6;
 }
+
+static void change(int from, int to)
+{
+    emulated_switch(&kept[from], &kept[to]);
+}
 #else
-static ucontext_t scheduler;
-
-static void to_scheduler(void)
-{
-    swapcontext(&fibers[current].context, &scheduler);
-}
-
-static void to_fiber(int i)
-{
-    current = i;
-#ifdef FIBERS_KNOWN_TO_ASAN
-    void *fake;
-    __sanitizer_start_switch_fiber(&fake, stacks + (size_t)i * STACK, STACK);
-#endif
-    swapcontext(&scheduler, &fibers[i].context);
-#ifdef FIBERS_KNOWN_TO_ASAN
-    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
-#endif
-}
+static ucontext_t contexts[MOST + 1];
 
 static void give_stack(int i, void (*entry)(void))
 {
-    ucontext_t *c = &fibers[i].context;
+    ucontext_t *c = &contexts[i];
     getcontext(c);
     c->uc_stack.ss_sp = stacks + (size_t)i * STACK;
     c->uc_stack.ss_size = STACK;
     c->uc_link = NULL;
     makecontext(c, entry, 0);
+}
+
+static void change(int from, int to)
+{
+    swapcontext(&contexts[from], &contexts[to]);
+}
+#endif
+
+/* The address sanitizer wants to be told. */
+#ifdef FIBERS_KNOWN_TO_ASAN
+static const void *host_stack;
+static size_t host_stack_size;
+
+static void to_fiber(int i)
+{
+    void *fake;
+    current = i;
+    __sanitizer_start_switch_fiber(&fake, stacks + (size_t)i * STACK, STACK);
+    change(MOST, i);
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+
+static void to_scheduler(void)
+{
+    void *fake;
+    __sanitizer_start_switch_fiber(&fake, host_stack, host_stack_size);
+    change(current, MOST);
+    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
+}
+#else
+static void to_fiber(int i)
+{
+    current = i;
+    change(MOST, i);
+}
+
+static void to_scheduler(void)
+{
+    change(current, MOST);
 }
 #endif
 
@@ -126,14 +137,7 @@ static void give_stack(int i, void (*entry)(void))
 static void rest(fiber_state state)
 {
     fibers[current].state = state;
-#ifdef FIBERS_KNOWN_TO_ASAN
-    void *fake;
-    __sanitizer_start_switch_fiber(&fake, host_stack, host_stack_size);
     to_scheduler();
-    __sanitizer_finish_switch_fiber(fake, NULL, NULL);
-#else
-    to_scheduler();
-#endif
 }
 
 static void fiber_life(void)

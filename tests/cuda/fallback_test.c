@@ -1,6 +1,6 @@
 /* fallback_test.c - a machine whose card cannot be used: asked for, it is refused in one sentence; "auto"
  * takes the CPU and says so. Run with the emulated module and no card, and where nvcc built the real
- * module, with that and a driver that does not start (no_driver.c, before the real one on the path). */
+ * module, with that and the toolkit's stub of the driver, whose cuInit fails. */
 #include "testing.h"
 
 #include "backend/backend.h"
