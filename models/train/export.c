@@ -102,7 +102,7 @@ te_status ti_command_export(const char *config, te_error *err)
     const char *path = NULL, *name = NULL;
     ti_type type = TI_Q8_0, image_type = TI_F16;
     int64_t steps = 0;
-    te_status st = ti_project_open(&p, config, 1, 1, err);
+    te_status st = ti_project_open(&p, config, 1, err);
     if (!st) {
         const json_t *o = json_object_get(p.config, "export");
         st = ti_config_text(o, "path", NULL, &path, err);

@@ -138,7 +138,8 @@ te_status ti_grad_run(const char *model, const char *sft, const char *grads, ti_
         task_pack(&k, &layout, (int)vocab, &packed);
         packed.spans = &whole;
         packed.n_spans = 1;
-        st = ti_llada_step(llada, &packed, loss, err);
+        st = ti_llada_step(llada, &packed, err);
+        if (!st) st = ti_llada_losses(llada, &packed, loss, err);
     }
     if (!st && grads) st = write_grads(ti_llada_params(llada), grads, err);
     task_clear(&k);

@@ -2,6 +2,7 @@
  * purpose (scenes and photograph-like textures), half the output pictures of edits, so that nights, fog
  * and sepia are seen as often as they will be drawn. */
 #include "commands.h"
+#include "device.h"
 #include "journal.h"
 #include "magvit.h"
 
@@ -85,14 +86,13 @@ static te_status draw_pictures(run *r, uint64_t first, int n, te_error *err)
 
 enum { L1, L2, GRADIENT, COMMITMENT, CERTAINTY, DIVERSITY, TERMS };
 
-/* Forward and backward of one micro-batch; TERMS are added to SUMS. */
-static te_status micro_step(run *r, uint64_t first, double sums[TERMS], float *terms, te_error *err)
+/* Forward and backward of the micro-batch whose pictures are drawn. Those from NEXT on are drawn
+ * while the device is busy. The losses are added to SUMS. */
+static te_status micro_step(run *r, uint64_t next, double sums[TERMS], float *terms, te_error *err)
 {
     ti_train_device *d = r->device;
     ti_net *net = &r->model->net;
     const int n = r->recipe.micro_batch;
-    te_status st = draw_pictures(r, first, n, err);
-    if (st) return st;
     ti_value *picture = &net->values[r->model->picture], *output = &net->values[r->model->output];
     const size_t values = (size_t)n * (size_t)r->size * (size_t)r->size * 3;
     d->op->upload(d, picture->data, r->pixels, values * sizeof *r->pixels);
@@ -101,7 +101,8 @@ static te_status micro_step(run *r, uint64_t first, double sums[TERMS], float *t
                         (float)n / (float)r->recipe.batch);
     ti_net_backward(net);
     float host[TERMS];
-    st = d->op->download(d, host, terms, 3 * sizeof *host, err);
+    te_status st = draw_pictures(r, next, n, err);
+    if (!st) st = d->op->download(d, host, terms, 3 * sizeof *host, err);
     if (!st) st = d->op->download(d, host + 3, net->lfq_terms, 3 * sizeof *host, err);
     const double share = (double)n / r->recipe.batch;
     for (int i = 0; !st && i < TERMS; i++) sums[i] += share * (double)host[i];
@@ -128,9 +129,11 @@ static te_status train(run *r, int64_t step, te_error *err)
     ti_journal journal;
     te_status st = ti_journal_open(&journal, r->out, columns, step, recipe->steps, err);
     if (!st) st = r->device->op->alloc(r->device, 3 * sizeof(float), &terms, err);
+    if (!st) st = draw_pictures(r, (uint64_t)(step * recipe->batch), recipe->micro_batch, err);
     while (!st && step < recipe->stop_at) {
         for (int i = 0; !st && i < recipe->batch; i += recipe->micro_batch)
-            st = micro_step(r, (uint64_t)step * (uint64_t)recipe->batch + (uint64_t)i, sums, terms, err);
+            st = micro_step(r, (uint64_t)(step * recipe->batch + i + recipe->micro_batch), sums, terms,
+                            err);
         if (st) break;
         double norm;
         ti_params_step(&r->model->params, recipe, step++, &norm);
@@ -163,7 +166,7 @@ static te_status prepare(run *r, const json_t *config, bool resume, int64_t *ste
     r->size = (int)size;
     if (!st) st = ti_magvit_config_read(&r->network, json_object_get(config, "network"), err);
     if (!st) st = read_loss(r, config, &lfq, err);
-    if (!st) st = ti_train_device_create_cpu(&r->device, r->recipe.threads, err);
+    if (!st) st = ti_train_device_create(&r->device, r->recipe.device, r->recipe.threads, err);
     if (!st)
         st = ti_magvit_create(&r->model, r->device, &r->network, r->size, r->recipe.micro_batch, err);
     if (st) return st;

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOGIT_ROWS 256 /* read rows whose logits are held at once */
+#define LOGIT_ROWS 512 /* read rows whose logits are held at once */
 
 typedef ti_llada_layer layer;
 
@@ -104,13 +104,13 @@ static size_t carve_all(ti_llada *l, char *base)
     l->read_dh = carve(base, &at, LOGIT_ROWS * d);
     l->read_rstd = carve(base, &at, LOGIT_ROWS);
     l->logits = carve(base, &at, LOGIT_ROWS * (size_t)c->vocab);
-    l->row_loss = carve(base, &at, LOGIT_ROWS);
-    l->row_hit = carve(base, &at, LOGIT_ROWS);
-    l->weights = carve(base, &at, LOGIT_ROWS);
+    l->row_loss = carve(base, &at, 2 * rows);
+    l->row_hit = base ? l->row_loss + rows : NULL;
+    l->weights = carve(base, &at, rows);
     l->tokens = (int32_t *)(void *)carve(base, &at, rows);
     l->positions = (int32_t *)(void *)carve(base, &at, rows);
-    l->index = (int32_t *)(void *)carve(base, &at, LOGIT_ROWS);
-    l->targets = (int32_t *)(void *)carve(base, &at, LOGIT_ROWS);
+    l->index = (int32_t *)(void *)carve(base, &at, rows);
+    l->targets = (int32_t *)(void *)carve(base, &at, rows);
     return at;
 }
 
@@ -125,7 +125,7 @@ te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llad
     l->max_rows = max_rows;
     ti_params_init(&l->params, device);
     l->layers = ti_calloc((size_t)config->layers, sizeof *l->layers);
-    l->host = ti_malloc_array(2 * LOGIT_ROWS, sizeof *l->host);
+    l->host = ti_malloc_array(2 * (size_t)max_rows, sizeof *l->host);
     te_status st = l->layers && l->host ? TE_OK : ti_fail_memory(err, "the backbone", sizeof *l);
     if (!st) declare_parameters(l);
     if (!st) st = ti_params_allocate(&l->params, err);
@@ -231,38 +231,44 @@ static void forward(ti_llada *l, const ti_packed *b)
         forward_layer(l, &l->layers[i], i + 1 < n ? l->layers[i + 1].in : l->x, b);
 }
 
-/* ---- loss: rows FIRST .. of one reading, forward and back to dx ------------------------------------- */
+/* ---- loss ---------------------------------------------------------------------------------------- */
 
-static te_status read_rows(ti_llada *l, const ti_reading *r, int first, int n, double sums[3],
-                           te_error *err)
+/* N read rows from number AT on: forward to their losses, and back to dx. */
+static void read_rows(ti_llada *l, const ti_reading *r, int at, int n)
 {
     ti_train_device *dev = l->device;
     const int d = l->config.width;
-    const size_t at = (size_t)r->first_column * (size_t)d;
-    const float scale = l->config.logit_scale;
-    dev->op->upload(dev, l->index, r->rows + first, (size_t)n * sizeof *r->rows);
-    dev->op->upload(dev, l->targets, r->targets + first, (size_t)n * sizeof *r->targets);
-    dev->op->upload(dev, l->weights, r->weights + first, (size_t)n * sizeof *r->weights);
-    dev->op->gather(dev, l->read, l->x, l->index, n, d);
+    const size_t column = (size_t)r->first_column * (size_t)d;
+    dev->op->gather(dev, l->read, l->x, l->index + at, n, d);
     dev->op->norm(dev, l->read_h, l->read_rstd, l->read, VALUE(l, l->norm), n, d, l->config.eps);
-    forward_product(l, l->logits, l->read_h, VALUE(l, l->head) + at, n, d, r->columns, false);
-    dev->op->cross_entropy(dev, l->logits, l->row_loss, l->row_hit, l->targets, l->weights, n, r->columns,
-                           scale);
-    backward_product(l, l->read_dh, GRAD(l, l->head) + at, l->logits, l->read_h,
-                     VALUE(l, l->head) + at, n, d, r->columns);
+    forward_product(l, l->logits, l->read_h, VALUE(l, l->head) + column, n, d, r->columns, false);
+    dev->op->cross_entropy(dev, l->logits, l->row_loss + at, l->row_hit + at, l->targets + at,
+                           l->weights + at, n, r->columns, l->config.logit_scale);
+    backward_product(l, l->read_dh, GRAD(l, l->head) + column, l->logits, l->read_h,
+                     VALUE(l, l->head) + column, n, d, r->columns);
     float *dread = l->read_h; /* no longer needed */
     dev->op->zero(dev, dread, (size_t)n * (size_t)d);
     dev->op->norm_back(dev, dread, GRAD(l, l->norm), l->read_dh, l->read, VALUE(l, l->norm), l->read_rstd,
                        n, d);
-    dev->op->scatter(dev, l->dx, dread, l->index, n, d);
-    te_status st = dev->op->download(dev, l->host, l->row_loss, (size_t)n * sizeof(float), err);
-    if (!st) st = dev->op->download(dev, l->host + LOGIT_ROWS, l->row_hit, (size_t)n * sizeof(float), err);
-    for (int i = 0; !st && i < n; i++) {
-        sums[0] += (double)r->weights[first + i] * (double)l->host[i];
-        sums[1] += (double)l->host[i];
-        sums[2] += (double)l->host[LOGIT_ROWS + i];
+    dev->op->scatter(dev, l->dx, dread, l->index + at, n, d);
+}
+
+/* All readings, one after another in the lists of read rows. */
+static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
+{
+    ti_train_device *dev = l->device;
+    int at = 0;
+    for (int k = 0; k < TI_READINGS; k++) {
+        const ti_reading *r = &b->readings[k];
+        if (at + r->n > l->max_rows) return ti_fail(err, TE_INVALID, "a row is read more than once");
+        dev->op->upload(dev, l->index + at, r->rows, (size_t)r->n * sizeof *r->rows);
+        dev->op->upload(dev, l->targets + at, r->targets, (size_t)r->n * sizeof *r->targets);
+        dev->op->upload(dev, l->weights + at, r->weights, (size_t)r->n * sizeof *r->weights);
+        for (int first = 0; first < r->n; first += LOGIT_ROWS)
+            read_rows(l, r, at + first, r->n - first < LOGIT_ROWS ? r->n - first : LOGIT_ROWS);
+        at += r->n;
     }
-    return st;
+    return TE_OK;
 }
 
 /* ---- backward ------------------------------------------------------------------------------------ */
@@ -288,25 +294,30 @@ static void backward_layer(ti_llada *l, layer *y, const ti_packed *b)
                        y->rstd1, rows, d);
 }
 
-te_status ti_llada_step(ti_llada *l, const ti_packed *b, ti_llada_loss *loss, te_error *err)
+te_status ti_llada_step(ti_llada *l, const ti_packed *b, te_error *err)
 {
     ti_train_device *dev = l->device;
     if (b->rows > l->max_rows)
         return ti_fail(err, TE_INVALID, "a batch of %d tokens, room for %d", b->rows, l->max_rows);
     forward(l, b);
     dev->op->zero(dev, l->dx, (size_t)b->rows * (size_t)l->config.width);
-    te_status st = TE_OK;
-    for (int k = 0; k < TI_READINGS; k++) {
-        const ti_reading *r = &b->readings[k];
-        double sums[3] = {0, 0, 0};
-        for (int first = 0; !st && first < r->n; first += LOGIT_ROWS)
-            st = read_rows(l, r, first, r->n - first < LOGIT_ROWS ? r->n - first : LOGIT_ROWS, sums, err);
-        loss->weighted[k] += sums[0];
-        loss->plain[k] += sums[1];
-        loss->hits[k] += sums[2];
-    }
+    te_status st = read_all(l, b, err);
     if (st) return st;
     for (int i = l->config.layers - 1; i >= 0; i--) backward_layer(l, &l->layers[i], b);
     dev->op->embed_back(dev, GRAD(l, l->embedding), l->dx, l->tokens, b->rows, l->config.width);
     return TE_OK;
+}
+
+te_status ti_llada_losses(ti_llada *l, const ti_packed *b, ti_llada_loss *loss, te_error *err)
+{
+    const float *losses = l->host, *hits = l->host + l->max_rows;
+    te_status st = l->device->op->download(l->device, l->host, l->row_loss,
+                                           2 * (size_t)l->max_rows * sizeof(float), err);
+    for (int k = 0, at = 0; !st && k < TI_READINGS; k++)
+        for (int i = 0; i < b->readings[k].n; i++, at++) {
+            loss->weighted[k] += (double)b->readings[k].weights[i] * (double)losses[at];
+            loss->plain[k] += (double)losses[at];
+            loss->hits[k] += (double)hits[at];
+        }
+    return st;
 }

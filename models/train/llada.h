@@ -60,8 +60,11 @@ te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start,
 /* A backbone with the configuration and the weights of FILE, computing in f32 unless BF16. */
 te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
                         bool bf16, te_error *err);
-/* Adds the gradient of the weighted loss to the parameters' gradients, and the losses to *loss. */
-te_status ti_llada_step(ti_llada *l, const ti_packed *batch, ti_llada_loss *loss, te_error *err);
+/* Enqueues forward and backward: adds the gradient of the weighted loss to the parameters' gradients.
+ * BATCH may change afterwards, but for its readings. */
+te_status ti_llada_step(ti_llada *l, const ti_packed *batch, te_error *err);
+/* Waits, and adds the losses of the last step, with that step's BATCH, to *loss. */
+te_status ti_llada_losses(ti_llada *l, const ti_packed *batch, ti_llada_loss *loss, te_error *err);
 
 te_status ti_llada_declare(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_error *err);
 te_status ti_llada_write(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_error *err);

@@ -21,9 +21,10 @@ struct ti_llada {
     int max_rows;
     void *memory; /* all of the below and the layers' */
     float *x, *dx, *wide, *narrow; /* [rows][d], [rows][d], [rows][max(3 d, 2 f)], [rows][max(d, f)] */
-    float *read, *read_h, *read_dh, *read_rstd, *logits, *row_loss, *row_hit, *weights;
+    float *read, *read_h, *read_dh, *read_rstd, *logits; /* LOGIT_ROWS rows at a time */
+    float *row_loss, *row_hit, *weights;                 /* of all read rows; row_hit follows row_loss */
     int32_t *tokens, *positions, *index, *targets;
-    float *host; /* [2][LOGIT_ROWS] */
+    float *host; /* [2][max_rows] */
 };
 
 #endif

@@ -206,16 +206,34 @@ static te_status put_record(const ti_pool *p, int64_t index, const ti_world_samp
     return st;
 }
 
+/* Draws N samples, each by whichever thread is free. */
+static te_status draw_all(const ti_pool *p, const int64_t *indices, int n, ti_world_sample *samples,
+                          te_error *err)
+{
+    te_status st = TE_OK;
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < n; i++) {
+        te_error own;
+        te_status own_st = draw(p, indices[i], &samples[i], &own);
+        if (own_st) {
+#pragma omp critical
+            {
+                st = own_st;
+                if (err) *err = own;
+            }
+        }
+    }
+    return st;
+}
+
 /* Up to half a batch of the encoder: an input and an output picture each. */
 static te_status make(ti_pool *p, const int64_t *indices, int n, te_error *err)
 {
     const size_t picture = (size_t)p->encoder->size * (size_t)p->encoder->size * 3;
     ti_world_sample *samples = ti_calloc((size_t)n, sizeof *samples);
     if (!samples) return ti_fail_memory(err, "samples", (size_t)n * sizeof *samples);
-    te_status st = TE_OK;
+    te_status st = draw_all(p, indices, n, samples, err);
     for (int i = 0; !st && i < n; i++) {
-        st = draw(p, indices[i], &samples[i], err);
-        if (st) break;
         const uint8_t *input = samples[i].input ? samples[i].input : samples[i].output;
         memcpy(p->rgb + (size_t)(2 * i) * picture, input, picture);
         memcpy(p->rgb + (size_t)(2 * i + 1) * picture, samples[i].output, picture);
@@ -231,8 +249,8 @@ static te_status make(ti_pool *p, const int64_t *indices, int n, te_error *err)
 
 te_status ti_pool_fill(ti_pool *p, int64_t first, int n, te_error *err)
 {
-    int64_t missing[64];
-    int most = p->encoder->batch / 2 < 64 ? p->encoder->batch / 2 : 64, count = 0;
+    int64_t missing[256];
+    int most = p->encoder->batch / 2 < 256 ? p->encoder->batch / 2 : 256, count = 0;
     te_status st = TE_OK;
     for (int i = 0; !st && i < n; i++) {
         int64_t index = (first + i) % p->config.samples;

@@ -3,6 +3,7 @@
 
 #include "base/memory.h"
 #include "bpe.h"
+#include "device.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -46,18 +47,20 @@ static te_status make_layout(ti_project *p, te_error *err)
 }
 
 /* The image tokeniser of the configuration named in ours, from its checkpoint, averages as values. */
-static te_status open_magvit(ti_project *p, int batch, te_error *err)
+static te_status open_magvit(ti_project *p, te_error *err)
 {
     const char *path = NULL, *out = NULL;
     char checkpoint[512];
-    int64_t size = 0, steps = 0;
+    int64_t size = 0, steps = 0, batch = 0;
     ti_magvit_config network;
     te_status st = ti_config_text(p->config, "image_tokens", NULL, &path, err);
     if (!st) st = ti_config_load(&p->image_config, path, err);
     if (!st) st = ti_config_text(p->image_config, "out", NULL, &out, err);
     if (!st) st = ti_config_int(p->image_config, "size", 16, 1024, 128, &size, err);
+    if (!st)
+        st = ti_config_int(json_object_get(p->config, "pool"), "encode_batch", 2, 512, 8, &batch, err);
     if (!st) st = ti_magvit_config_read(&network, json_object_get(p->image_config, "network"), err);
-    if (!st) st = ti_magvit_create(&p->magvit, p->device, &network, (int)size, batch, err);
+    if (!st) st = ti_magvit_create(&p->magvit, p->device, &network, (int)size, (int)batch, err);
     if (st) return st;
     snprintf(checkpoint, sizeof checkpoint, "%s.safetensors", out);
     ti_params *w = &p->magvit->params;
@@ -66,17 +69,16 @@ static te_status open_magvit(ti_project *p, int batch, te_error *err)
     return st;
 }
 
-te_status ti_project_open(ti_project *p, const char *config, int encoder_batch, int max_rows,
-                          te_error *err)
+te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_error *err)
 {
     *p = (ti_project){0};
     te_status st = ti_config_load(&p->config, config, err);
     if (!st) st = ti_recipe_read(&p->recipe, p->config, err);
     if (!st) st = ti_objective_read(&p->objective, p->config, err);
     if (!st) st = ti_config_text(p->config, "out", NULL, &p->out, err);
-    if (!st) st = ti_train_device_create_cpu(&p->device, p->recipe.threads, err);
+    if (!st) st = ti_train_device_create(&p->device, p->recipe.device, p->recipe.threads, err);
     if (!st) st = read_tokenizer(p, err);
-    if (!st) st = open_magvit(p, encoder_batch, err);
+    if (!st) st = open_magvit(p, err);
     if (!st) st = make_layout(p, err);
     if (!st)
         st = ti_llada_config_read(&p->network, json_object_get(p->config, "network"), p->vocab, err);

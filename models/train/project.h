@@ -22,9 +22,8 @@ typedef struct ti_project {
     ti_llada *llada;
 } ti_project;
 
-/* ENCODER_BATCH: pictures the image tokeniser takes at once. */
-te_status ti_project_open(ti_project *p, const char *config, int encoder_batch, int max_rows,
-                          te_error *err);
+/* MAX_ROWS: tokens the backbone has room for; 0: those of a micro-batch. */
+te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_error *err);
 void ti_project_close(ti_project *p);
 
 #endif

@@ -84,6 +84,7 @@ static te_status read_sizes(ti_recipe *r, const json_t *o, te_error *err)
     if (!st) st = ti_config_int(o, "log_every", 1, INT64_MAX, 10, &r->log_every, err);
     if (!st) st = ti_config_int(o, "seed", 0, INT64_MAX, 1, &seed, err);
     if (!st) st = ti_config_int(o, "threads", 0, 1024, 0, &threads, err);
+    if (!st) st = ti_config_text(o, "device", "cpu", &r->device, err);
     if (!st && batch % micro)
         st = ti_fail(err, TE_INVALID, "configuration: \"batch\" must be a multiple of \"micro_batch\"");
     r->batch = (int)batch;

@@ -15,7 +15,8 @@ typedef struct ti_recipe {
     int batch, micro_batch; /* samples per step, and how many of them at a time */
     int64_t save_every, log_every; /* steps */
     uint64_t seed;
-    int threads; /* 0: all */
+    int threads;        /* of the CPU; 0: all */
+    const char *device; /* "cpu", "cuda"; the configuration's text */
 } ti_recipe;
 
 double ti_recipe_rate(const ti_recipe *r, int64_t step);

@@ -16,8 +16,6 @@ static te_status micro_step(ti_project *p, ti_pool *pool, ti_packer *packer, int
                             te_error *err)
 {
     const int n = p->recipe.micro_batch;
-    te_status st = ti_pool_fill(pool, first, n, err);
-    if (st) return st;
     ti_packer_reset(packer);
     for (int i = 0; i < n; i++) {
         ti_pool_sample s = ti_pool_get(pool, (first + i) % ti_pool_count(pool));
@@ -26,7 +24,9 @@ static te_status micro_step(ti_project *p, ti_pool *pool, ti_packer *packer, int
     }
     for (int i = 0; i < TI_READINGS; i++) t->asked[i] += packer->packed.readings[i].n;
     t->rows += packer->packed.rows;
-    return ti_llada_step(p->llada, &packer->packed, &t->loss, err);
+    te_status st = ti_llada_step(p->llada, &packer->packed, err);
+    if (!st) st = ti_pool_fill(pool, first + n, n, err); /* while the device is busy */
+    return st ? st : ti_llada_losses(p->llada, &packer->packed, &t->loss, err);
 }
 
 static double share(double part, double whole)
@@ -61,6 +61,7 @@ static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t 
     double tokens = 0;
     ti_journal journal;
     te_status st = ti_journal_open(&journal, p->out, columns, step, r->steps, err);
+    if (!st) st = ti_pool_fill(pool, step * r->batch, r->micro_batch, err);
     while (!st && step < r->stop_at) {
         for (int i = 0; !st && i < r->batch; i += r->micro_batch)
             st = micro_step(p, pool, packer, step * r->batch + i, &t, err);
@@ -109,7 +110,7 @@ te_status ti_command_sft(const char *config, bool resume, te_error *err)
     ti_pool *pool = NULL;
     ti_packer packer = {0};
     int64_t step = 0;
-    te_status st = ti_project_open(&p, config, 8, 0, err);
+    te_status st = ti_project_open(&p, config, 0, err);
     if (!st) st = read_pool(&pool_config, &p, err);
     if (!st) st = ti_pool_open(&pool, &pool_config, p.magvit, p.tokenizer, err);
     if (!st)
