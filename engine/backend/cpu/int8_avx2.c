@@ -13,6 +13,9 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
+/* Keeps a sum in one register; compilers would move it about otherwise. */
+#define KEEP(sum) __asm__("" : "+x"(sum))
+
 enum { ROWS = 4, PAIRS = TI_INT8_BLOCK / 2, PANEL = TI_INT8_PANEL };
 
 typedef struct x_block {
@@ -56,41 +59,37 @@ static void pack_w(unsigned char *to, const ti_int8_block *block)
     memcpy(w->scale, block->scale, sizeof w->scale);
 }
 
-/* Half a panel: outputs [0, 16) of what w points at. */
-AVX2 static void half(float *y, const x_block *x, const w_block *w, int at, int n_blocks, bool add)
+/* One block by half a panel: outputs [at, at + 16). There are not registers enough for the float
+ * sums as well, which stay in y. */
+AVX2 static void half(float *y, const x_block *x, const w_block *w, int at)
 {
-    __m256 f[ROWS][2];
+    __m256i sum[ROWS][2];
 #pragma GCC unroll 4
-    for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < 2; j++)
-            f[i][j] = add ? _mm256_loadu_ps(y + i * PANEL + at + j * 8) : _mm256_setzero_ps();
-    for (int b = 0; b < n_blocks; b++, x++, w++) {
-        __m256i sum[ROWS][2];
-#pragma GCC unroll 4
-        for (int i = 0; i < ROWS; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
-        for (int p = 0; p < PAIRS; p++) {
-            __m256i w0 = _mm256_loadu_si256((const __m256i *)w->code[p][at]);
-            __m256i w1 = _mm256_loadu_si256((const __m256i *)w->code[p][at + 8]);
-#pragma GCC unroll 4
-            for (int i = 0; i < ROWS; i++) {
-                int32_t two;
-                memcpy(&two, x->code[p][i], 4);
-                __m256i v = _mm256_set1_epi32(two);
-                sum[i][0] = _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(v, w0));
-                sum[i][1] = _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(v, w1));
-            }
-        }
-        __m256 d0 = _mm256_loadu_ps(w->scale + at), d1 = _mm256_loadu_ps(w->scale + at + 8);
+    for (int i = 0; i < ROWS; i++) sum[i][0] = sum[i][1] = _mm256_setzero_si256();
+    for (int p = 0; p < PAIRS; p++) {
+        __m256i w0 = _mm256_loadu_si256((const __m256i *)w->code[p][at]);
+        __m256i w1 = _mm256_loadu_si256((const __m256i *)w->code[p][at + 8]);
 #pragma GCC unroll 4
         for (int i = 0; i < ROWS; i++) {
-            __m256 s = _mm256_set1_ps(x->scale[i]);
-            f[i][0] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][0]), _mm256_mul_ps(d0, s), f[i][0]);
-            f[i][1] = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][1]), _mm256_mul_ps(d1, s), f[i][1]);
+            int32_t two;
+            memcpy(&two, x->code[p][i], 4);
+            __m256i v = _mm256_set1_epi32(two);
+            sum[i][0] = _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(v, w0));
+            sum[i][1] = _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(v, w1));
+            KEEP(sum[i][0]);
+            KEEP(sum[i][1]);
         }
     }
+    __m256 d0 = _mm256_loadu_ps(w->scale + at), d1 = _mm256_loadu_ps(w->scale + at + 8);
 #pragma GCC unroll 4
-    for (int i = 0; i < ROWS; i++)
-        for (int j = 0; j < 2; j++) _mm256_storeu_ps(y + i * PANEL + at + j * 8, f[i][j]);
+    for (int i = 0; i < ROWS; i++, y += PANEL) {
+        __m256 s = _mm256_set1_ps(x->scale[i]);
+        __m256 f0 = _mm256_loadu_ps(y + at), f1 = _mm256_loadu_ps(y + at + 8);
+        f0 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][0]), _mm256_mul_ps(d0, s), f0);
+        f1 = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum[i][1]), _mm256_mul_ps(d1, s), f1);
+        _mm256_storeu_ps(y + at, f0);
+        _mm256_storeu_ps(y + at + 8, f1);
+    }
 }
 
 AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks,
@@ -98,8 +97,9 @@ AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, 
 {
     const x_block *xb = (const x_block *)(const void *)x;
     const w_block *wb = (const w_block *)(const void *)w;
-    half(y, xb, wb, 0, n_blocks, add);
-    half(y, xb, wb, 16, n_blocks, add);
+    if (!add) memset(y, 0, ROWS * PANEL * sizeof *y);
+    for (int b = 0; b < n_blocks; b++)
+        for (int at = 0; at < PANEL; at += 16) half(y, xb + b, wb + b, at);
 }
 
 AVX2 static void gate(float *y, const float *g, const float *u, int n)
