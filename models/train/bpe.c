@@ -1,5 +1,6 @@
-/* bpe.c - see bpe.h. Words are few (a procedural world says little), so every merge simply counts all
- * pairs again. Ties go to the pair of lower ids: the result depends on the words and their numbers only. */
+/* bpe.c - see bpe.h. Words are few (a procedural world says little), so every merge simply counts
+ * all pairs again. Ties go to the pair of lower ids: the result depends on the words and their
+ * numbers only. */
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include "bpe.h"
 
@@ -16,8 +17,8 @@
 
 #define BYTES 256
 
-const char *const ti_special_names[TI_SPECIALS] = {"<|bos|>", "<|eos|>", "<|soi|>", "<|eoi|>",
-                                                   "<|thinkedit|>", "<|thinkgen|>", "<|mask|>"};
+const char *const ti_special_names[TI_SPECIALS] = {
+    "<|bos|>", "<|eos|>", "<|soi|>", "<|eoi|>", "<|thinkedit|>", "<|thinkgen|>", "<|mask|>"};
 
 typedef struct word {
     int32_t *ids;
@@ -55,8 +56,8 @@ te_status ti_bpe_create(ti_bpe **out, te_error *err)
     if (!b) return ti_fail_memory(err, "the text tokeniser", sizeof *b);
     b->n_slots = 1 << 16;
     b->slots = ti_malloc_array((size_t)b->n_slots, sizeof *b->slots);
-    b->pattern = pcre2_compile((PCRE2_SPTR)pattern, sizeof pattern - 1, PCRE2_UTF | PCRE2_UCP, &code, &at,
-                               NULL);
+    b->pattern = pcre2_compile((PCRE2_SPTR)pattern, sizeof pattern - 1, PCRE2_UTF | PCRE2_UCP,
+                               &code, &at, NULL);
     if (b->pattern) b->match = pcre2_match_data_create_from_pattern(b->pattern, NULL);
     if (!b->slots || !b->match) {
         ti_bpe_free(b);
@@ -92,8 +93,11 @@ static te_status new_word(ti_bpe *b, int32_t *slot, const char *text, size_t len
         b->words = words;
         b->capacity = capacity;
     }
-    word w = {.ids = ti_malloc_array(length, sizeof *w.ids), .n = (int)length, .count = 1,
-              .text = ti_strndup(text, length), .length = length};
+    word w = {.ids = ti_malloc_array(length, sizeof *w.ids),
+              .n = (int)length,
+              .count = 1,
+              .text = ti_strndup(text, length),
+              .length = length};
     if (!w.ids || !w.text) {
         free(w.ids);
         free(w.text);
@@ -134,7 +138,8 @@ te_status ti_bpe_add(ti_bpe *b, const char *text, te_error *err)
     return st;
 }
 
-/* ---- merging ------------------------------------------------------------------------------------- */
+/* ---- merging
+ * ------------------------------------------------------------------------------------- */
 
 static void apply(word *w, merge m, int32_t id)
 {
@@ -174,7 +179,8 @@ te_status ti_bpe_train(ti_bpe *b, int vocab, te_error *err)
     const size_t cells = (size_t)vocab * (size_t)vocab;
     int64_t *counts = ti_malloc_array(cells, sizeof *counts);
     b->merges = ti_malloc_array((size_t)most + 1, sizeof *b->merges);
-    te_status st = counts && b->merges ? TE_OK : ti_fail_memory(err, "pairs", cells * sizeof *counts);
+    te_status st =
+        counts && b->merges ? TE_OK : ti_fail_memory(err, "pairs", cells * sizeof *counts);
     while (!st && b->n_merges < most) {
         merge best = {0, 0};
         if (best_pair(b, counts, BYTES + b->n_merges, &best) < 2) break;
@@ -185,10 +191,11 @@ te_status ti_bpe_train(ti_bpe *b, int vocab, te_error *err)
     return st;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
-/* Byte-level files write byte B as a printable character: itself where it is one, else 256 + the number
- * of unprintable bytes before it. */
+/* Byte-level files write byte B as a printable character: itself where it is one, else 256 + the
+ * number of unprintable bytes before it. */
 static int byte_character(int byte)
 {
     int others = 0;
@@ -214,7 +221,8 @@ static char **token_texts(const ti_bpe *b)
             two[1] = (char)(c < 0x80 ? 0 : 0x80 | (c & 0x3f));
             texts[i] = ti_strdup(two);
         } else {
-            const char *left = texts[b->merges[i - BYTES].left], *right = texts[b->merges[i - BYTES].right];
+            const char *left = texts[b->merges[i - BYTES].left],
+                       *right = texts[b->merges[i - BYTES].right];
             size_t room = strlen(left) + strlen(right) + 1;
             texts[i] = ti_malloc_array(room, 1);
             if (texts[i]) snprintf(texts[i], room, "%s%s", left, right);
@@ -233,17 +241,17 @@ static json_t *special_tokens(int first)
 {
     json_t *list = json_array();
     for (int i = 0; i < TI_SPECIALS; i++)
-        json_array_append_new(
-            list, json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", first + i, "content",
-                            ti_special_names[i], "single_word", 0, "lstrip", 0, "rstrip", 0, "normalized",
-                            0, "special", 1));
+        json_array_append_new(list,
+                              json_pack("{s:i, s:s, s:b, s:b, s:b, s:b, s:b}", "id", first + i,
+                                        "content", ti_special_names[i], "single_word", 0, "lstrip",
+                                        0, "rstrip", 0, "normalized", 0, "special", 1));
     return list;
 }
 
 static json_t *byte_level(void)
 {
-    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0, "trim_offsets", 1,
-                     "use_regex", 1);
+    return json_pack("{s:s, s:b, s:b, s:b}", "type", "ByteLevel", "add_prefix_space", 0,
+                     "trim_offsets", 1, "use_regex", 1);
 }
 
 te_status ti_bpe_write(const ti_bpe *b, const char *path, te_error *err)
@@ -254,16 +262,16 @@ te_status ti_bpe_write(const ti_bpe *b, const char *path, te_error *err)
     json_t *vocab = json_object(), *merges = json_array();
     for (int i = 0; i < n; i++) json_object_set_new(vocab, texts[i], json_integer(i));
     for (int i = 0; i < b->n_merges; i++)
-        json_array_append_new(merges, json_sprintf("%s %s", texts[b->merges[i].left],
-                                                   texts[b->merges[i].right]));
+        json_array_append_new(
+            merges, json_sprintf("%s %s", texts[b->merges[i].left], texts[b->merges[i].right]));
     for (int i = 0; i < n; i++) free(texts[i]);
     free(texts);
     json_t *root = json_pack(
         "{s:s, s:n, s:n, s:o, s:n, s:o, s:n, s:o, s:{s:s, s:n, s:n, s:n, s:n, s:b, s:b, s:o, s:o}}",
         "version", "1.0", "truncation", "padding", "added_tokens", special_tokens(n), "normalizer",
-        "pre_tokenizer", byte_level(), "post_processor", "decoder", byte_level(), "model", "type", "BPE",
-        "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix", "fuse_unk", 0,
-        "byte_fallback", 0, "vocab", vocab, "merges", merges);
+        "pre_tokenizer", byte_level(), "post_processor", "decoder", byte_level(), "model", "type",
+        "BPE", "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix",
+        "fuse_unk", 0, "byte_fallback", 0, "vocab", vocab, "merges", merges);
     if (!root) return ti_fail_memory(err, "the vocabulary", (size_t)n);
     snprintf(part, sizeof part, "%s.part", path);
     bool bad = json_dump_file(root, part, JSON_COMPACT) != 0 || rename(part, path) != 0;
@@ -292,7 +300,9 @@ te_status ti_command_tokenizer(const char *path, te_error *err)
     }
     if (!st) st = ti_bpe_train(bpe, (int)vocab, err);
     if (!st) st = ti_bpe_write(bpe, out, err);
-    if (!st) fprintf(stderr, "%s: %d words, %d tokens\n", out, bpe->n, BYTES + bpe->n_merges + TI_SPECIALS);
+    if (!st)
+        fprintf(stderr, "%s: %d words, %d tokens\n", out, bpe->n,
+                BYTES + bpe->n_merges + TI_SPECIALS);
     ti_bpe_free(bpe);
     json_decref(config);
     return st;

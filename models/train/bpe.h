@@ -1,13 +1,22 @@
 /* bpe.h - learns a byte-level BPE vocabulary and writes it as a tokenizer.json of the Hugging Face
- * `tokenizers` library: every byte is a token, so that any text can be written; then merges of the most
- * frequent pairs inside words; last the special tokens. */
+ * `tokenizers` library: every byte is a token, so that any text can be written; then merges of the
+ * most frequent pairs inside words; last the special tokens. */
 #ifndef TI_TRAIN_BPE_H
 #define TI_TRAIN_BPE_H
 
 #include "base/error.h"
 
 /* In this order behind the merges. */
-enum ti_special { TI_BOS, TI_EOS, TI_SOI, TI_EOI, TI_THINK_EDIT, TI_THINK_GENERATE, TI_MASK, TI_SPECIALS };
+enum ti_special {
+    TI_BOS,
+    TI_EOS,
+    TI_SOI,
+    TI_EOI,
+    TI_THINK_EDIT,
+    TI_THINK_GENERATE,
+    TI_MASK,
+    TI_SPECIALS
+};
 extern const char *const ti_special_names[TI_SPECIALS];
 
 typedef struct ti_bpe ti_bpe;

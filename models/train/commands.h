@@ -1,4 +1,5 @@
-/* commands.h - what `thinkedit-train` can do. CONFIG is a file of models/default/README.md's form. */
+/* commands.h - what `thinkedit-train` can do. CONFIG is a file of models/default/README.md's form.
+ */
 #ifndef TI_TRAIN_COMMANDS_H
 #define TI_TRAIN_COMMANDS_H
 

@@ -1,6 +1,6 @@
-/* export.c - the model file from the checkpoints: averaged weights of backbone and image tokeniser, the
- * text tokeniser, the layout, and the defaults of the options. CONFIG is `sft`'s; its `export` object
- * says where and in which types. */
+/* export.c - the model file from the checkpoints: averaged weights of backbone and image tokeniser,
+ * the text tokeniser, the layout, and the defaults of the options. CONFIG is `sft`'s; its `export`
+ * object says where and in which types. */
 #include "commands.h"
 #include "project.h"
 
@@ -46,7 +46,8 @@ static te_status put_defaults(ti_gguf_writer *w, json_t *defaults, te_error *err
     const char *name;
     json_t *value;
     te_status st = TE_OK;
-    json_object_foreach(defaults, name, value) {
+    json_object_foreach(defaults, name, value)
+    {
         char key[96];
         snprintf(key, sizeof key, "thinkedit.defaults.%s", name);
         if (json_is_integer(value))
@@ -56,7 +57,8 @@ static te_status put_defaults(ti_gguf_writer *w, json_t *defaults, te_error *err
         else if (json_is_string(value))
             st = put_text(w, key, json_string_value(value), err);
         else
-            st = ti_fail(err, TE_INVALID, "configuration: default \"%s\" is no number and no text", name);
+            st = ti_fail(err, TE_INVALID, "configuration: default \"%s\" is no number and no text",
+                         name);
         if (st) return st;
     }
     return st;
@@ -83,10 +85,12 @@ static te_status write_file(ti_project *p, ti_gguf_writer *w, const char *name, 
     if (!st) st = ti_gguf_put_int(w, "general.quantization_version", 2, err);
     if (!st) st = ti_gguf_put_int(w, "thinkedit.format", 1, err);
     if (!st)
-        st = ti_gguf_put_string(w, "tokenizer.huggingface.json", p->tokenizer_json, p->tokenizer_length,
-                                err);
+        st = ti_gguf_put_string(w, "tokenizer.huggingface.json", p->tokenizer_json,
+                                p->tokenizer_length, err);
     if (!st) st = put_layout(w, &p->layout, err);
-    if (!st) st = ti_gguf_put_int(w, "thinkedit.defaults.text_len", (uint32_t)p->objective.text_len, err);
+    if (!st)
+        st =
+            ti_gguf_put_int(w, "thinkedit.defaults.text_len", (uint32_t)p->objective.text_len, err);
     if (!st) st = put_defaults(w, json_object_get(o, "defaults"), err);
     if (!st) st = ti_llada_declare(p->llada, w, type, err);
     if (!st) st = ti_magvit_declare(p->magvit, w, image_type, err);

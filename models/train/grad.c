@@ -1,9 +1,9 @@
-/* grad.c - loss and gradients of a model for given tokens, in f32: how the trainer is compared with the
- * released training code.
+/* grad.c - loss and gradients of a model for given tokens, in f32: how the trainer is compared with
+ * the released training code.
  *
- * FILE is {"tokens": [...], "labels": [...], "t": ...}; a label of -100 asks for nothing. A labelled
- * position before the last end of image is an image token, one behind it is text:
- *     text = sum(ce) / t / text positions, image = sum(ce) / (image tokens + 2), loss = text + image
+ * FILE is {"tokens": [...], "labels": [...], "t": ...}; a label of -100 asks for nothing. A
+ * labelled position before the last end of image is an image token, one behind it is text: text =
+ * sum(ce) / t / text positions, image = sum(ce) / (image tokens + 2), loss = text + image
  */
 #include "commands.h"
 #include "grad.h"
@@ -56,19 +56,23 @@ static te_status task_read(task *k, const char *path, int vocab, te_error *err)
     json_t *root = NULL;
     te_status st = ti_config_load(&root, path, err);
     if (st) return st;
-    const json_t *tokens = json_object_get(root, "tokens"), *labels = json_object_get(root, "labels");
+    const json_t *tokens = json_object_get(root, "tokens"),
+                 *labels = json_object_get(root, "labels");
     const size_t n = json_array_size(tokens);
     k->t = json_number_value(json_object_get(root, "t"));
-    if (n < 1 || n > TI_TRAIN_MAX_TOKENS || json_array_size(labels) != n || !(k->t > 0 && k->t <= 1))
-        st = ti_fail(err, TE_FORMAT, "%s: needs 1 to %d \"tokens\", as many \"labels\", and \"t\" in (0, 1]",
-                     path, TI_TRAIN_MAX_TOKENS);
+    if (n < 1 || n > TI_TRAIN_MAX_TOKENS || json_array_size(labels) != n ||
+        !(k->t > 0 && k->t <= 1))
+        st = ti_fail(err, TE_FORMAT,
+                     "%s: needs 1 to %d \"tokens\", as many \"labels\", and \"t\" in (0, 1]", path,
+                     TI_TRAIN_MAX_TOKENS);
     k->n = (int)n;
     if (!st) st = task_allocate(k, err);
     for (size_t i = 0; !st && i < n; i++) {
         json_int_t token = json_integer_value(json_array_get(tokens, i));
         json_int_t label = json_integer_value(json_array_get(labels, i));
         if (token < 0 || token >= vocab || (label != NO_LABEL && (label < 0 || label >= vocab)))
-            st = ti_fail(err, TE_FORMAT, "%s: position %zu is outside the vocabulary of %d", path, i, vocab);
+            st = ti_fail(err, TE_FORMAT, "%s: position %zu is outside the vocabulary of %d", path,
+                         i, vocab);
         k->tokens[i] = (int32_t)token;
         k->labels[i] = (int32_t)label;
         k->positions[i] = (int32_t)i;
@@ -86,8 +90,10 @@ static void task_pack(task *k, const ti_layout *layout, int vocab, ti_packed *ou
     const double text = 1.0 / k->t / (k->n - last_eoi - 1);
     *out = (ti_packed){.rows = k->n, .tokens = k->tokens, .positions = k->positions};
     for (int i = 0; i < TI_READINGS; i++)
-        out->readings[i] = (ti_reading){.rows = k->rows[i], .targets = k->targets[i],
-                                        .weights = k->weights[i], .columns = vocab};
+        out->readings[i] = (ti_reading){.rows = k->rows[i],
+                                        .targets = k->targets[i],
+                                        .weights = k->weights[i],
+                                        .columns = vocab};
     for (int i = 0; i < k->n; i++) {
         if (k->labels[i] == NO_LABEL) continue;
         const int which = i > last_eoi ? TI_READ_TEXT : TI_READ_IMAGE;
@@ -102,12 +108,16 @@ static te_status write_grads(const ti_params *p, const char *path, te_error *err
 {
     float *host = ti_malloc_array(p->floats, sizeof *host);
     ti_tensor *tensors = ti_calloc((size_t)p->n, sizeof *tensors);
-    te_status st = host && tensors ? TE_OK : ti_fail_memory(err, "the gradients", p->floats * sizeof *host);
+    te_status st =
+        host && tensors ? TE_OK : ti_fail_memory(err, "the gradients", p->floats * sizeof *host);
     if (!st) st = p->device->op->download(p->device, host, p->grad, p->floats * sizeof *host, err);
     for (int i = 0; !st && i < p->n; i++) {
         const ti_param *item = &p->items[i];
-        tensors[i] = (ti_tensor){.name = item->name, .type = TI_F32, .n_dims = item->n_dims,
-                                 .data = host + item->first, .bytes = item->count * sizeof *host};
+        tensors[i] = (ti_tensor){.name = item->name,
+                                 .type = TI_F32,
+                                 .n_dims = item->n_dims,
+                                 .data = host + item->first,
+                                 .bytes = item->count * sizeof *host};
         memcpy(tensors[i].shape, item->shape, sizeof item->shape);
     }
     if (!st) st = ti_safetensors_write(path, tensors, p->n, err);
@@ -155,6 +165,7 @@ te_status ti_command_grad(const char *model, const char *sft, const char *grads,
     te_status st = ti_grad_run(model, sft, grads, &loss, err);
     if (st) return st;
     const double text = loss.weighted[TI_READ_TEXT], image = loss.weighted[TI_READ_IMAGE];
-    printf("{\"text_loss\": %.9g, \"image_loss\": %.9g, \"loss\": %.9g}\n", text, image, text + image);
+    printf("{\"text_loss\": %.9g, \"image_loss\": %.9g, \"loss\": %.9g}\n", text, image,
+           text + image);
     return TE_OK;
 }

@@ -1,6 +1,6 @@
 /* image_tokens.c - trains the image tokeniser on pictures of the world: half of them made for this
- * purpose (scenes and photograph-like textures), half the output pictures of edits, so that nights, fog
- * and sepia are seen as often as they will be drawn. */
+ * purpose (scenes and photograph-like textures), half the output pictures of edits, so that nights,
+ * fog and sepia are seen as often as they will be drawn. */
 #include "commands.h"
 #include "device.h"
 #include "journal.h"
@@ -41,11 +41,17 @@ static te_status read_loss(run *r, const json_t *config, ti_lfq_shape *lfq, te_e
     if (!st) st = ti_config_real(o, "diversity", 0, 100, 0.005, &diversity, err);
     if (!st) st = ti_config_real(o, "sharpness", 0.1, 1000, 4, &sharpness, err);
     if (st) return st;
-    r->loss = (ti_picture_shape){.n = r->recipe.micro_batch, .height = r->size, .width = r->size,
-                                 .l1 = (float)l1, .l2 = (float)l2, .gradient = (float)gradient};
+    r->loss = (ti_picture_shape){.n = r->recipe.micro_batch,
+                                 .height = r->size,
+                                 .width = r->size,
+                                 .l1 = (float)l1,
+                                 .l2 = (float)l2,
+                                 .gradient = (float)gradient};
     const float share = (float)r->recipe.micro_batch / (float)r->recipe.batch;
-    *lfq = (ti_lfq_shape){.commitment = (float)commitment * share, .certainty = (float)certainty * share,
-                          .diversity = (float)diversity * share, .sharpness = (float)sharpness};
+    *lfq = (ti_lfq_shape){.commitment = (float)commitment * share,
+                          .certainty = (float)certainty * share,
+                          .diversity = (float)diversity * share,
+                          .sharpness = (float)sharpness};
     return TE_OK;
 }
 
@@ -68,8 +74,8 @@ static te_status draw_pictures(run *r, uint64_t first, int n, te_error *err)
 #pragma omp parallel for schedule(dynamic)
     for (int i = 0; i < n; i++) {
         te_error own;
-        te_status own_st = draw_one(r->bytes + (size_t)i * values, TRAIN_PICTURES + first + (uint64_t)i,
-                                    r->size, &own);
+        te_status own_st = draw_one(r->bytes + (size_t)i * values,
+                                    TRAIN_PICTURES + first + (uint64_t)i, r->size, &own);
         if (own_st) {
 #pragma omp critical
             {
@@ -119,8 +125,8 @@ static te_status save(run *r, int64_t steps, const ti_journal *journal, te_error
 
 static te_status train(run *r, int64_t step, te_error *err)
 {
-    static const char *const columns[] = {"psnr", "l1", "gradient", "commitment", "certainty",
-                                          "diversity", "norm", NULL};
+    static const char *const columns[] = {"psnr",      "l1",        "gradient", "commitment",
+                                          "certainty", "diversity", "norm",     NULL};
     const ti_recipe *recipe = &r->recipe;
     const int side = r->size / ti_magvit_patch(&r->network);
     double sums[TERMS] = {0}, norms = 0, tokens = 0;
@@ -132,8 +138,8 @@ static te_status train(run *r, int64_t step, te_error *err)
     if (!st) st = draw_pictures(r, (uint64_t)(step * recipe->batch), recipe->micro_batch, err);
     while (!st && step < recipe->stop_at) {
         for (int i = 0; !st && i < recipe->batch; i += recipe->micro_batch)
-            st = micro_step(r, (uint64_t)(step * recipe->batch + i + recipe->micro_batch), sums, terms,
-                            err);
+            st = micro_step(r, (uint64_t)(step * recipe->batch + i + recipe->micro_batch), sums,
+                            terms, err);
         if (st) break;
         double norm;
         ti_params_step(&r->model->params, recipe, step++, &norm);
@@ -142,8 +148,13 @@ static te_status train(run *r, int64_t step, te_error *err)
         if (step % recipe->log_every == 0) {
             const double n = (double)(step - logged);
             /* values span 2, so a mean square of 4 is 0 dB */
-            double row[] = {-10 * log10(sums[L2] / n / 4), sums[L1] / n, sums[GRADIENT] / n,
-                            sums[COMMITMENT] / n, sums[CERTAINTY] / n, sums[DIVERSITY] / n, norms / n};
+            double row[] = {-10 * log10(sums[L2] / n / 4),
+                            sums[L1] / n,
+                            sums[GRADIENT] / n,
+                            sums[COMMITMENT] / n,
+                            sums[CERTAINTY] / n,
+                            sums[DIVERSITY] / n,
+                            norms / n};
             st = ti_journal_write(&journal, step, row, tokens, err);
             memset(sums, 0, sizeof sums);
             norms = 0;
@@ -168,7 +179,8 @@ static te_status prepare(run *r, const json_t *config, bool resume, int64_t *ste
     if (!st) st = read_loss(r, config, &lfq, err);
     if (!st) st = ti_train_device_create(&r->device, r->recipe.device, r->recipe.threads, err);
     if (!st)
-        st = ti_magvit_create(&r->model, r->device, &r->network, r->size, r->recipe.micro_batch, err);
+        st = ti_magvit_create(&r->model, r->device, &r->network, r->size, r->recipe.micro_batch,
+                              err);
     if (st) return st;
     r->model->net.lfq = lfq;
     const size_t values = (size_t)r->recipe.micro_batch * (size_t)size * (size_t)size * 3;

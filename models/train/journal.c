@@ -42,14 +42,16 @@ static te_status cut_back(const ti_journal *j, int64_t step, te_error *err)
 te_status ti_journal_open(ti_journal *j, const char *stem, const char *const *columns, int64_t step,
                           int64_t steps, te_error *err)
 {
-    *j = (ti_journal){.columns = columns, .steps = steps, .first_step = step, .started = ti_seconds()};
+    *j = (ti_journal){
+        .columns = columns, .steps = steps, .first_step = step, .started = ti_seconds()};
     while (columns[j->n]) j->n++;
     snprintf(j->csv, sizeof j->csv, "%s.csv", stem);
     snprintf(j->png, sizeof j->png, "%s.png", stem);
     return cut_back(j, step, err);
 }
 
-te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, double tokens, te_error *err)
+te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, double tokens,
+                           te_error *err)
 {
     FILE *file = fopen(j->csv, "a");
     if (!file) return ti_fail(err, TE_IO, "%s: cannot be written", j->csv);
@@ -66,7 +68,8 @@ te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, do
     return TE_OK;
 }
 
-/* ---- the picture: one small chart per column, smoothed by eye ------------------------------------ */
+/* ---- the picture: one small chart per column, smoothed by eye
+ * ------------------------------------ */
 
 typedef struct table {
     double *cells; /* [rows][1 + n] */
@@ -81,7 +84,8 @@ static te_status read_table(const ti_journal *j, table *t, te_error *err)
     while (fgets(line, sizeof line, file)) {
         if (t->rows == t->capacity) {
             int capacity = t->capacity ? 2 * t->capacity : 256;
-            double *cells = realloc(t->cells, (size_t)capacity * (size_t)(j->n + 1) * sizeof *cells);
+            double *cells =
+                realloc(t->cells, (size_t)capacity * (size_t)(j->n + 1) * sizeof *cells);
             if (!cells) {
                 fclose(file);
                 return ti_fail(err, TE_NOMEM, "no memory for the curve");
@@ -102,10 +106,11 @@ static te_status read_table(const ti_journal *j, table *t, te_error *err)
     return TE_OK;
 }
 
-#define CHART_WIDTH 360
+#define CHART_WIDTH  360
 #define CHART_HEIGHT 200
 
-static void draw_chart(cairo_t *cr, const ti_journal *j, const table *t, int column, double x, double y)
+static void draw_chart(cairo_t *cr, const ti_journal *j, const table *t, int column, double x,
+                       double y)
 {
     const int n = j->n + 1;
     double low = INFINITY, high = -INFINITY, last = 0;
@@ -115,7 +120,8 @@ static void draw_chart(cairo_t *cr, const ti_journal *j, const table *t, int col
         high = last > high ? last : high;
     }
     char text[128];
-    snprintf(text, sizeof text, "%s   %.4g .. %.4g   now %.4g", j->columns[column], low, high, last);
+    snprintf(text, sizeof text, "%s   %.4g .. %.4g   now %.4g", j->columns[column], low, high,
+             last);
     cairo_set_source_rgb(cr, 0, 0, 0);
     cairo_move_to(cr, x + 10, y + 16);
     cairo_show_text(cr, text);
@@ -127,7 +133,8 @@ static void draw_chart(cairo_t *cr, const ti_journal *j, const table *t, int col
     for (int r = 0; r < t->rows; r++) {
         double u = span > 0 ? (t->cells[r * n] - first) / span : 0;
         double v = high > low ? (t->cells[r * n + column + 1] - low) / (high - low) : 0.5;
-        cairo_line_to(cr, x + 10 + u * (CHART_WIDTH - 20), y + CHART_HEIGHT - 16 - v * (CHART_HEIGHT - 42));
+        cairo_line_to(cr, x + 10 + u * (CHART_WIDTH - 20),
+                      y + CHART_HEIGHT - 16 - v * (CHART_HEIGHT - 42));
     }
     cairo_stroke(cr);
 }

@@ -1,6 +1,6 @@
-/* journal.h - what a training run tells: a progress line on stderr, the curve as CSV, and a picture of
- * it. The CSV is cut back to the step a run resumes from, so that it is the same as if nothing had
- * happened. */
+/* journal.h - what a training run tells: a progress line on stderr, the curve as CSV, and a picture
+ * of it. The CSV is cut back to the step a run resumes from, so that it is the same as if nothing
+ * had happened. */
 #ifndef TI_TRAIN_JOURNAL_H
 #define TI_TRAIN_JOURNAL_H
 
@@ -21,7 +21,8 @@ typedef struct ti_journal {
 te_status ti_journal_open(ti_journal *j, const char *stem, const char *const *columns, int64_t step,
                           int64_t steps, te_error *err);
 /* One row; TOKENS: how many were trained on since the run began, for the progress line. */
-te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, double tokens, te_error *err);
+te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, double tokens,
+                           te_error *err);
 te_status ti_journal_draw(const ti_journal *j, te_error *err);
 double ti_seconds(void); /* monotonic */
 

@@ -1,5 +1,5 @@
-/* llada.c - see llada.h. The queries', keys' and values' matrices are neighbours in memory, and so are
- * gate and up: one product makes all three, or both. */
+/* llada.c - see llada.h. The queries', keys' and values' matrices are neighbours in memory, and so
+ * are gate and up: one product makes all three, or both. */
 #include "llada_internal.h"
 
 #include "base/memory.h"
@@ -25,17 +25,26 @@ te_status ti_llada_config_read(ti_llada_config *c, const json_t *network, int vo
     if (!st) st = ti_config_text(network, "precision", "bf16", &precision, err);
     if (st) return st;
     if (width % heads || width / heads % 2)
-        return ti_fail(err, TE_INVALID, "configuration: %lld heads do not divide a width of %lld evenly",
+        return ti_fail(err, TE_INVALID,
+                       "configuration: %lld heads do not divide a width of %lld evenly",
                        (long long)heads, (long long)width);
     if (strcmp(precision, "bf16") && strcmp(precision, "f32"))
         return ti_fail(err, TE_INVALID, "configuration: \"precision\" must be bf16 or f32");
-    *c = (ti_llada_config){.width = (int)width, .layers = (int)layers, .heads = (int)heads,
-                           .ff = (int)ff, .vocab = vocab, .context = TI_TRAIN_MAX_TOKENS, .eps = 1e-5f,
-                           .theta = (float)theta, .logit_scale = 1, .bf16 = !strcmp(precision, "bf16")};
+    *c = (ti_llada_config){.width = (int)width,
+                           .layers = (int)layers,
+                           .heads = (int)heads,
+                           .ff = (int)ff,
+                           .vocab = vocab,
+                           .context = TI_TRAIN_MAX_TOKENS,
+                           .eps = 1e-5f,
+                           .theta = (float)theta,
+                           .logit_scale = 1,
+                           .bf16 = !strcmp(precision, "bf16")};
     return TE_OK;
 }
 
-/* ---- parameters ---------------------------------------------------------------------------------- */
+/* ---- parameters
+ * ---------------------------------------------------------------------------------- */
 
 static int add(ti_llada *l, int number, const char *name, int64_t out, int64_t in)
 {
@@ -67,7 +76,8 @@ static void declare_parameters(ti_llada *l)
     l->head = add(l, -1, "ff_out", c->vocab, c->width);
 }
 
-/* ---- memory: carved twice, first to count ------------------------------------------------------------ */
+/* ---- memory: carved twice, first to count
+ * ------------------------------------------------------------ */
 
 static float *carve(char *base, size_t *at, size_t floats)
 {
@@ -159,14 +169,23 @@ const ti_llada_config *ti_llada_get_config(const ti_llada *l)
     return &l->config;
 }
 
-/* ---- products ------------------------------------------------------------------------------------ */
+/* ---- products
+ * ------------------------------------------------------------------------------------ */
 
 /* y[rows][out] = x w^T (+ y) */
 static void forward_product(ti_llada *l, float *y, const float *x, const float *w, int rows, int in,
                             int out, bool accumulate)
 {
-    ti_gemm_shape s = {.form = TI_GEMM_NT, .bf16 = l->config.bf16, .accumulate = accumulate, .m = rows,
-                       .n = out, .k = in, .alpha = 1, .lda = in, .ldb = in, .ldc = out};
+    ti_gemm_shape s = {.form = TI_GEMM_NT,
+                       .bf16 = l->config.bf16,
+                       .accumulate = accumulate,
+                       .m = rows,
+                       .n = out,
+                       .k = in,
+                       .alpha = 1,
+                       .lda = in,
+                       .ldb = in,
+                       .ldc = out};
     l->device->op->gemm(l->device, &s, x, w, y);
 }
 
@@ -174,22 +193,40 @@ static void forward_product(ti_llada *l, float *y, const float *x, const float *
 static void backward_product(ti_llada *l, float *dx, float *dw, const float *dy, const float *x,
                              const float *w, int rows, int in, int out)
 {
-    ti_gemm_shape s = {.form = TI_GEMM_TN, .bf16 = l->config.bf16, .accumulate = true, .m = out, .n = in,
-                       .k = rows, .alpha = 1, .lda = out, .ldb = in, .ldc = in};
+    ti_gemm_shape s = {.form = TI_GEMM_TN,
+                       .bf16 = l->config.bf16,
+                       .accumulate = true,
+                       .m = out,
+                       .n = in,
+                       .k = rows,
+                       .alpha = 1,
+                       .lda = out,
+                       .ldb = in,
+                       .ldc = in};
     l->device->op->gemm(l->device, &s, dy, x, dw);
-    s = (ti_gemm_shape){.form = TI_GEMM_NN, .bf16 = l->config.bf16, .m = rows, .n = in, .k = out,
-                        .alpha = 1, .lda = out, .ldb = in, .ldc = in};
+    s = (ti_gemm_shape){.form = TI_GEMM_NN,
+                        .bf16 = l->config.bf16,
+                        .m = rows,
+                        .n = in,
+                        .k = out,
+                        .alpha = 1,
+                        .lda = out,
+                        .ldb = in,
+                        .ldc = in};
     l->device->op->gemm(l->device, &s, dy, w, dx);
 }
 
 #define VALUE(l, index) ti_param_value(&(l)->params, index)
-#define GRAD(l, index) ti_param_grad(&(l)->params, index)
+#define GRAD(l, index)  ti_param_grad(&(l)->params, index)
 
 static ti_attention_shape attention_shape(const ti_llada *l, const ti_packed *b)
 {
-    return (ti_attention_shape){.spans = b->spans, .n_spans = b->n_spans, .heads = l->config.heads,
+    return (ti_attention_shape){.spans = b->spans,
+                                .n_spans = b->n_spans,
+                                .heads = l->config.heads,
                                 .head_size = l->config.width / l->config.heads,
-                                .ld = 3 * l->config.width, .bf16 = l->config.bf16};
+                                .ld = 3 * l->config.width,
+                                .bf16 = l->config.bf16};
 }
 
 static void turn(ti_llada *l, float *qkv, int rows, int sign)
@@ -197,10 +234,12 @@ static void turn(ti_llada *l, float *qkv, int rows, int sign)
     const ti_llada_config *c = &l->config;
     const int size = c->width / c->heads, ld = 3 * c->width;
     l->device->op->rope(l->device, qkv, l->positions, rows, c->heads, size, ld, c->theta, sign);
-    l->device->op->rope(l->device, qkv + c->width, l->positions, rows, c->heads, size, ld, c->theta, sign);
+    l->device->op->rope(l->device, qkv + c->width, l->positions, rows, c->heads, size, ld, c->theta,
+                        sign);
 }
 
-/* ---- forward ------------------------------------------------------------------------------------- */
+/* ---- forward
+ * ------------------------------------------------------------------------------------- */
 
 static void forward_layer(ti_llada *l, layer *y, float *out, const ti_packed *b)
 {
@@ -210,7 +249,8 @@ static void forward_layer(ti_llada *l, layer *y, float *out, const ti_packed *b)
     dev->op->norm(dev, y->h1, y->rstd1, y->in, VALUE(l, y->attn_norm), rows, d, l->config.eps);
     forward_product(l, y->qkv_rows, y->h1, VALUE(l, y->qkv), rows, d, 3 * d, false);
     turn(l, y->qkv_rows, rows, 1);
-    dev->op->attention(dev, y->mixed, y->lse, y->qkv_rows, y->qkv_rows + d, y->qkv_rows + 2 * d, &s);
+    dev->op->attention(dev, y->mixed, y->lse, y->qkv_rows, y->qkv_rows + d, y->qkv_rows + 2 * d,
+                       &s);
     dev->op->copy(dev, y->middle, y->in, (size_t)rows * (size_t)d);
     forward_product(l, y->middle, y->mixed, VALUE(l, y->attn_out), rows, d, d, true);
     dev->op->norm(dev, y->h2, y->rstd2, y->middle, VALUE(l, y->ff_norm), rows, d, l->config.eps);
@@ -226,12 +266,14 @@ static void forward(ti_llada *l, const ti_packed *b)
     const int n = l->config.layers;
     dev->op->upload(dev, l->tokens, b->tokens, (size_t)b->rows * sizeof *b->tokens);
     dev->op->upload(dev, l->positions, b->positions, (size_t)b->rows * sizeof *b->positions);
-    dev->op->embed(dev, l->layers[0].in, VALUE(l, l->embedding), l->tokens, b->rows, l->config.width);
+    dev->op->embed(dev, l->layers[0].in, VALUE(l, l->embedding), l->tokens, b->rows,
+                   l->config.width);
     for (int i = 0; i < n; i++)
         forward_layer(l, &l->layers[i], i + 1 < n ? l->layers[i + 1].in : l->x, b);
 }
 
-/* ---- loss ---------------------------------------------------------------------------------------- */
+/* ---- loss
+ * ---------------------------------------------------------------------------------------- */
 
 /* N read rows from number AT on: forward to their losses, and back to dx. */
 static void read_rows(ti_llada *l, const ti_reading *r, int at, int n)
@@ -248,8 +290,8 @@ static void read_rows(ti_llada *l, const ti_reading *r, int at, int n)
                      VALUE(l, l->head) + column, n, d, r->columns);
     float *dread = l->read_h; /* no longer needed */
     dev->op->zero(dev, dread, (size_t)n * (size_t)d);
-    dev->op->norm_back(dev, dread, GRAD(l, l->norm), l->read_dh, l->read, VALUE(l, l->norm), l->read_rstd,
-                       n, d);
+    dev->op->norm_back(dev, dread, GRAD(l, l->norm), l->read_dh, l->read, VALUE(l, l->norm),
+                       l->read_rstd, n, d);
     dev->op->scatter(dev, l->dx, dread, l->index + at, n, d);
 }
 
@@ -260,7 +302,8 @@ static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
     int at = 0;
     for (int k = 0; k < TI_READINGS; k++) {
         const ti_reading *r = &b->readings[k];
-        if (at + r->n > l->max_rows) return ti_fail(err, TE_INVALID, "a row is read more than once");
+        if (at + r->n > l->max_rows)
+            return ti_fail(err, TE_INVALID, "a row is read more than once");
         dev->op->upload(dev, l->index + at, r->rows, (size_t)r->n * sizeof *r->rows);
         dev->op->upload(dev, l->targets + at, r->targets, (size_t)r->n * sizeof *r->targets);
         dev->op->upload(dev, l->weights + at, r->weights, (size_t)r->n * sizeof *r->weights);
@@ -271,25 +314,28 @@ static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
     return TE_OK;
 }
 
-/* ---- backward ------------------------------------------------------------------------------------ */
+/* ---- backward
+ * ------------------------------------------------------------------------------------ */
 
 static void backward_layer(ti_llada *l, layer *y, const ti_packed *b)
 {
     ti_train_device *dev = l->device;
     const int d = l->config.width, f = l->config.ff, rows = b->rows;
     ti_attention_shape s = attention_shape(l, b);
-    backward_product(l, l->narrow, GRAD(l, y->ff_out), l->dx, y->gated, VALUE(l, y->ff_out), rows, f, d);
+    backward_product(l, l->narrow, GRAD(l, y->ff_out), l->dx, y->gated, VALUE(l, y->ff_out), rows,
+                     f, d);
     dev->op->swiglu_back(dev, l->wide, l->narrow, y->gates, rows, f);
-    backward_product(l, l->narrow, GRAD(l, y->gate_up), l->wide, y->h2, VALUE(l, y->gate_up), rows, d,
-                     2 * f);
+    backward_product(l, l->narrow, GRAD(l, y->gate_up), l->wide, y->h2, VALUE(l, y->gate_up), rows,
+                     d, 2 * f);
     dev->op->norm_back(dev, l->dx, GRAD(l, y->ff_norm), l->narrow, y->middle, VALUE(l, y->ff_norm),
                        y->rstd2, rows, d);
-    backward_product(l, l->narrow, GRAD(l, y->attn_out), l->dx, y->mixed, VALUE(l, y->attn_out), rows, d,
-                     d);
+    backward_product(l, l->narrow, GRAD(l, y->attn_out), l->dx, y->mixed, VALUE(l, y->attn_out),
+                     rows, d, d);
     dev->op->attention_back(dev, l->wide, l->wide + d, l->wide + 2 * d, l->narrow, y->mixed, y->lse,
                             y->qkv_rows, y->qkv_rows + d, y->qkv_rows + 2 * d, &s);
     turn(l, l->wide, rows, -1);
-    backward_product(l, l->narrow, GRAD(l, y->qkv), l->wide, y->h1, VALUE(l, y->qkv), rows, d, 3 * d);
+    backward_product(l, l->narrow, GRAD(l, y->qkv), l->wide, y->h1, VALUE(l, y->qkv), rows, d,
+                     3 * d);
     dev->op->norm_back(dev, l->dx, GRAD(l, y->attn_norm), l->narrow, y->in, VALUE(l, y->attn_norm),
                        y->rstd1, rows, d);
 }

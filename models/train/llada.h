@@ -1,9 +1,9 @@
-/* llada.h - the backbone being trained: LLaDA, a bidirectional transformer over text and image tokens
- * (its facts: models/FORMAT.md), forward, loss and backward over a packed batch.
+/* llada.h - the backbone being trained: LLaDA, a bidirectional transformer over text and image
+ * tokens (its facts: models/FORMAT.md), forward, loss and backward over a packed batch.
  *
- * Sequences of different lengths lie one after another without padding. Logits are computed for the rows
- * whose loss counts, alone, and over the columns their region is decided by: text rows over the whole
- * vocabulary, image rows over the codebook, as the engine picks them.
+ * Sequences of different lengths lie one after another without padding. Logits are computed for the
+ * rows whose loss counts, alone, and over the columns their region is decided by: text rows over
+ * the whole vocabulary, image rows over the codebook, as the engine picks them.
  */
 #ifndef TI_TRAIN_LLADA_H
 #define TI_TRAIN_LLADA_H
@@ -60,8 +60,8 @@ te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start,
 /* A backbone with the configuration and the weights of FILE, computing in f32 unless BF16. */
 te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
                         bool bf16, te_error *err);
-/* Enqueues forward and backward: adds the gradient of the weighted loss to the parameters' gradients.
- * BATCH may change afterwards, but for its readings. */
+/* Enqueues forward and backward: adds the gradient of the weighted loss to the parameters'
+ * gradients. BATCH may change afterwards, but for its readings. */
 te_status ti_llada_step(ti_llada *l, const ti_packed *batch, te_error *err);
 /* Waits, and adds the losses of the last step, with that step's BATCH, to *loss. */
 te_status ti_llada_losses(ti_llada *l, const ti_packed *batch, ti_llada_loss *loss, te_error *err);

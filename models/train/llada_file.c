@@ -12,9 +12,9 @@
 static void file_name(char out[TI_PARAM_NAME], const char *name)
 {
     static const char *const pairs[][2] = {
-        {"attn_norm", "attn_norm"}, {"q_proj", "attn_q"},     {"k_proj", "attn_k"},
+        {"attn_norm", "attn_norm"}, {"q_proj", "attn_q"},        {"k_proj", "attn_k"},
         {"v_proj", "attn_v"},       {"attn_out", "attn_output"}, {"ff_norm", "ffn_norm"},
-        {"ff_proj", "ffn_gate"},    {"up_proj", "ffn_up"},    {"ff_out", "ffn_down"}};
+        {"ff_proj", "ffn_gate"},    {"up_proj", "ffn_up"},       {"ff_out", "ffn_down"}};
     const char *rest = name + sizeof TI_LLADA_PREFIX - 1;
     char *end;
     if (strncmp(rest, "blocks.", 7)) {
@@ -62,8 +62,9 @@ te_status ti_llada_write(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_
 {
     float *values = ti_malloc_array(l->params.floats, sizeof *values);
     void *room = ti_malloc_array(l->params.floats, sizeof *values);
-    te_status st = values && room ? TE_OK
-                                  : ti_fail_memory(err, "the backbone", l->params.floats * sizeof *values);
+    te_status st = values && room
+                       ? TE_OK
+                       : ti_fail_memory(err, "the backbone", l->params.floats * sizeof *values);
     if (!st) st = ti_params_get(&l->params, true, values, err);
     for (int i = 0; !st && i < l->params.n; i++) {
         const ti_param *p = &l->params.items[i];
@@ -87,12 +88,19 @@ te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *
         return ti_fail(err, TE_UNSUPPORTED, "%s: training needs as many key heads as query heads",
                        ti_gguf_path(file));
     if (from.interleaved)
-        return ti_fail(err, TE_UNSUPPORTED, "%s: training needs rows in the half order; convert it so",
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: training needs rows in the half order; convert it so",
                        ti_gguf_path(file));
-    ti_llada_config c = {.width = from.width, .layers = from.n_layers, .heads = from.heads.n_heads,
-                         .ff = from.ff_width, .vocab = from.vocab, .context = from.context,
-                         .eps = from.norm_eps, .theta = from.rope_theta,
-                         .logit_scale = from.logit_scale, .bf16 = bf16};
+    ti_llada_config c = {.width = from.width,
+                         .layers = from.n_layers,
+                         .heads = from.heads.n_heads,
+                         .ff = from.ff_width,
+                         .vocab = from.vocab,
+                         .context = from.context,
+                         .eps = from.norm_eps,
+                         .theta = from.rope_theta,
+                         .logit_scale = from.logit_scale,
+                         .bf16 = bf16};
     ti_llada *l = NULL;
     st = ti_llada_create(&l, device, &c, max_rows, err);
     float *room = st ? NULL : ti_malloc_array(l->params.floats, sizeof *room);

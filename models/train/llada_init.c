@@ -1,16 +1,18 @@
-/* llada_init.c - the weights training begins with: random ones, and planted in them a head that copies.
+/* llada_init.c - the weights training begins with: random ones, and planted in them a head that
+ * copies.
  *
  * Most tokens of an edit are the input's token of the same place, at one constant distance. A small
- * network finds that out late, and nothing else is learned before; so the first head of the first layer
- * begins knowing it. A few coordinates of the residual stream are given meanings:
+ * network finds that out late, and nothing else is learned before; so the first head of the first
+ * layer begins knowing it. A few coordinates of the residual stream are given meanings:
  *
  *     0            set in every token            1            "I am a mask"
  *     2 .. 1+b     the bits of the token's code  2+b .. 1+2b  the bits of the code to be predicted
  *
- * Queries of masks and keys of all tokens are two constant vectors whose rotary product peaks at the
- * distance, values carry the bits from the second field to the third, and the head reads them there.
- * Reasoning, too, looks that far back, and finds words, which have no bits, as long as instructions are
- * filled up to its length. Codes that differ in few bits thereby begin alike. Everything is trained afterwards like the rest.
+ * Queries of masks and keys of all tokens are two constant vectors whose rotary product peaks at
+ * the distance, values carry the bits from the second field to the third, and the head reads them
+ * there. Reasoning, too, looks that far back, and finds words, which have no bits, as long as
+ * instructions are filled up to its length. Codes that differ in few bits thereby begin alike.
+ * Everything is trained afterwards like the rest.
  */
 #include "llada_internal.h"
 
@@ -23,12 +25,13 @@
 
 enum { FLAG_ANY, FLAG_MASK, BITS_SEEN };
 
-#define FLAG 6.0f      /* size of a flag in an embedding */
-#define BIT 2.5f       /* of a bit */
-#define NOISE 0.5      /* standard deviation of the other coordinates */
-#define HEAD_BIT 0.5f  /* of a bit in a row of the head: a copy is believed to some 60 % at first */
-#define QUERY 0.9      /* of each rotary pair of the planted query and key */
-#define PAIRS 20       /* the fastest pairs, which tell neighbours apart */
+#define FLAG     6.0f /* size of a flag in an embedding */
+#define BIT      2.5f /* of a bit */
+#define NOISE    0.5  /* standard deviation of the other coordinates */
+#define HEAD_BIT 0.5f /* of a bit in a row of the head: a copy is believed to some 60 % at first   \
+                       */
+#define QUERY 0.9     /* of each rotary pair of the planted query and key */
+#define PAIRS 20      /* the fastest pairs, which tell neighbours apart */
 
 static void random_fill(ti_llada *l, float *all, uint64_t seed)
 {
@@ -36,9 +39,11 @@ static void random_fill(ti_llada *l, float *all, uint64_t seed)
     for (int i = 0; i < l->params.n; i++) {
         const ti_param *p = &l->params.items[i];
         float *to = all + p->first;
-        const bool output = i != l->head && (strstr(p->name, "attn_out") || strstr(p->name, ".ff_out."));
-        double scale = i == l->embedding ? NOISE : i == l->head ? 0.5 / sqrt(c->width)
-                                                                : 1 / sqrt((double)p->shape[1]);
+        const bool output =
+            i != l->head && (strstr(p->name, "attn_out") || strstr(p->name, ".ff_out."));
+        double scale = i == l->embedding ? NOISE
+                       : i == l->head    ? 0.5 / sqrt(c->width)
+                                         : 1 / sqrt((double)p->shape[1]);
         if (output) scale *= 0.2 / sqrt(2.0 * c->layers);
         ti_random random = {.seed = seed, .stream = (uint64_t)i};
         for (size_t j = 0; j < p->count; j++)
@@ -92,9 +97,11 @@ static void plant_head(const ti_llada *l, float *qkv, float *out, const ti_llada
 te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start, te_error *err)
 {
     const ti_llada_config *c = &l->config;
-    if (start->bits && (BITS_SEEN + 2 * start->bits > c->width || start->bits > c->width / c->heads))
-        return ti_fail(err, TE_INVALID, "a backbone %d wide cannot begin by copying codes of %d bits",
-                       c->width, start->bits);
+    if (start->bits &&
+        (BITS_SEEN + 2 * start->bits > c->width || start->bits > c->width / c->heads))
+        return ti_fail(err, TE_INVALID,
+                       "a backbone %d wide cannot begin by copying codes of %d bits", c->width,
+                       start->bits);
     float *all = ti_malloc_array(l->params.floats, sizeof *all);
     if (!all) return ti_fail_memory(err, "the first weights", l->params.floats * sizeof *all);
     random_fill(l, all, seed);

@@ -10,19 +10,21 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- configuration ------------------------------------------------------------------------------- */
+/* ---- configuration
+ * ------------------------------------------------------------------------------- */
 
-static te_status read_levels(const json_t *network, const char *key, int levels, int fallback, int *out,
-                             te_error *err)
+static te_status read_levels(const json_t *network, const char *key, int levels, int fallback,
+                             int *out, te_error *err)
 {
     const json_t *list = json_object_get(network, key);
     for (int i = 0; i < levels; i++) {
         const json_t *value = list ? json_array_get(list, (size_t)i) : NULL;
         if (list && (!json_is_integer(value) || json_integer_value(value) < 1 ||
                      json_integer_value(value) > 64))
-            return ti_fail(err, TE_INVALID,
-                           "configuration: \"%s\" must list a number from 1 to 64 for each of %d levels",
-                           key, levels);
+            return ti_fail(
+                err, TE_INVALID,
+                "configuration: \"%s\" must list a number from 1 to 64 for each of %d levels", key,
+                levels);
         out[i] = value ? (int)json_integer_value(value) : fallback;
     }
     return TE_OK;
@@ -30,7 +32,8 @@ static te_status read_levels(const json_t *network, const char *key, int levels,
 
 te_status ti_magvit_config_read(ti_magvit_config *c, const json_t *network, te_error *err)
 {
-    int64_t channels, bits, groups, levels = (int64_t)json_array_size(json_object_get(network, "encoder_mult"));
+    int64_t channels, bits, groups,
+        levels = (int64_t)json_array_size(json_object_get(network, "encoder_mult"));
     *c = (ti_magvit_config){0};
     if (levels < 1 || levels > TI_MAGVIT_LEVELS)
         return ti_fail(err, TE_INVALID, "configuration: \"encoder_mult\" must list 1 to %d levels",
@@ -57,7 +60,8 @@ int ti_magvit_patch(const ti_magvit_config *c)
     return 1 << (c->levels - 1);
 }
 
-/* ---- building ------------------------------------------------------------------------------------ */
+/* ---- building
+ * ------------------------------------------------------------------------------------ */
 
 typedef struct name {
     char text[TI_PARAM_NAME];
@@ -121,15 +125,16 @@ static int encoder(ti_net *net, const ti_magvit_config *c, int x)
 static int decoder(ti_net *net, const ti_magvit_config *c, int x)
 {
     x = ti_net_conv(net, "decoder.post_quant_conv", x, c->bits, 1, 1, -1);
-    x = ti_net_conv(net, "decoder.conv_in", x, c->channels * c->decoder_mult[c->levels - 1], 3, 1, -1);
+    x = ti_net_conv(net, "decoder.conv_in", x, c->channels * c->decoder_mult[c->levels - 1], 3, 1,
+                    -1);
     x = middle(net, "decoder", x, c->attention);
     for (int l = c->levels - 1; l >= 0; l--) {
         const int channels = c->channels * c->decoder_mult[l];
         for (int b = 0; b < c->decoder_blocks[l]; b++)
             x = block(net, named("decoder.up.%d.block.%d", l, b).text, x, channels, 3);
         if (l > 0)
-            x = ti_net_conv(net, named("decoder.up.%d.upsample.conv", l).text, ti_net_upsample(net, x),
-                            channels, 3, 1, -1);
+            x = ti_net_conv(net, named("decoder.up.%d.upsample.conv", l).text,
+                            ti_net_upsample(net, x), channels, 3, 1, -1);
     }
     x = ti_net_group_norm(net, "decoder.norm_out", x, true);
     return ti_net_conv(net, "decoder.conv_out", x, 3, 3, 1, -1);
@@ -183,7 +188,8 @@ void ti_magvit_init(ti_magvit *m, uint64_t seed, float *room)
         double scale = 0, base = 0;
         if (p->n_dims == 4) {
             scale = 1 / sqrt((double)(p->shape[1] * p->shape[2] * p->shape[3]));
-            if (ends_with(p->name, "conv2.weight") || ends_with(p->name, "proj_out.weight")) scale *= 0.3;
+            if (ends_with(p->name, "conv2.weight") || ends_with(p->name, "proj_out.weight"))
+                scale *= 0.3;
         } else if (strstr(p->name, "norm") && ends_with(p->name, "weight")) {
             base = 1;
         }
@@ -205,7 +211,8 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
     for (size_t i = 0; i < pixels; i++) host[i] = (float)rgb[i] * (2.0f / 255.0f) - 1.0f;
     d->op->upload(d, m->net.values[m->picture].data, host, pixels * sizeof *host);
     ti_net_forward(&m->net, 0, m->encoder_nodes);
-    te_status st = d->op->download(d, host, m->net.values[m->latent].data, bits * sizeof *host, err);
+    te_status st =
+        d->op->download(d, host, m->net.values[m->latent].data, bits * sizeof *host, err);
     for (int t = 0; !st && t < tokens; t++) {
         unsigned code = 0;
         for (int b = 0; b < m->config.bits; b++)
@@ -216,10 +223,11 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
     return st;
 }
 
-/* ---- writing ------------------------------------------------------------------------------------- */
+/* ---- writing
+ * ------------------------------------------------------------------------------------- */
 
-static te_status put_levels(ti_gguf_writer *w, const char *key, const int *values, int n, int factor,
-                            te_error *err)
+static te_status put_levels(ti_gguf_writer *w, const char *key, const int *values, int n,
+                            int factor, te_error *err)
 {
     int32_t list[TI_MAGVIT_LEVELS];
     for (int i = 0; i < n; i++) list[i] = values[i] * factor;
@@ -236,9 +244,11 @@ static te_status put_keys(const ti_magvit_config *c, ti_gguf_writer *w, te_error
     if (!st) st = ti_gguf_put_int(w, KEY "latent_channels", (uint32_t)c->bits, err);
     if (!st) st = ti_gguf_put_int(w, KEY "codebook_dim", (uint32_t)c->bits, err);
     if (!st) st = ti_gguf_put_int(w, KEY "channels", (uint32_t)c->channels, err);
-    if (!st) st = put_levels(w, KEY "encoder.channels", c->encoder_mult, c->levels, c->channels, err);
+    if (!st)
+        st = put_levels(w, KEY "encoder.channels", c->encoder_mult, c->levels, c->channels, err);
     if (!st) st = put_levels(w, KEY "encoder.blocks", c->encoder_blocks, c->levels, 1, err);
-    if (!st) st = put_levels(w, KEY "decoder.channels", c->decoder_mult, c->levels, c->channels, err);
+    if (!st)
+        st = put_levels(w, KEY "decoder.channels", c->decoder_mult, c->levels, c->channels, err);
     if (!st) st = put_levels(w, KEY "decoder.blocks", c->decoder_blocks, c->levels, 1, err);
     if (!st) st = ti_gguf_put_int(w, KEY "groups", (uint32_t)c->groups, err);
     if (!st) st = ti_gguf_put_real(w, KEY "epsilon", 1e-6f, err);
@@ -246,13 +256,15 @@ static te_status put_keys(const ti_magvit_config *c, ti_gguf_writer *w, te_error
 #undef KEY
 }
 
-/* What the file has and training leaves out: the local encoder's middle, two blocks that add nothing. */
+/* What the file has and training leaves out: the local encoder's middle, two blocks that add
+ * nothing. */
 static const char *const idle_parts[] = {"block_1.norm1", "block_1.conv1", "block_1.norm2",
                                          "block_1.conv2", "block_2.norm1", "block_2.conv1",
                                          "block_2.norm2", "block_2.conv2"};
 enum { IDLE = sizeof idle_parts / sizeof *idle_parts };
 
-/* Parameter I as it stands in the file: a local encoder's 1 x 1 kernels grow to the released 3 x 3. */
+/* Parameter I as it stands in the file: a local encoder's 1 x 1 kernels grow to the released 3 x 3.
+ */
 static bool grows(const ti_magvit *m, const ti_param *p)
 {
     char last[TI_PARAM_NAME];
@@ -270,8 +282,8 @@ te_status ti_magvit_declare(const ti_magvit *m, ti_gguf_writer *w, ti_type type,
         int64_t shape[TI_MAX_DIMS];
         memcpy(shape, p->shape, sizeof shape);
         if (grows(m, p)) shape[2] = shape[3] = 3;
-        st = ti_gguf_declare(w, named("image.%s", p->name).text, p->n_dims > 1 ? type : TI_F32, p->n_dims,
-                             shape, err);
+        st = ti_gguf_declare(w, named("image.%s", p->name).text, p->n_dims > 1 ? type : TI_F32,
+                             p->n_dims, shape, err);
     }
     const int64_t c = (int64_t)m->config.channels * m->config.encoder_mult[m->config.levels - 1];
     for (int i = 0; !st && m->config.local && i < IDLE; i++) {
@@ -279,14 +291,14 @@ te_status ti_magvit_declare(const ti_magvit *m, ti_gguf_writer *w, ti_type type,
         st = ti_gguf_declare(w, named("image.encoder.mid.%s.weight", idle_parts[i]).text,
                              conv ? type : TI_F32, conv ? 4 : 1, (int64_t[]){c, c, 3, 3}, err);
         if (!st)
-            st = ti_gguf_declare(w, named("image.encoder.mid.%s.bias", idle_parts[i]).text, TI_F32, 1,
-                                 &c, err);
+            st = ti_gguf_declare(w, named("image.encoder.mid.%s.bias", idle_parts[i]).text, TI_F32,
+                                 1, &c, err);
     }
     return st;
 }
 
-static te_status write_floats(ti_gguf_writer *w, ti_type type, const float *from, size_t n, void *room,
-                              te_error *err)
+static te_status write_floats(ti_gguf_writer *w, ti_type type, const float *from, size_t n,
+                              void *room, te_error *err)
 {
     ti_quantize(type, from, room, (int64_t)n);
     return ti_gguf_write(w, room, ti_type_row_bytes(type, (int64_t)n), err);
@@ -324,8 +336,10 @@ te_status ti_magvit_write(const ti_magvit *m, ti_gguf_writer *w, ti_type type, t
 {
     float *values = ti_malloc_array(m->params.floats, sizeof *values);
     const size_t most = 9 * (size_t)TI_TRAIN_MAX_CHANNELS * TI_TRAIN_MAX_CHANNELS;
-    float *grown = ti_malloc_array(most, sizeof *grown), *room = ti_malloc_array(most, sizeof *room);
-    te_status st = values && grown && room ? TE_OK : ti_fail_memory(err, "the image tokeniser", most * 8);
+    float *grown = ti_malloc_array(most, sizeof *grown),
+          *room = ti_malloc_array(most, sizeof *room);
+    te_status st =
+        values && grown && room ? TE_OK : ti_fail_memory(err, "the image tokeniser", most * 8);
     if (!st) st = ti_params_get(&m->params, true, values, err);
     if (!st) st = write_all(m, w, type, values, grown, room, err);
     free(values);

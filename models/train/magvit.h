@@ -1,11 +1,12 @@
-/* magvit.h - the image tokeniser being trained: a MAGVIT-v2 network with the names and the arithmetic of
- * engine/vision's, at any size.
+/* magvit.h - the image tokeniser being trained: a MAGVIT-v2 network with the names and the
+ * arithmetic of engine/vision's, at any size.
  *
- * Two liberties, both within the released architecture, so that the engine runs the result unchanged:
- * `local` trains the convolutions of the encoder's lowest level and its output as 1 x 1 and leaves its
- * middle out (written to the file as 3 x 3 kernels of which only the centre is not zero, and as blocks
- * that add nothing), so that a code depends on its neighbourhood and the same thing gives the same codes
- * wherever it stands; and attention may be left out of the decoder's middle.
+ * Two liberties, both within the released architecture, so that the engine runs the result
+ * unchanged: `local` trains the convolutions of the encoder's lowest level and its output as 1 x 1
+ * and leaves its middle out (written to the file as 3 x 3 kernels of which only the centre is not
+ * zero, and as blocks that add nothing), so that a code depends on its neighbourhood and the same
+ * thing gives the same codes wherever it stands; and attention may be left out of the decoder's
+ * middle.
  */
 #ifndef TI_TRAIN_MAGVIT_H
 #define TI_TRAIN_MAGVIT_H
@@ -43,8 +44,8 @@ void ti_magvit_init(ti_magvit *m, uint64_t seed, float *room); /* room for the l
 /* Host pictures [n][size][size][3] of bytes to host codes [n][tokens]; n at most BATCH. */
 te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *codes, te_error *err);
 
-/* Declares the keys and tensors of models/FORMAT.md, and writes the tensors' data afterwards, averages
- * in TYPE (f32 or f16). */
+/* Declares the keys and tensors of models/FORMAT.md, and writes the tensors' data afterwards,
+ * averages in TYPE (f32 or f16). */
 te_status ti_magvit_declare(const ti_magvit *m, ti_gguf_writer *w, ti_type type, te_error *err);
 te_status ti_magvit_write(const ti_magvit *m, ti_gguf_writer *w, ti_type type, te_error *err);
 

@@ -31,10 +31,12 @@ static int run(int argc, char **argv, te_error *err)
     }
     const bool is_grad = !strcmp(command, "grad");
     const bool resumes = !strcmp(command, "image-tokens") || !strcmp(command, "sft");
-    if (!positional || is_grad != (sft != NULL) || (grads && !is_grad) || (resume && !resumes)) return -1;
+    if (!positional || is_grad != (sft != NULL) || (grads && !is_grad) || (resume && !resumes))
+        return -1;
     if (is_grad) return (int)ti_command_grad(positional, sft, grads, err);
     if (!strcmp(command, "tokenizer")) return (int)ti_command_tokenizer(positional, err);
-    if (!strcmp(command, "image-tokens")) return (int)ti_command_image_tokens(positional, resume, err);
+    if (!strcmp(command, "image-tokens"))
+        return (int)ti_command_image_tokens(positional, resume, err);
     if (!strcmp(command, "sft")) return (int)ti_command_sft(positional, resume, err);
     if (!strcmp(command, "export")) return (int)ti_command_export(positional, err);
     return -1;

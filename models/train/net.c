@@ -53,7 +53,8 @@ int ti_net_input(ti_net *net, int height, int width, int channels)
 }
 
 /* A new node reading IN and writing a new value of this size. */
-static ti_node *add_node(ti_net *net, ti_node_kind kind, int in, int height, int width, int channels)
+static ti_node *add_node(ti_net *net, ti_node_kind kind, int in, int height, int width,
+                         int channels)
 {
     static ti_node spare; /* written to by builders of a network that has failed; never read */
     int out = add_value(net, height, width, channels);
@@ -63,7 +64,8 @@ static ti_node *add_node(ti_net *net, ti_node_kind kind, int in, int height, int
     return node;
 }
 
-static int add_param(ti_net *net, const char *name, const char *suffix, int n_dims, const int64_t *shape)
+static int add_param(ti_net *net, const char *name, const char *suffix, int n_dims,
+                     const int64_t *shape)
 {
     char full[TI_PARAM_NAME];
     snprintf(full, sizeof full, "%s.%s", name, suffix);
@@ -75,14 +77,15 @@ int ti_net_conv(ti_net *net, const char *name, int in, int channels, int kernel,
 {
     const ti_value from = net->values[in];
     if (stride == 2 && (from.height % 2 || from.width % 2)) return fail(net, "halves an odd size");
-    ti_node *node = add_node(net, TI_NODE_CONV, in, from.height / stride, from.width / stride, channels);
+    ti_node *node =
+        add_node(net, TI_NODE_CONV, in, from.height / stride, from.width / stride, channels);
     node->kernel = kernel;
     node->stride = stride;
     node->pad = kernel == 3 && stride == 1 ? 1 : 0;
     node->residual = residual;
     if (net->status) return 0;
-    node->weight = add_param(net, name, "weight", 4,
-                             (int64_t[]){channels, from.channels, kernel, kernel});
+    node->weight =
+        add_param(net, name, "weight", 4, (int64_t[]){channels, from.channels, kernel, kernel});
     node->bias = add_param(net, name, "bias", 1, (int64_t[]){channels});
     if (residual >= 0) net->values[residual].shares = node->out;
     return node->out;
@@ -109,7 +112,8 @@ int ti_net_upsample(ti_net *net, int in)
 int ti_net_attention(ti_net *net, int q, int k, int v)
 {
     const ti_value from = net->values[q];
-    if (from.height * from.width > TI_TRAIN_MAX_TOKENS) return fail(net, "attends over too many pixels");
+    if (from.height * from.width > TI_TRAIN_MAX_TOKENS)
+        return fail(net, "attends over too many pixels");
     ti_node *node = add_node(net, TI_NODE_ATTENTION, q, from.height, from.width, from.channels);
     node->in[1] = k;
     node->in[2] = v;
@@ -122,7 +126,8 @@ int ti_net_quantise(ti_net *net, int in)
     return add_node(net, TI_NODE_QUANTISE, in, from.height, from.width, from.channels)->out;
 }
 
-/* ---- memory -------------------------------------------------------------------------------------- */
+/* ---- memory
+ * -------------------------------------------------------------------------------------- */
 
 static size_t value_floats(const ti_net *net, const ti_value *v)
 {
@@ -172,21 +177,33 @@ te_status ti_net_allocate(ti_net *net, te_error *err)
     return st;
 }
 
-/* ---- running ------------------------------------------------------------------------------------- */
+/* ---- running
+ * ------------------------------------------------------------------------------------- */
 
 static ti_conv_shape conv_shape(const ti_net *net, const ti_node *node)
 {
     const ti_value *x = &net->values[node->in[0]], *y = &net->values[node->out];
-    return (ti_conv_shape){.n = net->batch, .height = x->height, .width = x->width, .in = x->channels,
-                           .out_height = y->height, .out_width = y->width, .out = y->channels,
-                           .kernel = node->kernel, .stride = node->stride, .pad = node->pad};
+    return (ti_conv_shape){.n = net->batch,
+                           .height = x->height,
+                           .width = x->width,
+                           .in = x->channels,
+                           .out_height = y->height,
+                           .out_width = y->width,
+                           .out = y->channels,
+                           .kernel = node->kernel,
+                           .stride = node->stride,
+                           .pad = node->pad};
 }
 
 static ti_group_shape group_shape(const ti_net *net, const ti_node *node)
 {
     const ti_value *x = &net->values[node->in[0]];
-    return (ti_group_shape){.n = net->batch, .pixels = x->height * x->width, .channels = x->channels,
-                            .groups = net->groups, .eps = net->eps, .silu = node->silu};
+    return (ti_group_shape){.n = net->batch,
+                            .pixels = x->height * x->width,
+                            .channels = x->channels,
+                            .groups = net->groups,
+                            .eps = net->eps,
+                            .silu = node->silu};
 }
 
 static ti_attention_shape attention_shape(ti_net *net, const ti_node *node)
@@ -194,8 +211,11 @@ static ti_attention_shape attention_shape(ti_net *net, const ti_node *node)
     const ti_value *x = &net->values[node->in[0]];
     const int pixels = x->height * x->width;
     for (int i = 0; i < net->batch; i++) net->spans[i] = (ti_span){i * pixels, pixels};
-    return (ti_attention_shape){.spans = net->spans, .n_spans = net->batch, .heads = 1,
-                                .head_size = x->channels, .ld = x->channels};
+    return (ti_attention_shape){.spans = net->spans,
+                                .n_spans = net->batch,
+                                .heads = 1,
+                                .head_size = x->channels,
+                                .ld = x->channels};
 }
 
 static ti_lfq_shape lfq_shape(const ti_net *net, const ti_node *node)
@@ -265,8 +285,8 @@ static void backward_node(ti_net *net, const ti_node *node)
     if (node->kind == TI_NODE_GROUP_NORM) {
         ti_group_shape s = group_shape(net, node);
         d->op->group_norm_back(d, x->grad, ti_param_grad(net->params, node->weight),
-                               ti_param_grad(net->params, node->bias), y->grad, x->data, node->stats,
-                               ti_param_value(net->params, node->weight),
+                               ti_param_grad(net->params, node->bias), y->grad, x->data,
+                               node->stats, ti_param_value(net->params, node->weight),
                                ti_param_value(net->params, node->bias), &s, x->has_grad);
     } else if (node->kind == TI_NODE_UPSAMPLE) {
         d->op->upsample_back(d, x->grad, y->grad, net->batch, x->height, x->width, x->channels);

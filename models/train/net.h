@@ -1,11 +1,11 @@
 /* net.h - a small convolutional network as a list of nodes, run forwards and backwards.
  *
- * Building names values by number; a value is an image [n][height][width][channels] per node. A builder
- * that fails leaves the network's status set and returns 0, so that a whole network can be written down
- * without looking; ti_net_allocate() then reports it.
+ * Building names values by number; a value is an image [n][height][width][channels] per node. A
+ * builder that fails leaves the network's status set and returns 0, so that a whole network can be
+ * written down without looking; ti_net_allocate() then reports it.
  *
- * Gradients: a value's first gradient is written, later ones are added. A residual shares its gradient
- * with the sum it went into, which is right because that sum is its last use.
+ * Gradients: a value's first gradient is written, later ones are added. A residual shares its
+ * gradient with the sum it went into, which is right because that sum is its last use.
  */
 #ifndef TI_TRAIN_NET_H
 #define TI_TRAIN_NET_H
@@ -57,8 +57,8 @@ typedef struct ti_net {
 void ti_net_init(ti_net *net, ti_params *params, int batch, int groups, float eps);
 void ti_net_clear(ti_net *net);
 int ti_net_input(ti_net *net, int height, int width, int channels);
-/* Adds parameters NAME.weight and NAME.bias. RESIDUAL -1: none. Kernel 3 at stride 1 pads by one; at
- * stride 2 only to the right and below. */
+/* Adds parameters NAME.weight and NAME.bias. RESIDUAL -1: none. Kernel 3 at stride 1 pads by one;
+ * at stride 2 only to the right and below. */
 int ti_net_conv(ti_net *net, const char *name, int in, int channels, int kernel, int stride,
                 int residual);
 int ti_net_group_norm(ti_net *net, const char *name, int in, bool silu);

@@ -70,7 +70,8 @@ void ti_params_set(ti_params *p, int index, const float *values)
 {
     const ti_param *item = &p->items[index];
     p->device->op->upload(p->device, p->value + item->first, values, item->count * sizeof *values);
-    p->device->op->upload(p->device, p->average + item->first, values, item->count * sizeof *values);
+    p->device->op->upload(p->device, p->average + item->first, values,
+                          item->count * sizeof *values);
 }
 
 void ti_params_set_all(ti_params *p, const float *values)
@@ -89,7 +90,8 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
 {
     const double t = (double)(step + 1);
     *norm = sqrt(p->device->op->sum_squares(p->device, p->grad, p->floats));
-    double ema = recipe->ema < t / (t + 10) ? recipe->ema : t / (t + 10); /* young averages are short */
+    double ema =
+        recipe->ema < t / (t + 10) ? recipe->ema : t / (t + 10); /* young averages are short */
     ti_adamw o = {.rate = (float)ti_recipe_rate(recipe, step),
                   .beta1 = (float)recipe->beta1,
                   .beta2 = (float)recipe->beta2,
@@ -111,7 +113,8 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
     p->device->op->zero(p->device, p->grad, p->floats);
 }
 
-/* ---- checkpoints --------------------------------------------------------------------------------- */
+/* ---- checkpoints
+ * --------------------------------------------------------------------------------- */
 
 enum { KINDS = 4 };
 static const char *const kind_suffix[KINDS] = {"", ":m", ":v", ":average"};
@@ -129,21 +132,29 @@ te_status ti_params_save(const ti_params *p, int64_t steps, const char *path, te
     char(*names)[TI_PARAM_NAME + 16] = ti_calloc(n, sizeof *names);
     float *host = ti_malloc_array(p->floats, KINDS * sizeof *host);
     int32_t counter[2] = {(int32_t)(steps & 0x7fffffff), (int32_t)(steps >> 31)};
-    te_status st = tensors && names && host ? TE_OK : ti_fail_memory(err, "the checkpoint", p->floats * 16);
+    te_status st =
+        tensors && names && host ? TE_OK : ti_fail_memory(err, "the checkpoint", p->floats * 16);
     for (int k = 0; !st && k < KINDS; k++) {
         float *to = host + (size_t)k * p->floats;
         st = p->device->op->download(p->device, to, from[k], p->floats * sizeof *to, err);
         for (int i = 0; !st && i < p->n; i++) {
             ti_tensor *t = &tensors[i * KINDS + k];
             kind_name(names[i * KINDS + k], &p->items[i], k);
-            *t = (ti_tensor){.name = names[i * KINDS + k], .type = TI_F32, .n_dims = p->items[i].n_dims,
-                             .data = to + p->items[i].first, .bytes = p->items[i].count * sizeof *to};
+            *t = (ti_tensor){.name = names[i * KINDS + k],
+                             .type = TI_F32,
+                             .n_dims = p->items[i].n_dims,
+                             .data = to + p->items[i].first,
+                             .bytes = p->items[i].count * sizeof *to};
             memcpy(t->shape, p->items[i].shape, sizeof t->shape);
         }
     }
     if (!st) {
-        tensors[n] = (ti_tensor){.name = "steps", .type = TI_I32, .n_dims = 1, .shape = {2, 1, 1, 1},
-                                 .data = counter, .bytes = sizeof counter};
+        tensors[n] = (ti_tensor){.name = "steps",
+                                 .type = TI_I32,
+                                 .n_dims = 1,
+                                 .shape = {2, 1, 1, 1},
+                                 .data = counter,
+                                 .bytes = sizeof counter};
         st = ti_safetensors_write(path, tensors, (int)n + 1, err);
     }
     free(tensors);
@@ -152,7 +163,8 @@ te_status ti_params_save(const ti_params *p, int64_t steps, const char *path, te
     return st;
 }
 
-static te_status load_one(ti_params *p, const ti_param *item, const ti_checkpoint *file, te_error *err)
+static te_status load_one(ti_params *p, const ti_param *item, const ti_checkpoint *file,
+                          te_error *err)
 {
     float *to[KINDS] = {p->value, p->m, p->v, p->average};
     te_status st = TE_OK;

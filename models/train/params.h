@@ -5,8 +5,8 @@
  *     ti_params_init(&p, device);
  *     int w = ti_params_add(&p, "head.weight", 2, shape, TI_DECAYS);     all of them first
  *     ti_params_allocate(&p, &err);
- *     ti_params_step(&p, &recipe, step, &norm);                          gradients -> values, cleared
- *     ti_params_clear(&p);
+ *     ti_params_step(&p, &recipe, step, &norm);                          gradients -> values,
+ * cleared ti_params_clear(&p);
  */
 #ifndef TI_TRAIN_PARAMS_H
 #define TI_TRAIN_PARAMS_H
@@ -57,7 +57,8 @@ void ti_params_set_all(ti_params *p, const float *values);
 /* All values or (AVERAGE) their averages, to host memory [floats]. */
 te_status ti_params_get(const ti_params *p, bool average, float *out, te_error *err);
 
-/* One step of the optimiser, clipped; STEP counts from 0. *norm is the gradients' norm before clipping. */
+/* One step of the optimiser, clipped; STEP counts from 0. *norm is the gradients' norm before
+ * clipping. */
 void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double *norm);
 
 /* The whole state and the number of steps done, as one safetensors file, whole or not at all. */

@@ -1,5 +1,5 @@
-/* pool.c - see pool.h. The file: a header naming what made it, then records of one size, each beginning
- * with whether it is there. */
+/* pool.c - see pool.h. The file: a header naming what made it, then records of one size, each
+ * beginning with whether it is there. */
 #include "pool.h"
 
 #include "base/memory.h"
@@ -34,8 +34,8 @@ struct ti_pool {
     int tokens, side;
     size_t record_bytes, file_bytes;
     unsigned char *file;
-    uint8_t *rgb;      /* [batch][size][size][3] */
-    uint16_t *codes;   /* [batch][tokens] */
+    uint8_t *rgb;    /* [batch][size][size][3] */
+    uint16_t *codes; /* [batch][tokens] */
 };
 
 static uint64_t hash(uint64_t h, const void *data, size_t bytes)
@@ -61,7 +61,8 @@ static te_status make_key(const ti_pool *p, uint64_t *key, te_error *err)
         if (!st) h = hash(h, text, strlen(text) + 1);
         free(text);
     }
-    const int32_t sizes[] = {p->tokens, p->config.text_len, TI_MAX_INSTRUCTION, p->quadruplets != NULL};
+    const int32_t sizes[] = {p->tokens, p->config.text_len, TI_MAX_INSTRUCTION,
+                             p->quadruplets != NULL};
     *key = hash(h, sizes, sizeof sizes);
     free(values);
     return st;
@@ -79,13 +80,15 @@ static te_status map_file(ti_pool *p, te_error *err)
     ssize_t got = pread(fd, &old, sizeof old, 0);
     struct stat info;
     if (got > 0 && (got != sizeof old || memcmp(&old, &head, sizeof head) != 0))
-        st = ti_fail(err, TE_FORMAT, "%s: made with another tokeniser or other sizes; delete it", path);
+        st = ti_fail(err, TE_FORMAT, "%s: made with another tokeniser or other sizes; delete it",
+                     path);
     if (!st && !got && pwrite(fd, &head, sizeof head, 0) != sizeof head)
         st = ti_fail(err, TE_IO, "%s: cannot be written", path);
     if (!st && fstat(fd, &info)) st = ti_fail(err, TE_IO, "%s: cannot be read", path);
     if (!st && (size_t)info.st_size < p->file_bytes && ftruncate(fd, (off_t)p->file_bytes))
         st = ti_fail(err, TE_IO, "%s: no room for %zu bytes", path, p->file_bytes);
-    void *map = st ? MAP_FAILED : mmap(NULL, p->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    void *map =
+        st ? MAP_FAILED : mmap(NULL, p->file_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
     if (!st && map == MAP_FAILED) st = ti_fail(err, TE_IO, "%s: cannot be mapped", path);
     if (!st) p->file = map;
     close(fd);
@@ -105,7 +108,8 @@ te_status ti_pool_open(ti_pool **out, const ti_pool_config *config, ti_magvit *e
     p->tokens = p->side * p->side;
     const size_t cells = (size_t)(2 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
     p->record_bytes = sizeof(record) + cells * sizeof(uint16_t);
-    p->rgb = ti_malloc_array((size_t)encoder->batch, (size_t)encoder->size * (size_t)encoder->size * 3);
+    p->rgb =
+        ti_malloc_array((size_t)encoder->batch, (size_t)encoder->size * (size_t)encoder->size * 3);
     p->codes = ti_malloc_array((size_t)encoder->batch, (size_t)p->tokens * sizeof *p->codes);
     te_status st = p->rgb && p->codes ? TE_OK : ti_fail_memory(err, "the samples", p->record_bytes);
     if (!st && config->quadruplets)
@@ -153,10 +157,11 @@ ti_pool_sample ti_pool_get(const ti_pool *p, int64_t index)
                             .reasoning = at + 2 * p->tokens + TI_MAX_INSTRUCTION};
 }
 
-/* ---- making --------------------------------------------------------------------------------------- */
+/* ---- making
+ * --------------------------------------------------------------------------------------- */
 
-static te_status put_text(const ti_pool *p, const char *text, int most, uint16_t *to, uint16_t *count,
-                          te_error *err)
+static te_status put_text(const ti_pool *p, const char *text, int most, uint16_t *to,
+                          uint16_t *count, te_error *err)
 {
     int32_t *ids = NULL;
     int n = 0;
@@ -172,7 +177,8 @@ static te_status put_text(const ti_pool *p, const char *text, int most, uint16_t
 static bool token_unchanged(const ti_pool *p, const uint8_t *unchanged, int t)
 {
     const int size = p->encoder->size, patch = size / p->side;
-    const uint8_t *corner = unchanged + (size_t)(t / p->side * patch) * (size_t)size + t % p->side * patch;
+    const uint8_t *corner =
+        unchanged + (size_t)(t / p->side * patch) * (size_t)size + t % p->side * patch;
     for (int y = 0; y < patch; y++)
         for (int x = 0; x < patch; x++)
             if (!corner[(size_t)y * (size_t)size + (size_t)x]) return false;
@@ -200,8 +206,8 @@ static te_status put_record(const ti_pool *p, int64_t index, const ti_world_samp
     at += 2 * p->tokens;
     te_status st = put_text(p, s->instruction, TI_MAX_INSTRUCTION, at, &r->n_instruction, err);
     if (!st)
-        st = put_text(p, s->reasoning, p->config.text_len - 1, at + TI_MAX_INSTRUCTION, &r->n_reasoning,
-                      err);
+        st = put_text(p, s->reasoning, p->config.text_len - 1, at + TI_MAX_INSTRUCTION,
+                      &r->n_reasoning, err);
     if (!st) r->ready = 1;
     return st;
 }

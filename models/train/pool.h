@@ -1,13 +1,14 @@
-/* pool.h - training samples as tokens, each drawn, encoded and tokenised once and then kept in a file.
+/* pool.h - training samples as tokens, each drawn, encoded and tokenised once and then kept in a
+ * file.
  *
- * Sample K is a pure function of K and the configuration, so the file is only a cache: it is filled as
- * samples are asked for, may be deleted at any time, and refuses to serve another configuration. Samples
- * come from the procedural world, or from a JSONL file of quadruplets {"input", "instruction",
- * "reasoning", "output"} whose pictures are PNG files of the right size (relative to the JSONL file;
- * without "input": a generation).
+ * Sample K is a pure function of K and the configuration, so the file is only a cache: it is filled
+ * as samples are asked for, may be deleted at any time, and refuses to serve another configuration.
+ * Samples come from the procedural world, or from a JSONL file of quadruplets {"input",
+ * "instruction", "reasoning", "output"} whose pictures are PNG files of the right size (relative to
+ * the JSONL file; without "input": a generation).
  *
- * Where nothing changes in a token's pixels, its output code is the input's: what an edit leaves alone is
- * an exact copy, whatever the encoder makes of the surroundings.
+ * Where nothing changes in a token's pixels, its output code is the input's: what an edit leaves
+ * alone is an exact copy, whatever the encoder makes of the surroundings.
  */
 #ifndef TI_TRAIN_POOL_H
 #define TI_TRAIN_POOL_H
@@ -20,10 +21,10 @@
 typedef struct ti_pool ti_pool;
 
 typedef struct ti_pool_config {
-    const char *path;      /* of the cache */
+    const char *path;        /* of the cache */
     const char *quadruplets; /* JSONL; NULL: the world */
     int64_t samples;
-    int text_len;          /* reasoning tokens kept, without bos: text_len - 1 */
+    int text_len; /* reasoning tokens kept, without bos: text_len - 1 */
 } ti_pool_config;
 
 typedef struct ti_pool_sample {

@@ -17,7 +17,8 @@ static te_status read_tokenizer(ti_project *p, te_error *err)
     FILE *file = fopen(path, "rb");
     if (!file) return ti_fail(err, TE_IO, "%s: cannot be opened; make it first", path);
     long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
-    p->tokenizer_json = size < 0 || fseek(file, 0, SEEK_SET) ? NULL : ti_malloc_array((size_t)size + 1, 1);
+    p->tokenizer_json =
+        size < 0 || fseek(file, 0, SEEK_SET) ? NULL : ti_malloc_array((size_t)size + 1, 1);
     p->tokenizer_length = p->tokenizer_json ? fread(p->tokenizer_json, 1, (size_t)size, file) : 0;
     fclose(file);
     if (size < 0 || p->tokenizer_length != (size_t)size)
@@ -31,22 +32,34 @@ static te_status make_layout(ti_project *p, te_error *err)
     for (int i = 0; i < TI_SPECIALS; i++) {
         ids[i] = ti_tokenizer_id(p->tokenizer, ti_special_names[i]);
         if (ids[i] < 0)
-            return ti_fail(err, TE_FORMAT, "the text tokeniser has no token %s", ti_special_names[i]);
+            return ti_fail(err, TE_FORMAT, "the text tokeniser has no token %s",
+                           ti_special_names[i]);
     }
     const int side = p->magvit->size / ti_magvit_patch(&p->magvit->config);
-    p->layout = (ti_layout){.profile = TI_PROFILE_M, .mask = ids[TI_MASK],
+    p->layout = (ti_layout){.profile = TI_PROFILE_M,
+                            .mask = ids[TI_MASK],
                             .image_offset = ti_tokenizer_size(p->tokenizer),
-                            .codebook = 1 << p->magvit->config.bits, .grid_h = side, .grid_w = side,
+                            .codebook = 1 << p->magvit->config.bits,
+                            .grid_h = side,
+                            .grid_w = side,
                             .instruction_len = p->objective.instruction_len,
-                            .edit_task = ids[TI_THINK_EDIT], .generate_task = ids[TI_THINK_GENERATE],
-                            .soi = ids[TI_SOI], .eoi = ids[TI_EOI], .bos = ids[TI_BOS],
-                            .eos = ids[TI_EOS], .newline = -1, .boi = -1, .uncondition = -1,
-                            .answer_start = -1, .answer_end = -1};
+                            .edit_task = ids[TI_THINK_EDIT],
+                            .generate_task = ids[TI_THINK_GENERATE],
+                            .soi = ids[TI_SOI],
+                            .eoi = ids[TI_EOI],
+                            .bos = ids[TI_BOS],
+                            .eos = ids[TI_EOS],
+                            .newline = -1,
+                            .boi = -1,
+                            .uncondition = -1,
+                            .answer_start = -1,
+                            .answer_end = -1};
     p->vocab = p->layout.image_offset + p->layout.codebook;
     return TE_OK;
 }
 
-/* The image tokeniser of the configuration named in ours, from its checkpoint, averages as values. */
+/* The image tokeniser of the configuration named in ours, from its checkpoint, averages as values.
+ */
 static te_status open_magvit(ti_project *p, te_error *err)
 {
     const char *path = NULL, *out = NULL;
@@ -58,7 +71,8 @@ static te_status open_magvit(ti_project *p, te_error *err)
     if (!st) st = ti_config_text(p->image_config, "out", NULL, &out, err);
     if (!st) st = ti_config_int(p->image_config, "size", 16, 1024, 128, &size, err);
     if (!st)
-        st = ti_config_int(json_object_get(p->config, "pool"), "encode_batch", 2, 512, 8, &batch, err);
+        st = ti_config_int(json_object_get(p->config, "pool"), "encode_batch", 2, 512, 8, &batch,
+                           err);
     if (!st) st = ti_magvit_config_read(&network, json_object_get(p->image_config, "network"), err);
     if (!st) st = ti_magvit_create(&p->magvit, p->device, &network, (int)size, (int)batch, err);
     if (st) return st;
@@ -81,7 +95,8 @@ te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_er
     if (!st) st = open_magvit(p, err);
     if (!st) st = make_layout(p, err);
     if (!st)
-        st = ti_llada_config_read(&p->network, json_object_get(p->config, "network"), p->vocab, err);
+        st =
+            ti_llada_config_read(&p->network, json_object_get(p->config, "network"), p->vocab, err);
     if (st) return st;
     snprintf(p->checkpoint, sizeof p->checkpoint, "%s.safetensors", p->out);
     const int image = p->layout.grid_h * p->layout.grid_w;

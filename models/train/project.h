@@ -1,5 +1,5 @@
-/* project.h - what the commands on the backbone share: the configuration of `sft`, with the tokenisers
- * it names, and the layout that follows from them. */
+/* project.h - what the commands on the backbone share: the configuration of `sft`, with the
+ * tokenisers it names, and the layout that follows from them. */
 #ifndef TI_TRAIN_PROJECT_H
 #define TI_TRAIN_PROJECT_H
 

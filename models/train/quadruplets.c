@@ -12,7 +12,7 @@
 struct ti_quadruplets {
     char *path, *folder; /* FOLDER ends with a slash, or is empty */
     int size;
-    char *text;      /* the file, lines ended by NUL */
+    char *text; /* the file, lines ended by NUL */
     char **lines;
     int64_t n;
 };
@@ -40,7 +40,8 @@ static te_status split_lines(ti_quadruplets *q, size_t length, te_error *err)
     int64_t lines = 1;
     for (size_t i = 0; i < length; i++) lines += q->text[i] == '\n';
     q->lines = ti_malloc_array((size_t)lines, sizeof *q->lines);
-    if (!q->lines) return ti_fail_memory(err, "the list of samples", (size_t)lines * sizeof *q->lines);
+    if (!q->lines)
+        return ti_fail_memory(err, "the list of samples", (size_t)lines * sizeof *q->lines);
     char *line = q->text;
     for (size_t i = 0; i <= length; i++) {
         if (i < length && q->text[i] != '\n') continue;
@@ -87,7 +88,8 @@ int64_t ti_quadruplets_count(const ti_quadruplets *q)
     return q->n;
 }
 
-static te_status read_picture(const ti_quadruplets *q, const char *name, uint8_t **out, te_error *err)
+static te_status read_picture(const ti_quadruplets *q, const char *name, uint8_t **out,
+                              te_error *err)
 {
     char path[4096];
     const size_t size = (size_t)q->size;
@@ -121,11 +123,13 @@ static te_status mark_unchanged(ti_world_sample *s, te_error *err)
     const size_t pixels = (size_t)s->size * (size_t)s->size;
     s->unchanged = ti_malloc_array(pixels, 1);
     if (!s->unchanged) return ti_fail_memory(err, "a picture", pixels);
-    for (size_t i = 0; i < pixels; i++) s->unchanged[i] = !memcmp(s->input + 3 * i, s->output + 3 * i, 3);
+    for (size_t i = 0; i < pixels; i++)
+        s->unchanged[i] = !memcmp(s->input + 3 * i, s->output + 3 * i, 3);
     return TE_OK;
 }
 
-te_status ti_quadruplets_read(const ti_quadruplets *q, int64_t index, ti_world_sample *out, te_error *err)
+te_status ti_quadruplets_read(const ti_quadruplets *q, int64_t index, ti_world_sample *out,
+                              te_error *err)
 {
     json_error_t where;
     *out = (ti_world_sample){.category = TI_WORLD_GENERAL, .kind = "quadruplet", .size = q->size};
@@ -136,9 +140,10 @@ te_status ti_quadruplets_read(const ti_quadruplets *q, int64_t index, ti_world_s
     const char *reasoning = json_string_value(json_object_get(o, "reasoning"));
     te_status st = TE_OK;
     if (!output || !instruction || !reasoning)
-        st = ti_fail(err, TE_FORMAT,
-                     "%s: sample %lld needs the texts \"instruction\", \"reasoning\" and \"output\"",
-                     q->path, (long long)index + 1);
+        st =
+            ti_fail(err, TE_FORMAT,
+                    "%s: sample %lld needs the texts \"instruction\", \"reasoning\" and \"output\"",
+                    q->path, (long long)index + 1);
     if (!st) {
         out->instruction = ti_strdup(instruction);
         out->reasoning = ti_strdup(reasoning);

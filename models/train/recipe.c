@@ -7,7 +7,8 @@
 double ti_recipe_rate(const ti_recipe *r, int64_t step)
 {
     if (step < r->warmup) return r->rate * (double)(step + 1) / (double)r->warmup;
-    double span = (double)(r->steps - r->warmup), t = (double)(step - r->warmup) / (span > 1 ? span : 1);
+    double span = (double)(r->steps - r->warmup),
+           t = (double)(step - r->warmup) / (span > 1 ? span : 1);
     if (t > 1) t = 1;
     return r->final_rate + (r->rate - r->final_rate) * 0.5 * (1 + cos(3.14159265358979323846 * t));
 }
@@ -29,27 +30,31 @@ te_status ti_config_int(const json_t *object, const char *key, int64_t min, int6
     const json_t *value = json_object_get(object, key);
     *out = fallback;
     if (!value) return TE_OK;
-    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
-        return ti_fail(err, TE_INVALID, "configuration: \"%s\" must be a whole number from %lld to %lld",
-                       key, (long long)min, (long long)max);
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max)
+        return ti_fail(err, TE_INVALID,
+                       "configuration: \"%s\" must be a whole number from %lld to %lld", key,
+                       (long long)min, (long long)max);
     *out = json_integer_value(value);
     return TE_OK;
 }
 
-te_status ti_config_real(const json_t *object, const char *key, double min, double max, double fallback,
-                         double *out, te_error *err)
+te_status ti_config_real(const json_t *object, const char *key, double min, double max,
+                         double fallback, double *out, te_error *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = fallback;
     if (!value) return TE_OK;
-    if (!json_is_number(value) || !(json_number_value(value) >= min && json_number_value(value) <= max))
-        return ti_fail(err, TE_INVALID, "configuration: \"%s\" must be a number from %g to %g", key, min,
-                       max);
+    if (!json_is_number(value) ||
+        !(json_number_value(value) >= min && json_number_value(value) <= max))
+        return ti_fail(err, TE_INVALID, "configuration: \"%s\" must be a number from %g to %g", key,
+                       min, max);
     *out = json_number_value(value);
     return TE_OK;
 }
 
-te_status ti_config_bool(const json_t *object, const char *key, bool fallback, bool *out, te_error *err)
+te_status ti_config_bool(const json_t *object, const char *key, bool fallback, bool *out,
+                         te_error *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = fallback;
@@ -60,8 +65,8 @@ te_status ti_config_bool(const json_t *object, const char *key, bool fallback, b
     return TE_OK;
 }
 
-te_status ti_config_text(const json_t *object, const char *key, const char *fallback, const char **out,
-                         te_error *err)
+te_status ti_config_text(const json_t *object, const char *key, const char *fallback,
+                         const char **out, te_error *err)
 {
     const json_t *value = json_object_get(object, key);
     *out = fallback;
@@ -76,7 +81,9 @@ static te_status read_sizes(ti_recipe *r, const json_t *o, te_error *err)
 {
     int64_t batch = 0, micro = 0, seed = 0, threads = 0;
     te_status st = ti_config_int(o, "steps", 1, INT64_MAX / 2, 1000, &r->steps, err);
-    if (!st) st = ti_config_int(o, "warmup", 0, r->steps, r->steps < 100 ? r->steps : 100, &r->warmup, err);
+    if (!st)
+        st = ti_config_int(o, "warmup", 0, r->steps, r->steps < 100 ? r->steps : 100, &r->warmup,
+                           err);
     if (!st) st = ti_config_int(o, "stop_at", 1, r->steps, r->steps, &r->stop_at, err);
     if (!st) st = ti_config_int(o, "batch", 1, 65536, 16, &batch, err);
     if (!st) st = ti_config_int(o, "micro_batch", 1, batch, batch, &micro, err);
@@ -86,7 +93,8 @@ static te_status read_sizes(ti_recipe *r, const json_t *o, te_error *err)
     if (!st) st = ti_config_int(o, "threads", 0, 1024, 0, &threads, err);
     if (!st) st = ti_config_text(o, "device", "cpu", &r->device, err);
     if (!st && batch % micro)
-        st = ti_fail(err, TE_INVALID, "configuration: \"batch\" must be a multiple of \"micro_batch\"");
+        st = ti_fail(err, TE_INVALID,
+                     "configuration: \"batch\" must be a multiple of \"micro_batch\"");
     r->batch = (int)batch;
     r->micro_batch = (int)micro;
     r->seed = (uint64_t)seed;

@@ -52,7 +52,8 @@ te_status ti_packer_init(ti_packer *p, const ti_objective *objective, const ti_l
              (p->targets[i] = ti_malloc_array(n, sizeof(int32_t))) &&
              (p->weights[i] = ti_malloc_array(n, sizeof(float)));
         const bool text = i == TI_READ_TEXT;
-        p->packed.readings[i] = (ti_reading){.rows = p->rows[i], .targets = p->targets[i],
+        p->packed.readings[i] = (ti_reading){.rows = p->rows[i],
+                                             .targets = p->targets[i],
                                              .weights = p->weights[i],
                                              .first_column = text ? 0 : layout->image_offset,
                                              .columns = text ? vocab : layout->codebook};
@@ -126,7 +127,8 @@ static double ratio_at(const ti_packer *p, double time)
     return r > p->objective.min_ratio ? r : p->objective.min_ratio;
 }
 
-/* Exactly round(RATIO * N) of N tokens, at least one: walking along, each with the share that is left. */
+/* Exactly round(RATIO * N) of N tokens, at least one: walking along, each with the share that is
+ * left. */
 static bool choose(ti_random random, uint64_t draw, int *needed, int left)
 {
     bool chosen = ti_random_uniform(random, draw) * left < *needed;
@@ -134,7 +136,8 @@ static bool choose(ti_random random, uint64_t draw, int *needed, int left)
     return chosen;
 }
 
-static void put_image(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio, double share)
+static void put_image(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio,
+                      double share)
 {
     const int n = p->layout.grid_h * p->layout.grid_w;
     int needed = (int)lround(ratio * n);
@@ -151,7 +154,8 @@ static void put_image(ti_packer *p, const ti_pool_sample *s, ti_random random, d
     }
 }
 
-static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio, double share)
+static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio,
+                     double share)
 {
     const int n = p->objective.text_len - 1, image = p->layout.grid_h * p->layout.grid_w;
     int needed = (int)lround(ratio * n);

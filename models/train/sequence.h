@@ -1,13 +1,15 @@
-/* sequence.h - one training sequence: a sample in variant M's layout with part of its output masked.
+/* sequence.h - one training sequence: a sample in variant M's layout with part of its output
+ * masked.
  *
  *     edit        task soi input eoi bos instruction eos | soi OUTPUT eoi bos REASONING
  *     generation  task bos instruction eos               | soi OUTPUT eoi bos REASONING
  *
- * Instructions are filled up with eos to one length (models/FORMAT.md, instruction_len), so that an output
- * token keeps its distance from the input's. REASONING is the sample's, then eos to the end of the region. Capitals are masked with a ratio that
- * follows a cosine of a uniform time, shared by both regions or (for a share of the samples, so that
- * sequential decoding has been seen too) drawn for each. Conditions are dropped as guidance drops them:
- * input tokens become id 0 and the instruction eos.
+ * Instructions are filled up with eos to one length (models/FORMAT.md, instruction_len), so that an
+ * output token keeps its distance from the input's. REASONING is the sample's, then eos to the end
+ * of the region. Capitals are masked with a ratio that follows a cosine of a uniform time, shared
+ * by both regions or (for a share of the samples, so that sequential decoding has been seen too)
+ * drawn for each. Conditions are dropped as guidance drops them: input tokens become id 0 and the
+ * instruction eos.
  */
 #ifndef TI_TRAIN_SEQUENCE_H
 #define TI_TRAIN_SEQUENCE_H
@@ -22,9 +24,9 @@ typedef struct ti_objective {
     double kept_weight;               /* of image tokens that stay as they are */
     double independent;               /* share of samples whose regions have ratios of their own */
     double min_ratio;
-    double drop;                      /* share of samples without their conditions */
-    int text_len;                     /* text region, bos included */
-    int instruction_len;              /* shorter instructions are filled up with eos; 0: none are */
+    double drop;         /* share of samples without their conditions */
+    int text_len;        /* text region, bos included */
+    int instruction_len; /* shorter instructions are filled up with eos; 0: none are */
 } ti_objective;
 
 te_status ti_objective_read(ti_objective *o, const json_t *config, te_error *err);

@@ -1,5 +1,6 @@
-/* sft.c - supervised training of the backbone (the paper's section 3.2). The step number is the whole
- * state beside the weights: step S sees samples S * batch .. of the pool, with masks drawn from S. */
+/* sft.c - supervised training of the backbone (the paper's section 3.2). The step number is the
+ * whole state beside the weights: step S sees samples S * batch .. of the pool, with masks drawn
+ * from S. */
 #include "commands.h"
 #include "journal.h"
 #include "project.h"
@@ -12,8 +13,8 @@ typedef struct totals {
     double asked[TI_READINGS], norm, rows;
 } totals;
 
-static te_status micro_step(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t first, totals *t,
-                            te_error *err)
+static te_status micro_step(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t first,
+                            totals *t, te_error *err)
 {
     const int n = p->recipe.micro_batch;
     ti_packer_reset(packer);
@@ -34,8 +35,8 @@ static double share(double part, double whole)
     return whole > 0 ? part / whole : 0;
 }
 
-static te_status report(ti_journal *journal, int64_t step, int64_t steps, const totals *t, double tokens,
-                        te_error *err)
+static te_status report(ti_journal *journal, int64_t step, int64_t steps, const totals *t,
+                        double tokens, te_error *err)
 {
     double loss = 0;
     for (int i = 0; i < TI_READINGS; i++) loss += t->loss.weighted[i];
@@ -52,8 +53,9 @@ static te_status report(ti_journal *journal, int64_t step, int64_t steps, const 
 
 static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t step, te_error *err)
 {
-    static const char *const columns[] = {"loss", "text", "changed", "kept", "text_right",
-                                          "changed_right", "kept_right", "norm", NULL};
+    static const char *const columns[] = {"loss",       "text",       "changed",
+                                          "kept",       "text_right", "changed_right",
+                                          "kept_right", "norm",       NULL};
     const ti_recipe *r = &p->recipe;
     ti_params *params = ti_llada_params(p->llada);
     totals t = {0};
@@ -97,7 +99,8 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
 static te_status begin(ti_project *p, te_error *err)
 {
     const int image = p->layout.grid_h * p->layout.grid_w;
-    ti_llada_start start = {.image_offset = p->layout.image_offset, .mask = p->layout.mask,
+    ti_llada_start start = {.image_offset = p->layout.image_offset,
+                            .mask = p->layout.mask,
                             .bits = p->layout.instruction_len ? p->magvit->config.bits : 0,
                             .distance = image + 4 + p->layout.instruction_len};
     return ti_llada_init(p->llada, p->recipe.seed, &start, err);

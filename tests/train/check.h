@@ -34,11 +34,12 @@ static inline ti_train_device *open_device(int threads)
     return d;
 }
 
-/* VALUE(user) is a scalar; X [n] is one of its arguments, GRADIENT what its derivative by X is claimed to
- * be. Compares with central differences along random directions; TOLERANCE is relative to the gradient's
- * length. */
-static inline void check_gradient(const char *what, double (*value)(void *user), void *user, float *x,
-                                  const float *gradient, size_t n, double step, double tolerance)
+/* VALUE(user) is a scalar; X [n] is one of its arguments, GRADIENT what its derivative by X is
+ * claimed to be. Compares with central differences along random directions; TOLERANCE is relative
+ * to the gradient's length. */
+static inline void check_gradient(const char *what, double (*value)(void *user), void *user,
+                                  float *x, const float *gradient, size_t n, double step,
+                                  double tolerance)
 {
     float *kept = malloc(n * sizeof *kept);
     assert_non_null(kept);
@@ -59,8 +60,8 @@ static inline void check_gradient(const char *what, double (*value)(void *user),
         }
         double measured = (sides[1] - sides[0]) / (2 * step), claimed = dot(gradient, u, n) / size;
         if (fabs(measured - claimed) > tolerance * length)
-            fail_msg("%s: along direction %d the gradient is %g, claimed %g (length %g)", what, (int)k,
-                     measured, claimed, length);
+            fail_msg("%s: along direction %d the gradient is %g, claimed %g (length %g)", what,
+                     (int)k, measured, claimed, length);
         free(u);
     }
     memcpy(x, kept, n * sizeof *kept);

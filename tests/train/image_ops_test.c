@@ -1,5 +1,5 @@
-/* The image tokeniser's ops: every gradient against finite differences, convolutions also against their
- * formula, and the same bits on any number of threads. */
+/* The image tokeniser's ops: every gradient against finite differences, convolutions also against
+ * their formula, and the same bits on any number of threads. */
 #include "check.h"
 
 typedef struct conv_case {
@@ -54,9 +54,9 @@ static double plain_conv(const conv_case *c, int n, int oy, int ox, int o)
 }
 
 static const ti_conv_shape shapes[] = {
-    {2, 10, 12, 5, 10, 12, 7, 3, 1, 1},    /* channels that fill no register, width no tile */
+    {2, 10, 12, 5, 10, 12, 7, 3, 1, 1}, /* channels that fill no register, width no tile */
     {1, 16, 16, 16, 16, 16, 48, 3, 1, 1},
-    {2, 16, 24, 8, 8, 12, 20, 3, 2, 0},    /* padded to the right and below */
+    {2, 16, 24, 8, 8, 12, 20, 3, 2, 0}, /* padded to the right and below */
     {1, 9, 11, 24, 9, 11, 13, 1, 1, 0},
     {1, 8, 16, 3, 8, 16, 32, 3, 1, 1},
 };
@@ -74,7 +74,8 @@ static void conv_formula(void **state)
             for (int y = 0; y < s->out_height; y++)
                 for (int x = 0; x < s->out_width; x++)
                     for (int o = 0; o < s->out; o++, at++)
-                        assert_float_equal(c.y[at], plain_conv(&c, n, y, x, o) + (double)residual[at], 1e-4);
+                        assert_float_equal(c.y[at],
+                                           plain_conv(&c, n, y, x, o) + (double)residual[at], 1e-4);
         free(residual);
         free_conv(&c);
     }
@@ -120,7 +121,8 @@ static void group_gradients(void **state)
 {
     (void)state;
     for (int silu = 0; silu < 2; silu++) {
-        group_case c = {.d = open_device(2), .s = {2, 300, 12, 3, 1e-6f, silu != 0}, .n = 2 * 300 * 12};
+        group_case c = {
+            .d = open_device(2), .s = {2, 300, 12, 3, 1e-6f, silu != 0}, .n = 2 * 300 * 12};
         c.x = random_floats(c.n, 1, 1);
         c.gain = random_floats(12, 2, 1);
         c.bias = random_floats(12, 3, 1);
@@ -175,13 +177,19 @@ static void quantiser(void **state)
     (void)state;
     enum { N = 700, BITS = 9 }; /* two groups of bits, two chunks of rows */
     const float weights[3][3] = {{1, 0, 0}, {0, 1, 0}, {0, 0, 1}};
-    lfq_case c = {.d = open_device(2), .z = random_floats(N * BITS, 1, 0.7),
-                  .zero = calloc(N * BITS, sizeof(float)), .dz = random_floats(N * BITS, 2, 1)};
+    lfq_case c = {.d = open_device(2),
+                  .z = random_floats(N * BITS, 1, 0.7),
+                  .zero = calloc(N * BITS, sizeof(float)),
+                  .dz = random_floats(N * BITS, 2, 1)};
     for (int i = 0; i < N * BITS; i++) /* away from the step of the sign */
         if (fabsf(c.z[i]) < 0.05f) c.z[i] = c.z[i] < 0 ? -0.05f : 0.05f;
     for (int k = 0; k < 3; k++) {
-        c.s = (ti_lfq_shape){.n = N, .bits = BITS, .commitment = weights[k][0],
-                             .certainty = weights[k][1], .diversity = weights[k][2], .sharpness = 2};
+        c.s = (ti_lfq_shape){.n = N,
+                             .bits = BITS,
+                             .commitment = weights[k][0],
+                             .certainty = weights[k][1],
+                             .diversity = weights[k][2],
+                             .sharpness = 2};
         lfq_value(&c);
         float *gradient = random_floats(N * BITS, 3, 1);
         memcpy(gradient, c.dz, N * BITS * sizeof *gradient);
@@ -220,8 +228,10 @@ static void picture_gradient(void **state)
 {
     (void)state;
     const size_t n = 2 * 6 * 5 * 3;
-    picture_case c = {.d = open_device(2), .s = {2, 6, 5, 0.3f, 1.2f, 0.4f},
-                      .y = random_floats(n, 1, 1), .target = random_floats(n, 2, 1),
+    picture_case c = {.d = open_device(2),
+                      .s = {2, 6, 5, 0.3f, 1.2f, 0.4f},
+                      .y = random_floats(n, 1, 1),
+                      .target = random_floats(n, 2, 1),
                       .dy = random_floats(n, 3, 1)};
     picture_value(&c);
     float *gradient = random_floats(n, 4, 1);

@@ -1,5 +1,6 @@
-/* Whole networks: the backbone against the golden gradients of the released objective, a convolutional
- * network against finite differences, and the image tokeniser against the engine's inference. */
+/* Whole networks: the backbone against the golden gradients of the released objective, a
+ * convolutional network against finite differences, and the image tokeniser against the engine's
+ * inference. */
 #include "check.h"
 
 #include "format/checkpoint.h"
@@ -35,14 +36,17 @@ static int remove_folder(void **state)
     return rmdir(folder);
 }
 
-/* ---- the backbone ---------------------------------------------------------------------------------- */
+/* ---- the backbone
+ * ---------------------------------------------------------------------------------- */
 
 static void convert_golden(void)
 {
     te_error err;
-    ti_convert_options opt = {.folder = TE_GOLDEN "/m-tiny", .output = path_of("m.gguf"),
+    ti_convert_options opt = {.folder = TE_GOLDEN "/m-tiny",
+                              .output = path_of("m.gguf"),
                               .layout = TE_GOLDEN "/m-tiny/trajectory.json",
-                              .profile = "mmada-parallel-m", .type = "f32"};
+                              .profile = "mmada-parallel-m",
+                              .type = "f32"};
     assert_ok(ti_convert(&opt, &err), err);
 }
 
@@ -54,10 +58,12 @@ static void golden_gradients(void **state)
     ti_checkpoint *golden = NULL, *ours = NULL;
     convert_golden();
     assert_ok(ti_grad_run(path_of("m.gguf"), TE_GOLDEN "/sft-m-tiny/sft.json",
-                          path_of("grads.safetensors"), &loss, &err), err);
+                          path_of("grads.safetensors"), &loss, &err),
+              err);
     assert_float_equal(loss.weighted[TI_READ_TEXT], 9.227457427586524, 1e-4);
     assert_float_equal(loss.weighted[TI_READ_IMAGE], 3.680828221788158, 1e-4);
-    assert_ok(ti_checkpoint_open(&golden, TE_GOLDEN "/sft-m-tiny/sft_grads.safetensors", &err), err);
+    assert_ok(ti_checkpoint_open(&golden, TE_GOLDEN "/sft-m-tiny/sft_grads.safetensors", &err),
+              err);
     assert_ok(ti_checkpoint_open(&ours, path_of("grads.safetensors"), &err), err);
     assert_int_equal(ti_checkpoint_count(golden), ti_checkpoint_count(ours));
     for (int i = 0; i < ti_checkpoint_count(golden); i++) {
@@ -97,12 +103,15 @@ static void refuses_bad_tokens(void **state)
         assert_non_null(file);
         fputs(bad[i], file);
         fclose(file);
-        assert_int_equal(ti_grad_run(path_of("m.gguf"), path_of("bad.json"), NULL, &loss, &err), TE_FORMAT);
+        assert_int_equal(ti_grad_run(path_of("m.gguf"), path_of("bad.json"), NULL, &loss, &err),
+                         TE_FORMAT);
     }
-    assert_int_not_equal(ti_grad_run(path_of("absent"), path_of("bad.json"), NULL, &loss, &err), TE_OK);
+    assert_int_not_equal(ti_grad_run(path_of("absent"), path_of("bad.json"), NULL, &loss, &err),
+                         TE_OK);
 }
 
-/* ---- a convolutional network ------------------------------------------------------------------------- */
+/* ---- a convolutional network
+ * ------------------------------------------------------------------------- */
 
 static double network_value(void *user)
 {
@@ -148,7 +157,8 @@ static void network_gradients(void **state)
     build(net);
     assert_ok(ti_params_allocate(&params, &err), err);
     assert_ok(ti_net_allocate(net, &err), err);
-    float *weights = random_floats(params.floats, 1, 0.3), *picture = random_floats(2 * 8 * 12 * 3, 2, 1);
+    float *weights = random_floats(params.floats, 1, 0.3),
+          *picture = random_floats(2 * 8 * 12 * 3, 2, 1);
     ti_params_set_all(&params, weights);
     memcpy(net->values[0].data, picture, 2 * 8 * 12 * 3 * sizeof *picture);
     network_value(net);
@@ -160,8 +170,8 @@ static void network_gradients(void **state)
         const float *gradient = ti_param_grad(&params, i);
         const size_t n = params.items[i].count;
         if (!strcmp(params.items[i].name, "k.bias")) continue; /* shifts all scores: no effect */
-        check_gradient(params.items[i].name, network_value, net, ti_param_value(&params, i), gradient, n,
-                       0.01, 0.03);
+        check_gradient(params.items[i].name, network_value, net, ti_param_value(&params, i),
+                       gradient, n, 0.01, 0.03);
     }
     free(weights);
     free(picture);
@@ -199,7 +209,8 @@ static void refuses_impossible_networks(void **state)
     free(net);
 }
 
-/* ---- the image tokeniser ------------------------------------------------------------------------------ */
+/* ---- the image tokeniser
+ * ------------------------------------------------------------------------------ */
 
 static void write_image_model(const ti_magvit *m)
 {
@@ -238,7 +249,9 @@ static void compare_with_engine(ti_magvit *m)
     assert_ok(ti_image_tokenizer_encode(engine, pixels, SIDE, SIDE, engine_codes, NULL, &err), err);
     for (int i = 0; i < GRID * GRID; i++) assert_int_equal(codes[i], engine_codes[i]);
     ti_net_forward(&m->net, m->encoder_nodes, m->net.n_nodes); /* the quantiser and the decoder */
-    assert_ok(ti_image_tokenizer_decode(engine, engine_codes, GRID, GRID, decoded, true, NULL, &err), err);
+    assert_ok(
+        ti_image_tokenizer_decode(engine, engine_codes, GRID, GRID, decoded, true, NULL, &err),
+        err);
     const float *output = m->net.values[m->output].data;
     for (int i = 0; i < PIXELS * 3; i++) assert_float_equal(decoded[i], output[i], 1e-4);
     ti_image_tokenizer_free(engine);
@@ -253,10 +266,16 @@ static void image_tokenizer_is_the_engines(void **state)
     for (int local = 0; local < 2; local++) {
         ti_magvit *m = NULL;
         ti_train_device *d = open_device(2);
-        ti_magvit_config c = {.channels = 8, .bits = 9, .groups = 4, .levels = 3,
-                              .encoder_mult = {1, 1, 2}, .encoder_blocks = {1, 1, 2},
-                              .decoder_mult = {1, 2, 2}, .decoder_blocks = {1, 2, 1},
-                              .local = local != 0, .attention = true};
+        ti_magvit_config c = {.channels = 8,
+                              .bits = 9,
+                              .groups = 4,
+                              .levels = 3,
+                              .encoder_mult = {1, 1, 2},
+                              .encoder_blocks = {1, 1, 2},
+                              .decoder_mult = {1, 2, 2},
+                              .decoder_blocks = {1, 2, 1},
+                              .local = local != 0,
+                              .attention = true};
         assert_ok(ti_magvit_create(&m, d, &c, SIDE, 1, &err), err);
         float *room = random_floats(m->params.floats, 1, 1);
         ti_magvit_init(m, 5, room);

@@ -126,11 +126,11 @@ static void attention_gradient(void **state)
     float *dx = calloc(3 * n, sizeof *dx);
     c.spans[0] = (ti_span){0, 150};
     c.spans[1] = (ti_span){150, 61};
-    c.shape = (ti_attention_shape){.spans = c.spans, .n_spans = 2, .heads = HEADS, .head_size = SIZE,
-                                   .ld = 3 * d};
+    c.shape = (ti_attention_shape){
+        .spans = c.spans, .n_spans = 2, .heads = HEADS, .head_size = SIZE, .ld = 3 * d};
     attention_value(&c);
-    c.d->op->attention_back(c.d, dx, dx + d, dx + 2 * d, c.slope, c.y, c.lse, c.x, c.x + d, c.x + 2 * d,
-                            &c.shape);
+    c.d->op->attention_back(c.d, dx, dx + d, dx + 2 * d, c.slope, c.y, c.lse, c.x, c.x + d,
+                            c.x + 2 * d, &c.shape);
     check_gradient("attention", attention_value, &c, c.x, dx, 3 * n, 0.1, 0.01);
     free(dx);
     free_case(&c);
@@ -196,9 +196,13 @@ static double loss_value(void *user)
 static void loss_gradient(void **state)
 {
     (void)state;
-    loss_case c = {.d = open_device(2), .logits = random_floats(3 * CLASSES, 1, 2),
-                   .room = random_floats(3 * CLASSES, 2, 1), .loss = random_floats(3, 3, 1),
-                   .hit = random_floats(3, 4, 1), .target = {0, 17, 44}, .weight = {1, 0.5f, 2}};
+    loss_case c = {.d = open_device(2),
+                   .logits = random_floats(3 * CLASSES, 1, 2),
+                   .room = random_floats(3 * CLASSES, 2, 1),
+                   .loss = random_floats(3, 3, 1),
+                   .hit = random_floats(3, 4, 1),
+                   .target = {0, 17, 44},
+                   .weight = {1, 0.5f, 2}};
     c.logits[17 + CLASSES] = 50; /* row 1 is right */
     c.logits[0] = -50;           /* row 0 is not */
     loss_value(&c);
@@ -223,8 +227,8 @@ static void products_in_bf16_round_their_inputs(void **state)
     (void)state;
     ti_train_device *d = open_device(1);
     float *a = random_floats(8 * 20, 1, 1), *b = random_floats(5 * 20, 2, 1), y[40], exact[40];
-    ti_gemm_shape s = {.form = TI_GEMM_NT, .m = 8, .n = 5, .k = 20, .alpha = 1, .lda = 20, .ldb = 20,
-                       .ldc = 5};
+    ti_gemm_shape s = {
+        .form = TI_GEMM_NT, .m = 8, .n = 5, .k = 20, .alpha = 1, .lda = 20, .ldb = 20, .ldc = 5};
     s.bf16 = true;
     d->op->gemm(d, &s, a, b, y);
     for (int i = 0; i < 160; i++) a[i] = ti_bf16_to_float(ti_float_to_bf16(a[i]));
@@ -242,8 +246,15 @@ static void optimiser_step(void **state)
     (void)state;
     ti_train_device *d = open_device(1);
     float p[] = {1, -2}, m[] = {0.1f, 0}, v[] = {0.01f, 0}, ema[] = {0, 0}, g[] = {2, -4};
-    ti_adamw o = {.rate = 0.1f, .beta1 = 0.9f, .beta2 = 0.99f, .eps = 1e-8f, .decay = 0.5f,
-                  .correction1 = 0.19f, .correction2 = 0.0199f, .gradient_scale = 0.5f, .ema = 0.75f};
+    ti_adamw o = {.rate = 0.1f,
+                  .beta1 = 0.9f,
+                  .beta2 = 0.99f,
+                  .eps = 1e-8f,
+                  .decay = 0.5f,
+                  .correction1 = 0.19f,
+                  .correction2 = 0.0199f,
+                  .gradient_scale = 0.5f,
+                  .ema = 0.75f};
     d->op->adamw(d, p, m, v, ema, g, 2, &o);
     const double m0 = 0.9 * 0.1 + 0.1 * 1, v0 = 0.99 * 0.01 + 0.01 * 1;
     const double want = 1 - 0.1 * (m0 / 0.19 / (sqrt(v0 / 0.0199) + 1e-8) + 0.5 * 1);
@@ -264,24 +275,28 @@ static void same_bits_on_any_threads(void **state)
     float *first = NULL;
     for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
         ti_train_device *dev = open_device(threads);
-        float *x = random_floats(3 * n, 1, 1), *dy = random_floats(n, 2, 1), *y = random_floats(n, 3, 1);
-        float *lse = random_floats((size_t)rows * HEADS, 4, 1), *gain = random_floats((size_t)d, 5, 1);
+        float *x = random_floats(3 * n, 1, 1), *dy = random_floats(n, 2, 1),
+              *y = random_floats(n, 3, 1);
+        float *lse = random_floats((size_t)rows * HEADS, 4, 1),
+              *gain = random_floats((size_t)d, 5, 1);
         float *rstd = random_floats((size_t)rows, 6, 1);
         float *out = calloc(3 * n + n + (size_t)d, sizeof *out);
         ti_span spans[2] = {{0, 200}, {200, 133}};
-        ti_attention_shape s = {.spans = spans, .n_spans = 2, .heads = HEADS, .head_size = SIZE,
-                                .ld = 3 * d};
+        ti_attention_shape s = {
+            .spans = spans, .n_spans = 2, .heads = HEADS, .head_size = SIZE, .ld = 3 * d};
         assert_non_null(out);
         dev->op->attention(dev, y, lse, x, x + d, x + 2 * d, &s);
-        dev->op->attention_back(dev, out, out + d, out + 2 * d, dy, y, lse, x, x + d, x + 2 * d, &s);
+        dev->op->attention_back(dev, out, out + d, out + 2 * d, dy, y, lse, x, x + d, x + 2 * d,
+                                &s);
         dev->op->norm(dev, y, rstd, x, gain, rows, d, 1e-5f);
         dev->op->norm_back(dev, out + 3 * n, out + 4 * n, dy, x, gain, rstd, rows, d);
-        if (first)
-            assert_memory_equal(out, first, (4 * n + (size_t)d) * sizeof *out);
+        if (first) assert_memory_equal(out, first, (4 * n + (size_t)d) * sizeof *out);
         float *all[] = {x, dy, y, lse, gain, rstd};
         for (size_t i = 0; i < TEST_LENGTH(all); i++) free(all[i]);
-        if (first) free(out);
-        else first = out;
+        if (first)
+            free(out);
+        else
+            first = out;
         ti_train_device_free(dev);
     }
     free(first);
@@ -290,16 +305,11 @@ static void same_bits_on_any_threads(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(norm_gradient),
-        cmocka_unit_test(swiglu_gradient),
-        cmocka_unit_test(rope_gradient),
-        cmocka_unit_test(attention_gradient),
-        cmocka_unit_test(embed_gradient),
-        cmocka_unit_test(gather_and_scatter),
-        cmocka_unit_test(loss_gradient),
-        cmocka_unit_test(products_in_bf16_round_their_inputs),
-        cmocka_unit_test(optimiser_step),
-        cmocka_unit_test(same_bits_on_any_threads),
+        cmocka_unit_test(norm_gradient),  cmocka_unit_test(swiglu_gradient),
+        cmocka_unit_test(rope_gradient),  cmocka_unit_test(attention_gradient),
+        cmocka_unit_test(embed_gradient), cmocka_unit_test(gather_and_scatter),
+        cmocka_unit_test(loss_gradient),  cmocka_unit_test(products_in_bf16_round_their_inputs),
+        cmocka_unit_test(optimiser_step), cmocka_unit_test(same_bits_on_any_threads),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

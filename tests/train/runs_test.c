@@ -1,5 +1,5 @@
-/* Whole runs of the commands on a tiny world: any number of threads and a stop in between give the same
- * checkpoint to the bit, and the exported model opens in the engine. */
+/* Whole runs of the commands on a tiny world: any number of threads and a stop in between give the
+ * same checkpoint to the bit, and the exported model opens in the engine. */
 #include "check.h"
 
 #include "commands.h"
@@ -57,13 +57,15 @@ static void assert_same_file(const char *a, const char *b)
 static void image_config(const char *name, int threads, int stop_at)
 {
     char text[1024], file[64];
-    snprintf(text, sizeof text,
-             "{\"out\": \"%s/%s\", \"size\": 16,"
-             " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, \"micro_batch\": 2,"
-             "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
-             " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
-             "  \"decoder_mult\": [1, 1, 2]}}",
-             folder, name, stop_at, threads);
+    snprintf(
+        text, sizeof text,
+        "{\"out\": \"%s/%s\", \"size\": 16,"
+        " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, "
+        "\"micro_batch\": 2,"
+        "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
+        " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
+        "  \"decoder_mult\": [1, 1, 2]}}",
+        folder, name, stop_at, threads);
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
 }
@@ -73,12 +75,15 @@ static void sft_config(const char *name, int threads, int stop_at)
     char text[2048], file[64];
     snprintf(text, sizeof text,
              "{\"out\": \"%s/%s\", \"image_tokens\": \"%s/image-a.json\","
-             " \"tokenizer\": \"%s/tokenizer.json\", \"pool\": {\"path\": \"%s/%s.pool\", \"samples\": 6},"
-             " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, \"micro_batch\": 2,"
+             " \"tokenizer\": \"%s/tokenizer.json\", \"pool\": {\"path\": \"%s/%s.pool\", "
+             "\"samples\": 6},"
+             " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, "
+             "\"micro_batch\": 2,"
              "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
              " \"network\": {\"width\": 32, \"layers\": 2, \"heads\": 2, \"ff\": 64},"
              " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12},"
-             " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, \"image_cfg\": 1.5}}}",
+             " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, "
+             "\"image_cfg\": 1.5}}}",
              folder, name, folder, folder, folder, name, stop_at, threads, folder);
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
@@ -90,7 +95,8 @@ static int make_folder(void **state)
     te_error err;
     if (!mkdtemp(folder)) return -1;
     char text[512];
-    snprintf(text, sizeof text, "{\"out\": \"%s/tokenizer.json\", \"vocab\": 320, \"samples\": 20}", folder);
+    snprintf(text, sizeof text, "{\"out\": \"%s/tokenizer.json\", \"vocab\": 320, \"samples\": 20}",
+             folder);
     write_text(path_of("words.json"), text);
     image_config("image-a", 1, 4);
     return ti_command_tokenizer(path_of("words.json"), &err) ||
@@ -173,7 +179,8 @@ static void refuses_bad_configurations(void **state)
     write_text(path_of("bad.json"), "{\"out\": 3, \"recipe\": {}}");
     assert_int_equal(ti_command_image_tokens(path_of("bad.json"), false, &err), TE_INVALID);
     sft_config("sft-c", 1, 4);
-    assert_int_not_equal(ti_command_sft(path_of("sft-c.json"), true, &err), TE_OK); /* nothing to resume */
+    assert_int_not_equal(ti_command_sft(path_of("sft-c.json"), true, &err),
+                         TE_OK); /* nothing to resume */
     assert_non_null(strstr(err.message, "sft-c"));
 }
 
@@ -191,10 +198,8 @@ static void refuses_a_foreign_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(image_tokens_resume),
-        cmocka_unit_test(sft_resume),
-        cmocka_unit_test(exported_model_opens),
-        cmocka_unit_test(refuses_bad_configurations),
+        cmocka_unit_test(image_tokens_resume),    cmocka_unit_test(sft_resume),
+        cmocka_unit_test(exported_model_opens),   cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

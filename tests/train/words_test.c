@@ -31,8 +31,8 @@ static int make_folder(void **state)
 static int remove_folder(void **state)
 {
     (void)state;
-    static const char *const names[] = {"tokenizer.json", "run.csv", "run.png", "a.png", "b.png",
-                                        "samples.jsonl"};
+    static const char *const names[] = {"tokenizer.json", "run.csv", "run.png",
+                                        "a.png",          "b.png",   "samples.jsonl"};
     for (size_t i = 0; i < TEST_LENGTH(names); i++) unlink(path_of(names[i]));
     return rmdir(folder);
 }
@@ -58,7 +58,8 @@ static void learned_words(void **state)
     int32_t *ids = NULL;
     int n = 0;
     assert_ok(ti_bpe_create(&bpe, &err), err);
-    for (int i = 0; i < 10; i++) assert_ok(ti_bpe_add(bpe, "paint the house red, then the house blue", &err), err);
+    for (int i = 0; i < 10; i++)
+        assert_ok(ti_bpe_add(bpe, "paint the house red, then the house blue", &err), err);
     assert_ok(ti_bpe_train(bpe, 400, &err), err);
     assert_ok(ti_bpe_write(bpe, path_of("tokenizer.json"), &err), err);
     ti_bpe_free(bpe);
@@ -93,7 +94,8 @@ static void refuses_bad_words(void **state)
     ti_bpe_free(bpe);
 }
 
-/* ---- quadruplets ------------------------------------------------------------------------------------- */
+/* ---- quadruplets
+ * ------------------------------------------------------------------------------------- */
 
 static void write_png(const char *path, int size, uint32_t pixel, uint32_t corner)
 {
@@ -101,7 +103,8 @@ static void write_png(const char *path, int size, uint32_t pixel, uint32_t corne
     unsigned char *data = cairo_image_surface_get_data(s);
     for (int y = 0; y < size; y++)
         for (int x = 0; x < size; x++)
-            memcpy(data + y * cairo_image_surface_get_stride(s) + 4 * x, y + x ? &pixel : &corner, 4);
+            memcpy(data + y * cairo_image_surface_get_stride(s) + 4 * x, y + x ? &pixel : &corner,
+                   4);
     cairo_surface_mark_dirty(s);
     assert_int_equal(cairo_surface_write_to_png(s, path), CAIRO_STATUS_SUCCESS);
     cairo_surface_destroy(s);
@@ -117,9 +120,11 @@ static void quadruplets(void **state)
     write_png(path_of("b.png"), 8, 0x102030, 0xff0000);
     FILE *file = fopen(path_of("samples.jsonl"), "w");
     assert_non_null(file);
-    fputs("{\"input\": \"a.png\", \"instruction\": \"i\", \"reasoning\": \"r\", \"output\": \"b.png\"}\n\n"
+    fputs("{\"input\": \"a.png\", \"instruction\": \"i\", \"reasoning\": \"r\", \"output\": "
+          "\"b.png\"}\n\n"
           "{\"instruction\": \"g\", \"reasoning\": \"r\", \"output\": \"a.png\"}\n"
-          "{\"instruction\": \"g\", \"output\": \"a.png\"}\n", file);
+          "{\"instruction\": \"g\", \"output\": \"a.png\"}\n",
+          file);
     fclose(file);
     assert_ok(ti_quadruplets_open(&q, path_of("samples.jsonl"), 8, &err), err);
     assert_int_equal(ti_quadruplets_count(q), 3);
@@ -141,13 +146,24 @@ static void quadruplets(void **state)
     assert_int_equal(ti_quadruplets_open(&q, path_of("absent"), 8, &err), TE_IO);
 }
 
-/* ---- sequences ---------------------------------------------------------------------------------------- */
+/* ---- sequences
+ * ---------------------------------------------------------------------------------------- */
 
-static const ti_layout layout = {.profile = TI_PROFILE_M, .mask = 90, .image_offset = 100,
-                                 .codebook = 64, .grid_h = 3, .grid_w = 3, .instruction_len = 6,
-                                 .edit_task = 91, .generate_task = 92, .soi = 93, .eoi = 94, .bos = 95,
+static const ti_layout layout = {.profile = TI_PROFILE_M,
+                                 .mask = 90,
+                                 .image_offset = 100,
+                                 .codebook = 64,
+                                 .grid_h = 3,
+                                 .grid_w = 3,
+                                 .instruction_len = 6,
+                                 .edit_task = 91,
+                                 .generate_task = 92,
+                                 .soi = 93,
+                                 .eoi = 94,
+                                 .bos = 95,
                                  .eos = 96};
-static const uint16_t input[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9}, output[9] = {1, 2, 60, 4, 5, 6, 7, 61, 9};
+static const uint16_t input[9] = {1, 2, 3, 4, 5, 6, 7, 8, 9},
+                      output[9] = {1, 2, 60, 4, 5, 6, 7, 61, 9};
 static const uint16_t words[3] = {10, 11, 12}, reasoning[4] = {20, 21, 22, 23};
 
 /* With everything masked, training's sequence is what the engine begins an edit with. */
@@ -158,16 +174,27 @@ static void sequences_are_the_engines(void **state)
     for (int generation = 0; generation < 2; generation++) {
         ti_packer p;
         ti_sequence *engine = NULL;
-        ti_objective o = {.text_by_time = true, .kept_weight = 0.5, .min_ratio = 1, .text_len = 8,
+        ti_objective o = {.text_by_time = true,
+                          .kept_weight = 0.5,
+                          .min_ratio = 1,
+                          .text_len = 8,
                           .instruction_len = 6};
-        ti_pool_sample s = {.generation = generation != 0, .n_instruction = 3, .n_reasoning = 4,
-                            .input = input, .output = output, .instruction = words,
+        ti_pool_sample s = {.generation = generation != 0,
+                            .n_instruction = 3,
+                            .n_reasoning = 4,
+                            .input = input,
+                            .output = output,
+                            .instruction = words,
                             .reasoning = reasoning};
         int32_t codes[9], instruction[3];
         for (int i = 0; i < 9; i++) codes[i] = input[i];
         for (int i = 0; i < 3; i++) instruction[i] = words[i];
-        ti_sequence_input in = {.layout = &layout, .instruction = instruction, .n_instruction = 3,
-                                .codes = generation ? NULL : codes, .grid_h = 3, .grid_w = 3,
+        ti_sequence_input in = {.layout = &layout,
+                                .instruction = instruction,
+                                .n_instruction = 3,
+                                .codes = generation ? NULL : codes,
+                                .grid_h = 3,
+                                .grid_w = 3,
                                 .text_len = 8};
         assert_ok(ti_sequence_create(&engine, &in, &err), err);
         assert_ok(ti_packer_init(&p, &o, &layout, 164, 2, &err), err);
@@ -180,7 +207,8 @@ static void sequences_are_the_engines(void **state)
             assert_memory_equal(p.tokens + from, engine->tokens + from,
                                 (size_t)(engine->n - from) * sizeof(int32_t));
             if (dropped)
-                assert_memory_equal(p.tokens, engine->unconditional[0], (size_t)from * sizeof(int32_t));
+                assert_memory_equal(p.tokens, engine->unconditional[0],
+                                    (size_t)from * sizeof(int32_t));
         }
         assert_int_equal(p.packed.readings[TI_READ_TEXT].n, 7);
         assert_int_equal(p.packed.readings[TI_READ_IMAGE].n, generation ? 9 : 2);
@@ -195,10 +223,17 @@ static void targets_and_weights(void **state)
     (void)state;
     te_error err;
     ti_packer p;
-    ti_objective o = {.text_by_time = true, .kept_weight = 0.5, .min_ratio = 0.05, .text_len = 8,
+    ti_objective o = {.text_by_time = true,
+                      .kept_weight = 0.5,
+                      .min_ratio = 0.05,
+                      .text_len = 8,
                       .instruction_len = 6};
-    ti_pool_sample s = {.n_instruction = 3, .n_reasoning = 4, .input = input, .output = output,
-                        .instruction = words, .reasoning = reasoning};
+    ti_pool_sample s = {.n_instruction = 3,
+                        .n_reasoning = 4,
+                        .input = input,
+                        .output = output,
+                        .instruction = words,
+                        .reasoning = reasoning};
     assert_ok(ti_packer_init(&p, &o, &layout, 164, 50, &err), err);
     for (uint64_t k = 0; k < 50; k++) ti_packer_add(&p, &s, (ti_random){1, k}, 0.1);
     assert_int_equal(p.packed.n_spans, 50);
@@ -217,7 +252,8 @@ static void targets_and_weights(void **state)
                 const int at = place - 20 - 1; /* a prefix of 20, then soi */
                 assert_int_equal(token, layout.image_offset + output[at]);
                 assert_int_equal(r == TI_READ_KEPT, input[at] == output[at]);
-                assert_float_equal(reading->weights[i], r == TI_READ_KEPT ? 0.05 / 11 : 0.1 / 11, 1e-7);
+                assert_float_equal(reading->weights[i], r == TI_READ_KEPT ? 0.05 / 11 : 0.1 / 11,
+                                   1e-7);
             }
         }
     }
@@ -228,7 +264,8 @@ static void targets_and_weights(void **state)
     ti_packer_clear(&p);
 }
 
-/* ---- recipes and journals ------------------------------------------------------------------------------ */
+/* ---- recipes and journals
+ * ------------------------------------------------------------------------------ */
 
 static te_status read_recipe(const char *text, ti_recipe *r, te_error *err)
 {
@@ -244,8 +281,11 @@ static void recipes(void **state)
     (void)state;
     te_error err;
     ti_recipe r;
-    assert_ok(read_recipe("{\"recipe\": {\"steps\": 100, \"warmup\": 10, \"rate\": 0.2, \"final_rate\": 0.1}}",
-                          &r, &err), err);
+    assert_ok(
+        read_recipe(
+            "{\"recipe\": {\"steps\": 100, \"warmup\": 10, \"rate\": 0.2, \"final_rate\": 0.1}}",
+            &r, &err),
+        err);
     assert_float_equal(ti_recipe_rate(&r, 0), 0.02, 1e-9);
     assert_float_equal(ti_recipe_rate(&r, 9), 0.2, 1e-9);
     assert_float_equal(ti_recipe_rate(&r, 55), 0.15, 1e-9);
@@ -266,7 +306,8 @@ static void journal_cuts_back(void **state)
     size_t length;
     const double row[] = {1.5, 2};
     assert_ok(ti_journal_open(&j, path_of("run"), columns, 0, 100, &err), err);
-    for (int step = 10; step <= 50; step += 10) assert_ok(ti_journal_write(&j, step, row, 1, &err), err);
+    for (int step = 10; step <= 50; step += 10)
+        assert_ok(ti_journal_write(&j, step, row, 1, &err), err);
     assert_ok(ti_journal_open(&j, path_of("run"), columns, 30, 100, &err), err);
     assert_ok(ti_journal_write(&j, 40, row, 1, &err), err);
     assert_ok(ti_journal_draw(&j, &err), err);
@@ -278,12 +319,9 @@ static void journal_cuts_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learned_words),
-        cmocka_unit_test(refuses_bad_words),
-        cmocka_unit_test(quadruplets),
-        cmocka_unit_test(sequences_are_the_engines),
-        cmocka_unit_test(targets_and_weights),
-        cmocka_unit_test(recipes),
+        cmocka_unit_test(learned_words),       cmocka_unit_test(refuses_bad_words),
+        cmocka_unit_test(quadruplets),         cmocka_unit_test(sequences_are_the_engines),
+        cmocka_unit_test(targets_and_weights), cmocka_unit_test(recipes),
         cmocka_unit_test(journal_cuts_back),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

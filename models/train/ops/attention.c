@@ -1,6 +1,6 @@
-/* attention.c - bidirectional attention and its gradient, one task per span and head, QUERIES queries at
- * a time so that their scores stay in the second-level cache. The gradient computes the probabilities
- * again from the kept logarithm of their sum. */
+/* attention.c - bidirectional attention and its gradient, one task per span and head, QUERIES
+ * queries at a time so that their scores stay in the second-level cache. The gradient computes the
+ * probabilities again from the kept logarithm of their sum. */
 #include "ops/cpu.h"
 
 #include "backend/cpu/exp.h"
@@ -11,18 +11,26 @@
 
 typedef struct task {
     ti_gemm *gemm;
-    float *room; /* the thread's scratch */
+    float *room;               /* the thread's scratch */
     int tokens, size, ld, ldy; /* ldy: of y and its gradient */
     float scale;
     bool bf16;
 } task;
 
-static void product(const task *t, ti_gemm_form form, bool accumulate, int m, int n, int k, float alpha,
-                    const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb, float *c,
-                    ptrdiff_t ldc)
+static void product(const task *t, ti_gemm_form form, bool accumulate, int m, int n, int k,
+                    float alpha, const float *a, ptrdiff_t lda, const float *b, ptrdiff_t ldb,
+                    float *c, ptrdiff_t ldc)
 {
-    ti_gemm_shape s = {.form = form, .bf16 = t->bf16, .accumulate = accumulate, .m = m, .n = n, .k = k,
-                       .alpha = alpha, .lda = lda, .ldb = ldb, .ldc = ldc};
+    ti_gemm_shape s = {.form = form,
+                       .bf16 = t->bf16,
+                       .accumulate = accumulate,
+                       .m = m,
+                       .n = n,
+                       .k = k,
+                       .alpha = alpha,
+                       .lda = lda,
+                       .ldb = ldb,
+                       .ldc = ldc};
     ti_gemm_run(t->gemm, &s, a, b, c);
 }
 
@@ -57,8 +65,8 @@ static float row_exp(float *x, int n, float top)
     return sum;
 }
 
-static void forward_task(const task *t, float *y, float *lse, int heads, const float *q, const float *k,
-                         const float *v)
+static void forward_task(const task *t, float *y, float *lse, int heads, const float *q,
+                         const float *k, const float *v)
 {
     for (int first = 0; first < t->tokens; first += QUERIES) {
         const int n = ti_min(QUERIES, t->tokens - first);
@@ -79,9 +87,14 @@ static void forward_task(const task *t, float *y, float *lse, int heads, const f
 static task make_task(ti_train_cpu *c, const ti_attention_shape *s, int tokens)
 {
     int thread = omp_get_thread_num();
-    return (task){.gemm = c->single[thread], .room = ti_train_scratch(c, thread), .tokens = tokens,
-                  .size = s->head_size, .ld = s->ld, .ldy = s->heads * s->head_size,
-                  .scale = 1 / sqrtf((float)s->head_size), .bf16 = s->bf16};
+    return (task){.gemm = c->single[thread],
+                  .room = ti_train_scratch(c, thread),
+                  .tokens = tokens,
+                  .size = s->head_size,
+                  .ld = s->ld,
+                  .ldy = s->heads * s->head_size,
+                  .scale = 1 / sqrtf((float)s->head_size),
+                  .bf16 = s->bf16};
 }
 
 void TI_OP(attention)(ti_train_device *d, float *y, float *lse, const float *q, const float *k,
@@ -123,8 +136,8 @@ static void score_gradient(const task *t, float *p, float *dp, const gradients *
     }
 }
 
-static void backward_task(const task *t, const gradients *g, int heads, const float *q, const float *k,
-                          const float *v)
+static void backward_task(const task *t, const gradients *g, int heads, const float *q,
+                          const float *k, const float *v)
 {
     const int ld = t->ld, tokens = t->tokens, size = t->size;
     float *p = t->room, *dp = t->room + (size_t)QUERIES * (size_t)tokens;
@@ -153,7 +166,11 @@ void TI_OP(attention_back)(ti_train_device *d, float *dq, float *dk, float *dv, 
         task t = make_task(c, s, span->count);
         size_t at = (size_t)span->first * (size_t)s->ld + (size_t)(head * s->head_size);
         size_t at_y = (size_t)span->first * (size_t)t.ldy + (size_t)(head * s->head_size);
-        gradients g = {.q = dq + at, .k = dk + at, .v = dv + at, .y = y + at_y, .dy = dy + at_y,
+        gradients g = {.q = dq + at,
+                       .k = dk + at,
+                       .v = dv + at,
+                       .y = y + at_y,
+                       .dy = dy + at_y,
                        .lse = lse + (size_t)span->first * (size_t)s->heads + head};
         backward_task(&t, &g, s->heads, q + at, k + at, v + at);
     }

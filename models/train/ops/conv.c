@@ -1,19 +1,20 @@
-/* conv.c - convolutions of images [height][width][channels] and both their gradients, without building
- * the matrix of patches.
+/* conv.c - convolutions of images [height][width][channels] and both their gradients, without
+ * building the matrix of patches.
  *
- * Rows of the input are copied into a zero-padded band; there the products of one kernel row - kernel x
- * channels floats - lie side by side, so a tile of 8 pixels by 32 outputs stays in registers while one
- * value per pixel is broadcast. The gradient of the input is the same walk over the gradient of the
- * output, dilated by the stride, with the kernel turned round. The gradient of the weights adds up in
- * PARTS buffers, each of a fixed share of the rows, which are then summed in order.
+ * Rows of the input are copied into a zero-padded band; there the products of one kernel row -
+ * kernel x channels floats - lie side by side, so a tile of 8 pixels by 32 outputs stays in
+ * registers while one value per pixel is broadcast. The gradient of the input is the same walk over
+ * the gradient of the output, dilated by the stride, with the kernel turned round. The gradient of
+ * the weights adds up in PARTS buffers, each of a fixed share of the rows, which are then summed in
+ * order.
  */
 #include "ops/cpu.h"
 
 #include <string.h>
 
-#define BAND 8   /* output rows a task computes */
+#define BAND   8 /* output rows a task computes */
 #define PIXELS 8 /* of a tile */
-#define PARTS 8
+#define PARTS  8
 
 /* A walk of KERNEL x KERNEL weights over a padded and dilated picture. */
 typedef struct walk {
@@ -48,7 +49,8 @@ static void fill_row(float *to, const float *image, const walk *k, int row)
         int count = ti_min(k->width, width - first);
         memset(to, 0, (size_t)first * c * sizeof *to);
         memcpy(to + (size_t)first * c, from, (size_t)count * c * sizeof *to);
-        memset(to + (size_t)(first + count) * c, 0, (size_t)(width - first - count) * c * sizeof *to);
+        memset(to + (size_t)(first + count) * c, 0,
+               (size_t)(width - first - count) * c * sizeof *to);
         return;
     }
     for (int x = 0; x < k->width && first + x * k->dilate < width; x++)
@@ -63,12 +65,12 @@ static void fill_band(float *band, const float *image, const walk *k, int first_
         fill_row(band + (size_t)r * row_floats, image, k, first_out * k->stride + r);
 }
 
-/* ---- forward walk ------------------------------------------------------------------------------ */
+/* ---- forward walk ------------------------------------------------------------------------------
+ */
 
 /* acc[p][v] for P pixels and V vectors of outputs. X is the tile's first value in the band. */
-static inline __attribute__((always_inline)) void tile(ti_v16 acc[PIXELS][2], int P, int V,
-                                                       const float *x, const walk *k, const float *w,
-                                                       int ldw)
+static inline __attribute__((always_inline)) void
+tile(ti_v16 acc[PIXELS][2], int P, int V, const float *x, const walk *k, const float *w, int ldw)
 {
     const int run = k->kernel * k->in;
     const ptrdiff_t row = (ptrdiff_t)band_width(k) * k->in, step = (ptrdiff_t)k->stride * k->in;
@@ -131,8 +133,8 @@ static void store(const target *t, size_t at, const ti_v16 *acc, int first, int 
     }
 }
 
-static void walk_row(const target *t, size_t row_at, const float *band, const walk *k, const float *w,
-                     int ldw)
+static void walk_row(const target *t, size_t row_at, const float *band, const walk *k,
+                     const float *w, int ldw)
 {
     const ptrdiff_t step = (ptrdiff_t)k->stride * k->in;
     for (int o = 0; o < k->out; o += 32) {
@@ -149,8 +151,8 @@ static void walk_row(const target *t, size_t row_at, const float *band, const wa
     }
 }
 
-static void run_walk(ti_train_cpu *c, const target *t, const float *x, const walk *k, const float *w,
-                     int ldw)
+static void run_walk(ti_train_cpu *c, const target *t, const float *x, const walk *k,
+                     const float *w, int ldw)
 {
     const int bands = (k->out_height + BAND - 1) / BAND;
     const size_t row_floats = (size_t)band_width(k) * (size_t)k->in;
@@ -159,7 +161,8 @@ static void run_walk(ti_train_cpu *c, const target *t, const float *x, const wal
         float *band = ti_train_scratch(c, omp_get_thread_num());
         int image = b / bands, first = b % bands * BAND;
         int rows = ti_min(BAND, k->out_height - first);
-        const float *from = x + (size_t)image * (size_t)k->height * (size_t)k->width * (size_t)k->in;
+        const float *from =
+            x + (size_t)image * (size_t)k->height * (size_t)k->width * (size_t)k->in;
         fill_band(band, from, k, first, rows);
         for (int r = 0; r < rows; r++) {
             size_t at = ((size_t)image * (size_t)k->out_height + (size_t)(first + r)) *
@@ -171,9 +174,17 @@ static void run_walk(ti_train_cpu *c, const target *t, const float *x, const wal
 
 static walk forward_walk(const ti_conv_shape *s)
 {
-    return (walk){.n = s->n, .height = s->height, .width = s->width, .in = s->in, .dilate = 1,
-                  .stride = s->stride, .pad = s->pad, .kernel = s->kernel,
-                  .out_height = s->out_height, .out_width = s->out_width, .out = s->out};
+    return (walk){.n = s->n,
+                  .height = s->height,
+                  .width = s->width,
+                  .in = s->in,
+                  .dilate = 1,
+                  .stride = s->stride,
+                  .pad = s->pad,
+                  .kernel = s->kernel,
+                  .out_height = s->out_height,
+                  .out_width = s->out_width,
+                  .out = s->out};
 }
 
 void TI_OP(conv)(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,
@@ -205,16 +216,26 @@ void TI_OP(conv_back_input)(ti_train_device *d, float *dx, const float *dy, cons
             for (int t = 0; t < taps; t++)
                 packed[(size_t)((taps - 1 - t) * s->out + o) * (size_t)ldw + (size_t)i] =
                     w[(size_t)(o * s->in + i) * (size_t)taps + (size_t)t];
-    walk k = {.n = s->n, .height = s->out_height, .width = s->out_width, .in = s->out,
-              .dilate = s->stride, .stride = 1, .pad = s->kernel - 1 - s->pad, .kernel = s->kernel,
-              .out_height = s->height, .out_width = s->width, .out = s->in};
+    walk k = {.n = s->n,
+              .height = s->out_height,
+              .width = s->out_width,
+              .in = s->out,
+              .dilate = s->stride,
+              .stride = 1,
+              .pad = s->kernel - 1 - s->pad,
+              .kernel = s->kernel,
+              .out_height = s->height,
+              .out_width = s->width,
+              .out = s->in};
     target t = {.y = dx, .accumulate = accumulate};
     run_walk(c, &t, dy, &k, packed, ldw);
 }
 
-/* ---- gradient of the weights -------------------------------------------------------------------- */
+/* ---- gradient of the weights --------------------------------------------------------------------
+ */
 
-/* sums[j][o] += x[pixel][j] * dy[pixel][o] over a row, for J values of one kernel row and V vectors. */
+/* sums[j][o] += x[pixel][j] * dy[pixel][o] over a row, for J values of one kernel row and V
+ * vectors. */
 static inline __attribute__((always_inline)) void row_product(int J, int V, float *sums, int lds,
                                                               const float *x, ptrdiff_t step,
                                                               const float *dy, int ldy, int pixels)
@@ -303,8 +324,8 @@ void TI_OP(conv_back_weight)(ti_train_device *d, float *dw, float *dbias, const 
     walk k = forward_walk(s);
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic)
     for (int p = 0; p < PARTS; p++)
-        part_sums(c->shared + (size_t)p * part_floats, lds, ti_train_scratch(c, omp_get_thread_num()),
-                  dy, x, &k, p);
+        part_sums(c->shared + (size_t)p * part_floats, lds,
+                  ti_train_scratch(c, omp_get_thread_num()), dy, x, &k, p);
 #pragma omp parallel for num_threads(c->threads)
     for (int i = 0; i <= s->in; i++) {
         for (int t = 0; t < (i < s->in ? taps : 1); t++) {

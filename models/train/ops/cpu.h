@@ -1,5 +1,6 @@
-/* cpu.h - what the CPU ops share. Every file of this folder but device.c is compiled once per instruction
- * set; TI_OP(name) gives each build's functions their own names, and table.c collects them. */
+/* cpu.h - what the CPU ops share. Every file of this folder but device.c is compiled once per
+ * instruction set; TI_OP(name) gives each build's functions their own names, and table.c collects
+ * them. */
 #ifndef TI_TRAIN_OPS_CPU_H
 #define TI_TRAIN_OPS_CPU_H
 
@@ -8,13 +9,13 @@
 #include <omp.h>
 
 #define TI_OP_JOIN2(name, isa) ti_train_##name##_##isa
-#define TI_OP_JOIN(name, isa) TI_OP_JOIN2(name, isa)
+#define TI_OP_JOIN(name, isa)  TI_OP_JOIN2(name, isa)
 #ifdef TI_TRAIN_ISA
 #define TI_OP(name) TI_OP_JOIN(name, TI_TRAIN_ISA)
 #endif
 
 #define TI_SCRATCH_FLOATS ((size_t)1 << 21) /* per thread */
-#define TI_SHARED_FLOATS ((size_t)1 << 23)
+#define TI_SHARED_FLOATS  ((size_t)1 << 23)
 
 typedef struct ti_train_cpu {
     ti_train_device base;
@@ -60,8 +61,8 @@ void TI_OP(embed)(ti_train_device *d, float *x, const float *table, const int32_
                   int width);
 void TI_OP(embed_back)(ti_train_device *d, float *dtable, const float *dx, const int32_t *tokens,
                        int rows, int width);
-void TI_OP(norm)(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain, int rows,
-                 int width, float eps);
+void TI_OP(norm)(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain,
+                 int rows, int width, float eps);
 void TI_OP(norm_back)(ti_train_device *d, float *dx, float *dgain, const float *dy, const float *x,
                       const float *gain, const float *rstd, int rows, int width);
 void TI_OP(rope)(ti_train_device *d, float *x, const int32_t *positions, int rows, int heads,
@@ -79,30 +80,31 @@ void TI_OP(gather)(ti_train_device *d, float *y, const float *x, const int32_t *
 void TI_OP(scatter)(ti_train_device *d, float *dx, const float *dy, const int32_t *index, int rows,
                     int width);
 void TI_OP(cross_entropy)(ti_train_device *d, float *logits, float *loss, float *hit,
-                          const int32_t *target, const float *weight, int rows, int cols, float scale);
+                          const int32_t *target, const float *weight, int rows, int cols,
+                          float scale);
 void TI_OP(conv)(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,
                  const float *residual, const ti_conv_shape *s);
 void TI_OP(conv_back_input)(ti_train_device *d, float *dx, const float *dy, const float *w,
                             const ti_conv_shape *s, bool accumulate);
 void TI_OP(conv_back_weight)(ti_train_device *d, float *dw, float *dbias, const float *dy,
                              const float *x, const ti_conv_shape *s);
-void TI_OP(group_norm)(ti_train_device *d, float *y, float *stats, const float *x, const float *gain,
-                       const float *bias, const ti_group_shape *s);
-void TI_OP(group_norm_back)(ti_train_device *d, float *dx, float *dgain, float *dbias, const float *dy,
-                            const float *x, const float *stats, const float *gain, const float *bias,
-                            const ti_group_shape *s, bool accumulate);
+void TI_OP(group_norm)(ti_train_device *d, float *y, float *stats, const float *x,
+                       const float *gain, const float *bias, const ti_group_shape *s);
+void TI_OP(group_norm_back)(ti_train_device *d, float *dx, float *dgain, float *dbias,
+                            const float *dy, const float *x, const float *stats, const float *gain,
+                            const float *bias, const ti_group_shape *s, bool accumulate);
 void TI_OP(upsample)(ti_train_device *d, float *y, const float *x, int n, int height, int width,
                      int channels);
-void TI_OP(upsample_back)(ti_train_device *d, float *dx, const float *dy, int n, int height, int width,
-                          int channels);
+void TI_OP(upsample_back)(ti_train_device *d, float *dx, const float *dy, int n, int height,
+                          int width, int channels);
 void TI_OP(quantise)(ti_train_device *d, float *q, const float *z, const ti_lfq_shape *s);
-void TI_OP(quantise_back)(ti_train_device *d, float *dz, float *terms, const float *dq, const float *z,
-                          const ti_lfq_shape *s);
+void TI_OP(quantise_back)(ti_train_device *d, float *dz, float *terms, const float *dq,
+                          const float *z, const ti_lfq_shape *s);
 void TI_OP(picture_loss)(ti_train_device *d, float *dy, float *terms, const float *y,
                          const float *target, const ti_picture_shape *s, float scale);
 double TI_OP(sum_squares)(ti_train_device *d, const float *x, size_t n);
-void TI_OP(adamw)(ti_train_device *d, float *param, float *m, float *v, float *ema, const float *grad,
-                  size_t n, const ti_adamw *o);
+void TI_OP(adamw)(ti_train_device *d, float *param, float *m, float *v, float *ema,
+                  const float *grad, size_t n, const ti_adamw *o);
 #endif
 
 /* The builds that exist on this processor family; each fills its own entries of the table. */

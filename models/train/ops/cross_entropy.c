@@ -14,7 +14,8 @@ static int arg_max(const float *x, int n)
 }
 
 void TI_OP(cross_entropy)(ti_train_device *d, float *logits, float *loss, float *hit,
-                          const int32_t *target, const float *weight, int rows, int cols, float scale)
+                          const int32_t *target, const float *weight, int rows, int cols,
+                          float scale)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
 #pragma omp parallel for num_threads(c->threads)

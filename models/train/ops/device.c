@@ -1,5 +1,5 @@
-/* device.c - the CPU as a training device: memory, threads, and the op table of the best instruction set
- * the processor has. */
+/* device.c - the CPU as a training device: memory, threads, and the op table of the best
+ * instruction set the processor has. */
 #include "ops/cpu.h"
 
 #include "base/memory.h"

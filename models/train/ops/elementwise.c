@@ -1,5 +1,5 @@
-/* elementwise.c - zero, copy, add, and the optimiser: AdamW with decoupled decay and an average of the
- * weights. */
+/* elementwise.c - zero, copy, add, and the optimiser: AdamW with decoupled decay and an average of
+ * the weights. */
 #include "ops/cpu.h"
 
 #include <math.h>
@@ -9,7 +9,8 @@ void TI_OP(zero)(ti_train_device *d, float *x, size_t n)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
 #pragma omp parallel for num_threads(c->threads)
-    for (size_t i = 0; i < n; i += TI_CHUNK) memset(x + i, 0, ti_min_size(TI_CHUNK, n - i) * sizeof *x);
+    for (size_t i = 0; i < n; i += TI_CHUNK)
+        memset(x + i, 0, ti_min_size(TI_CHUNK, n - i) * sizeof *x);
 }
 
 void TI_OP(copy)(ti_train_device *d, float *y, const float *x, size_t n)
@@ -27,7 +28,8 @@ void TI_OP(add)(ti_train_device *d, float *y, const float *x, size_t n)
     for (size_t i = 0; i < n; i++) y[i] += x[i];
 }
 
-/* Sixteen sums side by side per chunk, chunks added in order: the same for any number of threads. */
+/* Sixteen sums side by side per chunk, chunks added in order: the same for any number of threads.
+ */
 double TI_OP(sum_squares)(ti_train_device *d, const float *x, size_t n)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
@@ -55,8 +57,8 @@ double TI_OP(sum_squares)(ti_train_device *d, const float *x, size_t n)
     return total;
 }
 
-void TI_OP(adamw)(ti_train_device *d, float *param, float *m, float *v, float *ema, const float *grad,
-                  size_t n, const ti_adamw *o)
+void TI_OP(adamw)(ti_train_device *d, float *param, float *m, float *v, float *ema,
+                  const float *grad, size_t n, const ti_adamw *o)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
     const float rate1 = 1 / o->correction1, rate2 = 1 / o->correction2;

@@ -1,6 +1,6 @@
-/* embed.c - rows of a table by number: the embedding, and picking out the rows whose predictions count.
- * The embedding's gradient meets the same row many times, so a task owns columns and walks all rows in
- * order. */
+/* embed.c - rows of a table by number: the embedding, and picking out the rows whose predictions
+ * count. The embedding's gradient meets the same row many times, so a task owns columns and walks
+ * all rows in order. */
 #include "ops/cpu.h"
 
 #include <string.h>

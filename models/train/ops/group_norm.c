@@ -1,5 +1,5 @@
-/* group_norm.c - group normalisation followed by SiLU where asked, and its gradient. An image is one
- * task; sums over its pixels go in blocks of BLOCK in float32, blocks in float64. */
+/* group_norm.c - group normalisation followed by SiLU where asked, and its gradient. An image is
+ * one task; sums over its pixels go in blocks of BLOCK in float32, blocks in float64. */
 #include "ops/cpu.h"
 
 #include "backend/cpu/exp.h"
@@ -20,7 +20,8 @@ static void channel_sums(double *sums, double *products, const float *a, const f
         memset(s, 0, (size_t)channels * sizeof *s);
         memset(p, 0, (size_t)channels * sizeof *p);
         for (int i = first; i < last; i++) {
-            const float *ra = a + (size_t)i * (size_t)channels, *rb = b + (size_t)i * (size_t)channels;
+            const float *ra = a + (size_t)i * (size_t)channels,
+                        *rb = b + (size_t)i * (size_t)channels;
             for (int c = 0; c < channels; c++) {
                 s[c] += ra[c];
                 p[c] += ra[c] * rb[c];
@@ -62,8 +63,8 @@ static void affine(float *a, float *b, const float *stats, const float *gain, co
     }
 }
 
-void TI_OP(group_norm)(ti_train_device *d, float *y, float *stats, const float *x, const float *gain,
-                       const float *bias, const ti_group_shape *s)
+void TI_OP(group_norm)(ti_train_device *d, float *y, float *stats, const float *x,
+                       const float *gain, const float *bias, const ti_group_shape *s)
 {
     ti_train_cpu *cpu = ti_train_cpu_of(d);
     const size_t floats = (size_t)s->pixels * (size_t)s->channels;
@@ -128,9 +129,9 @@ static void image_back(float *dx, float *own, const float *dz, const float *x, c
         }
 }
 
-void TI_OP(group_norm_back)(ti_train_device *d, float *dx, float *dgain, float *dbias, const float *dy,
-                            const float *x, const float *stats, const float *gain, const float *bias,
-                            const ti_group_shape *s, bool accumulate)
+void TI_OP(group_norm_back)(ti_train_device *d, float *dx, float *dgain, float *dbias,
+                            const float *dy, const float *x, const float *stats, const float *gain,
+                            const float *bias, const ti_group_shape *s, bool accumulate)
 {
     ti_train_cpu *cpu = ti_train_cpu_of(d);
     const size_t floats = (size_t)s->pixels * (size_t)s->channels;
@@ -145,8 +146,8 @@ void TI_OP(group_norm_back)(ti_train_device *d, float *dx, float *dgain, float *
             affine(a, b, own, gain, bias, s);
             before_silu(dz, g, from, a, b, s);
         }
-        image_back(dx + (size_t)n * floats, cpu->shared + (size_t)n * both, s->silu ? dz : g, from, own,
-                   gain, s, accumulate);
+        image_back(dx + (size_t)n * floats, cpu->shared + (size_t)n * both, s->silu ? dz : g, from,
+                   own, gain, s, accumulate);
     }
     for (int n = 0; n < s->n; n++)
         for (int c = 0; c < s->channels; c++) {

@@ -1,5 +1,5 @@
-/* norm.c - RMS normalisation and its gradient. The gain's gradient adds up per chunk of ROWS rows in
- * memory of the chunk's own, then over chunks in order. */
+/* norm.c - RMS normalisation and its gradient. The gain's gradient adds up per chunk of ROWS rows
+ * in memory of the chunk's own, then over chunks in order. */
 #include "ops/cpu.h"
 
 #include <math.h>
@@ -7,8 +7,8 @@
 
 #define ROWS 64
 
-void TI_OP(norm)(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain, int rows,
-                 int width, float eps)
+void TI_OP(norm)(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain,
+                 int rows, int width, float eps)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
 #pragma omp parallel for num_threads(c->threads)

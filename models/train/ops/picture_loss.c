@@ -1,6 +1,6 @@
 /* picture_loss.c - how far a picture is from what it should be: absolute and squared differences of
- * values, and absolute differences between the two pictures' steps to the right and lower neighbour.
- * Pictures are [height][width][3]; each term is a mean over the values it has. */
+ * values, and absolute differences between the two pictures' steps to the right and lower
+ * neighbour. Pictures are [height][width][3]; each term is a mean over the values it has. */
 #include "ops/cpu.h"
 
 #include <math.h>
@@ -13,8 +13,8 @@ static float sign_of(float x)
 }
 
 /* One row of one image: its gradient, and its sums of the three terms. */
-static void row_loss(float *dy, const float *e, const ti_picture_shape *s, int row, const float w[3],
-                     double sums[3])
+static void row_loss(float *dy, const float *e, const ti_picture_shape *s, int row,
+                     const float w[3], double sums[3])
 {
     const int width = s->width * CHANNELS;
     sums[0] = sums[1] = sums[2] = 0;
@@ -52,13 +52,14 @@ void TI_OP(picture_loss)(ti_train_device *d, float *dy, float *terms, const floa
 #pragma omp parallel for num_threads(cpu->threads)
     for (int n = 0; n < s->n; n++) {
         float *e = ti_train_scratch(cpu, omp_get_thread_num());
-        for (size_t i = 0; i < floats; i++) e[i] = y[(size_t)n * floats + i] - target[(size_t)n * floats + i];
+        for (size_t i = 0; i < floats; i++)
+            e[i] = y[(size_t)n * floats + i] - target[(size_t)n * floats + i];
         double *own = sums + 3 * n;
         own[0] = own[1] = own[2] = 0;
         for (int row = 0; row < s->height; row++) {
             double part[3];
-            row_loss(dy + (size_t)n * floats + (size_t)row * row_floats, e + (size_t)row * row_floats, s,
-                     row, w, part);
+            row_loss(dy + (size_t)n * floats + (size_t)row * row_floats,
+                     e + (size_t)row * row_floats, s, row, w, part);
             for (int t = 0; t < 3; t++) own[t] += part[t];
         }
     }

@@ -1,9 +1,10 @@
-/* quantise.c - look-up-free quantisation (MAGVIT-v2): the code is the signs of z, the gradient passes
- * straight through, and three terms shape z.
+/* quantise.c - look-up-free quantisation (MAGVIT-v2): the code is the signs of z, the gradient
+ * passes straight through, and three terms shape z.
  *
- * With p_b = sigmoid(sharpness z_b) the probability of bit b, a code's probability is the product over
- * its bits. So the entropy of a code given its picture is the sum over bits, exactly; the entropy of the
- * mean code is taken exactly within groups of at most GROUP bits and added up over groups.
+ * With p_b = sigmoid(sharpness z_b) the probability of bit b, a code's probability is the product
+ * over its bits. So the entropy of a code given its picture is the sum over bits, exactly; the
+ * entropy of the mean code is taken exactly within groups of at most GROUP bits and added up over
+ * groups.
  */
 #include "ops/cpu.h"
 
@@ -12,9 +13,9 @@
 #include <math.h>
 #include <string.h>
 
-#define GROUP 7
+#define GROUP    7
 #define MAX_BITS 24
-#define ROWS 512 /* of a chunk, whose sums are added in order */
+#define ROWS     512 /* of a chunk, whose sums are added in order */
 
 void TI_OP(quantise)(ti_train_device *d, float *q, const float *z, const ti_lfq_shape *s)
 {
@@ -47,7 +48,8 @@ typedef struct group {
 } group;
 
 /* Mean joint probabilities over all rows, in chunks added in order. */
-static void mean_joint(ti_train_cpu *cpu, double *mean, const float *z, const ti_lfq_shape *s, group g)
+static void mean_joint(ti_train_cpu *cpu, double *mean, const float *z, const ti_lfq_shape *s,
+                       group g)
 {
     const int size = 1 << g.bits, chunks = (s->n + ROWS - 1) / ROWS;
 #pragma omp parallel for num_threads(cpu->threads)
@@ -70,7 +72,8 @@ static void mean_joint(ti_train_cpu *cpu, double *mean, const float *z, const ti
 }
 
 /* dz -= diversity * gradient of the entropy of the mean code; returns that entropy in bits. */
-static double diversity_back(ti_train_cpu *cpu, float *dz, const float *z, const ti_lfq_shape *s, group g)
+static double diversity_back(ti_train_cpu *cpu, float *dz, const float *z, const ti_lfq_shape *s,
+                             group g)
 {
     double mean[1 << GROUP], entropy = 0;
     float slope[1 << GROUP]; /* of the entropy, by each mean probability */
@@ -106,8 +109,8 @@ static double diversity_back(ti_train_cpu *cpu, float *dz, const float *z, const
 }
 
 /* dz = dq + commitment and certainty; returns their sums over the rows of one chunk. */
-static void own_terms(float *dz, const float *dq, const float *z, const ti_lfq_shape *s, size_t first,
-                      size_t last, double sums[2])
+static void own_terms(float *dz, const float *dq, const float *z, const ti_lfq_shape *s,
+                      size_t first, size_t last, double sums[2])
 {
     const float commit = 2 * s->commitment / ((float)s->n * (float)s->bits);
     const float certain = s->certainty / (float)s->n;
@@ -122,8 +125,8 @@ static void own_terms(float *dz, const float *dq, const float *z, const ti_lfq_s
     }
 }
 
-void TI_OP(quantise_back)(ti_train_device *d, float *dz, float *terms, const float *dq, const float *z,
-                          const ti_lfq_shape *s)
+void TI_OP(quantise_back)(ti_train_device *d, float *dz, float *terms, const float *dq,
+                          const float *z, const ti_lfq_shape *s)
 {
     ti_train_cpu *cpu = ti_train_cpu_of(d);
     const size_t n = (size_t)s->n * (size_t)s->bits, chunk = ROWS * (size_t)s->bits;

@@ -1,5 +1,5 @@
-/* rope.c - rotary positions: value i of a head turns with value i + head_size / 2, by an angle computed
- * in float32 as the released code does. */
+/* rope.c - rotary positions: value i of a head turns with value i + head_size / 2, by an angle
+ * computed in float32 as the released code does. */
 #include "ops/cpu.h"
 
 #include <math.h>

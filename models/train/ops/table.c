@@ -2,7 +2,7 @@
 #include "ops/cpu.h"
 
 #define TI_FILL_JOIN2(isa) ti_train_fill_##isa
-#define TI_FILL_JOIN(isa) TI_FILL_JOIN2(isa)
+#define TI_FILL_JOIN(isa)  TI_FILL_JOIN2(isa)
 
 void TI_FILL_JOIN(TI_TRAIN_ISA)(ti_train_ops *ops)
 {

@@ -20,8 +20,8 @@ void TI_OP(upsample)(ti_train_device *d, float *y, const float *x, int n, int he
     }
 }
 
-void TI_OP(upsample_back)(ti_train_device *d, float *dx, const float *dy, int n, int height, int width,
-                          int channels)
+void TI_OP(upsample_back)(ti_train_device *d, float *dx, const float *dy, int n, int height,
+                          int width, int channels)
 {
     ti_train_cpu *cpu = ti_train_cpu_of(d);
     const size_t c = (size_t)channels, row = (size_t)width * c;
@@ -31,7 +31,7 @@ void TI_OP(upsample_back)(ti_train_device *d, float *dx, const float *dy, int n,
         float *to = dx + (size_t)r * row;
         for (size_t i = 0; i < (size_t)width; i++)
             for (size_t j = 0; j < c; j++)
-                to[i * c + j] = top[2 * i * c + j] + top[(2 * i + 1) * c + j] + bottom[2 * i * c + j] +
-                                bottom[(2 * i + 1) * c + j];
+                to[i * c + j] = top[2 * i * c + j] + top[(2 * i + 1) * c + j] +
+                                bottom[2 * i * c + j] + bottom[(2 * i + 1) * c + j];
     }
 }
