@@ -1,0 +1,77 @@
+/* picture_loss.cu - how far pictures are from what they should be, and the gradient; a thread a value. */
+#include "backend/cuda/reduce.cuh"
+#include "ops/cuda/cuda.h"
+
+enum { CHANNELS = 3 };
+
+static __device__ __forceinline__ float sign_of(float x)
+{
+    return x > 0 ? 1.0f : x < 0 ? -1.0f : 0.0f;
+}
+
+typedef struct weights {
+    float l1, l2, gradient;
+} weights;
+
+/* The block's sums of the three terms into sums[block][3]. */
+static __global__ void picture_loss(float *dy, double *sums, const float *y, const float *target, int64_t n,
+                                    int height, int width, weights w)
+{
+    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, line = (int64_t)width * CHANNELS;
+    double l1 = 0, l2 = 0, steps = 0;
+    if (i < n) {
+        const int64_t row = i / line;
+        const int in_row = (int)(i - row * line), in_image = (int)(row % height);
+        const float e = y[i] - target[i];
+        float slope = 0, step;
+        if (in_row + CHANNELS < line) {
+            step = (y[i + CHANNELS] - target[i + CHANNELS]) - e;
+            slope -= sign_of(step);
+            steps += (double)fabsf(step);
+        }
+        if (in_row >= CHANNELS) slope += sign_of(e - (y[i - CHANNELS] - target[i - CHANNELS]));
+        if (in_image + 1 < height) {
+            step = (y[i + line] - target[i + line]) - e;
+            slope -= sign_of(step);
+            steps += (double)fabsf(step);
+        }
+        if (in_image > 0) slope += sign_of(e - (y[i - line] - target[i - line]));
+        dy[i] = w.l1 * sign_of(e) + w.l2 * 2 * e + w.gradient * slope;
+        l1 = (double)fabsf(e);
+        l2 = (double)(e * e);
+    }
+    l1 = ti_block_sum(l1);
+    l2 = ti_block_sum(l2);
+    steps = ti_block_sum(steps);
+    if (threadIdx.x) return;
+    sums[3 * blockIdx.x] = l1;
+    sums[3 * blockIdx.x + 1] = l2;
+    sums[3 * blockIdx.x + 2] = steps;
+}
+
+static __global__ void end_loss(float *terms, const double *sums, int blocks, double values, double steps)
+{
+    for (int t = 0; t < 3; t++) {
+        double sum = 0;
+        for (int i = (int)threadIdx.x; i < blocks; i += TI_BLOCK) sum += sums[3 * i + t];
+        sum = ti_block_sum(sum);
+        if (!threadIdx.x) terms[t] = (float)(sum / (t < 2 ? values : steps));
+    }
+}
+
+void ti_train_cuda_picture_loss(ti_train_device *d, float *dy, float *terms, const float *y,
+                                const float *target, const ti_picture_shape *s, float scale)
+{
+    ti_train_cuda *c = ti_train_cuda_of(d);
+    const size_t n = (size_t)s->n * (size_t)s->height * (size_t)s->width * CHANNELS;
+    const double values = (double)n;
+    const double steps = (double)s->n * 3 *
+                         ((double)s->height * (s->width - 1) + (double)(s->height - 1) * s->width);
+    const weights w = {(float)(scale * s->l1 / values), (float)(scale * s->l2 / values),
+                       (float)(scale * s->gradient / steps)};
+    const unsigned blocks = ti_blocks(n);
+    double *sums = (double *)ti_train_cuda_room(c, TI_ROOM_SUMS, (size_t)blocks * 3 * sizeof(double));
+    TI_LAUNCH(c, picture_loss, blocks, TI_BLOCK, 0, c->stream, dy, sums, y, target, (int64_t)n, s->height,
+              s->width, w);
+    TI_LAUNCH(c, end_loss, 1, TI_BLOCK, 0, c->stream, terms, sums, (int)blocks, values, steps);
+}
