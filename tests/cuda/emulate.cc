@@ -32,11 +32,12 @@ struct fiber {
     fiber_state state;
     copy copies[COPIES];
     int n_copies, group;
+    unsigned turn;
 };
 
 dim3 threadIdx, blockIdx, blockDim, gridDim;
 static fiber fibers[MOST];
-static emulated_warp warps[MOST / 32];
+static emulated_warp warps[MOST / 32][2];
 static char *stacks;
 static int n_ready, current; /* fibers that have a stack */
 static void (*kernel_body)(void *);
@@ -158,7 +159,7 @@ void emulated_wait_for(emulated_wait what)
 
 emulated_warp *emulated_my_warp(void)
 {
-    return &warps[current / 32];
+    return &warps[current / 32][fibers[current].turn++ % 2];
 }
 
 void *emulated_shared(void)
@@ -185,7 +186,7 @@ static bool release(int n)
 static void run_block(int n, size_t shared)
 {
     memset(shared_memory, 0xFF, shared);
-    for (int i = 0; i < n; i++) fibers[i].state = RUNS, fibers[i].n_copies = fibers[i].group = 0;
+    for (int i = 0; i < n; i++) fibers[i].state = RUNS, fibers[i].n_copies = fibers[i].group = 0, fibers[i].turn = 0;
     for (int pass = 0;; pass++) {
         bool done = true;
         for (int k = 0; k < n; k++) {

@@ -57,6 +57,7 @@ struct emulated_warp {
 
 enum emulated_wait { EMULATED_WARP, EMULATED_BLOCK };
 void emulated_wait_for(emulated_wait what);
+/* Another place every second time: who is quick and shows the next thing spoils nothing. */
 emulated_warp *emulated_my_warp(void);
 void *emulated_shared(void);
 void emulated_copy(void *to, const void *from, bool inside);
@@ -90,9 +91,7 @@ static inline __attribute__((unused)) float __shfl_xor_sync(unsigned, float x, i
     unsigned lane = threadIdx.x % 32;
     w->number[lane] = x;
     emulated_wait_for(EMULATED_WARP);
-    float other = w->number[lane ^ (unsigned)mask];
-    emulated_wait_for(EMULATED_WARP);
-    return other;
+    return w->number[lane ^ (unsigned)mask];
 }
 
 static inline float __fmul_rn(float a, float b)
@@ -142,7 +141,6 @@ static inline void emulated_matrices(unsigned r[4], const void *row, bool transp
         ti_bf16 low = transposed ? rows[t][g] : rows[g][t], high = transposed ? rows[t + 1][g] : rows[g][t + 1];
         r[m] = (unsigned)high << 16 | low;
     }
-    emulated_wait_for(EMULATED_WARP);
 }
 
 static inline __attribute__((unused)) void ti_load_matrices(unsigned r[4], const void *row)
@@ -176,7 +174,6 @@ static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4
             c[i] += emulated_half(x, k) * emulated_half(y, k);
         }
     }
-    emulated_wait_for(EMULATED_WARP);
 }
 
 static inline __attribute__((unused)) void ti_copy_async(void *shared, const void *global, bool inside)

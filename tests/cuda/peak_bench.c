@@ -100,10 +100,11 @@ int main(void)
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int *s = shapes[i];
-        printf("%d x %d x %d: bf16 %.0f, onto float32 %.0f, FP8 %.0f TFLOP/s\n", s[0], s[1], s[2],
+        printf("%d x %d x %d: bf16 %.0f, onto float32 %.0f, FP8 %.0f, onto float32 %.0f TFLOP/s\n", s[0], s[1], s[2],
                rate(m, stream, s[0], s[1], s[2], TI_SCALAR_BF16, false),
                rate(m, stream, s[0], s[1], s[2], TI_SCALAR_BF16, true),
-               rate(m, stream, s[0], s[1], s[2], TI_SCALAR_E4M3, false));
+               rate(m, stream, s[0], s[1], s[2], TI_SCALAR_E4M3, false),
+               rate(m, stream, s[0], s[1], s[2], TI_SCALAR_E4M3, true));
     }
     ti_matmuls_free(m);
     printf("%.0f\n", peak);
