@@ -202,7 +202,7 @@ static GtkWidget *build_info_bar(ti_panel *panel)
     gtk_label_set_xalign(GTK_LABEL(panel->info_text), 0);
     gtk_container_add(GTK_CONTAINER(gtk_info_bar_get_content_area(GTK_INFO_BAR(panel->info_bar))),
                       panel->info_text);
-    panel->retry = gtk_info_bar_add_button(GTK_INFO_BAR(panel->info_bar), _("_Try again"),
+    panel->retry = gtk_info_bar_add_button(GTK_INFO_BAR(panel->info_bar), _("Tr_y again"),
                                            GTK_RESPONSE_ACCEPT);
     g_signal_connect(panel->info_bar, "response", G_CALLBACK(on_response), panel);
     gtk_widget_show_all(panel->info_bar);

@@ -163,7 +163,7 @@ GtkWidget *ti_panel_build_result(ti_panel *panel)
     gtk_widget_set_hexpand(label, TRUE);
     gtk_container_add(GTK_CONTAINER(row), label);
     panel->copy = gtk_button_new_with_mnemonic(_("_Copy"));
-    panel->to_layer = gtk_button_new_with_mnemonic(_("To a text _layer"));
+    panel->to_layer = gtk_button_new_with_mnemonic(_("To a te_xt layer"));
     gtk_widget_set_tooltip_text(panel->to_layer, _("Puts the reasoning on the canvas as a text layer."));
     g_signal_connect(panel->copy, "clicked", G_CALLBACK(on_copy), panel);
     g_signal_connect(panel->to_layer, "clicked", G_CALLBACK(on_to_layer), panel);
