@@ -10,35 +10,6 @@ const char *te_version(void)
     return TE_VERSION;
 }
 
-/* ---- identity ----------------------------------------------------------------------------------------- */
-
-static uint64_t mix(uint64_t hash, const void *bytes, size_t n)
-{
-    const unsigned char *b = bytes;
-    for (size_t i = 0; i < n; i++) hash = (hash ^ b[i]) * 0x100000001B3u; /* FNV-1a */
-    return hash;
-}
-
-/* Every key and tensor header, and 16 stretches of 64 bytes from every tensor: cheap on any size, and no
- * retrained or requantised model keeps it. */
-static void hash_file(const ti_gguf *file, char out[17])
-{
-    uint64_t hash = 0xCBF29CE484222325u, size = ti_gguf_size(file);
-    hash = mix(hash, &size, sizeof size);
-    for (int i = 0; i < ti_gguf_key_count(file); i++)
-        hash = mix(hash, ti_gguf_key(file, i), strlen(ti_gguf_key(file, i)));
-    for (int i = 0; i < ti_gguf_tensor_count(file); i++) {
-        const ti_tensor *t = ti_gguf_tensor(file, i);
-        hash = mix(hash, t->name, strlen(t->name));
-        hash = mix(hash, t->shape, sizeof t->shape);
-        for (size_t s = 0; s < 16 && t->bytes; s++) {
-            size_t at = t->bytes / 16 * s, n = t->bytes - at < 64 ? t->bytes - at : 64;
-            hash = mix(hash, (const char *)t->data + at, n);
-        }
-    }
-    snprintf(out, 17, "%016llx", (unsigned long long)hash);
-}
-
 /* The type that holds most elements of the backbone, or of the file where there is none. */
 static const char *commonest_type(const ti_gguf *file, uint64_t *parameters)
 {
@@ -71,7 +42,7 @@ static te_status describe(te_model *m, te_error *err)
     te_status st = read_name(m, err);
     if (st) return st;
     te_model_info *info = &m->info;
-    hash_file(m->file, m->hash);
+    snprintf(m->hash, sizeof m->hash, "%016llx", (unsigned long long)ti_gguf_hash(m->file));
     info->name = m->name;
     info->profile = m->layout.codebook ? ti_profile_name(m->layout.profile) : "";
     info->hash = m->hash;

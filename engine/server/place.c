@@ -102,13 +102,14 @@ void ti_address_clear(ti_address *address)
 
 /* ---- lock ----------------------------------------------------------------------------------- */
 
-static te_status open_lock(int *fd, te_error *err)
+/* FLAGS: O_CREAT or 0. */
+static te_status open_lock(int *fd, int flags, te_error *err)
 {
     char *folder;
     te_status st = ti_runtime_folder(&folder, err);
     if (st) return st;
     char *path = g_build_filename(folder, "serve.lock", NULL);
-    *fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    *fd = open(path, O_RDWR | flags | O_CLOEXEC | O_NOFOLLOW, 0600);
     if (*fd < 0)
         st = ti_server_fail(err, TE_IO, "%s: cannot open the lock: %s", path, g_strerror(errno));
     g_free(path);
@@ -116,16 +117,35 @@ static te_status open_lock(int *fd, te_error *err)
     return st;
 }
 
+/* Whether FD is still the file of that name: who held the lock before may have removed it meanwhile. */
+static gboolean lock_is_current(int fd)
+{
+    struct stat held, named;
+    char *folder;
+    if (ti_runtime_folder(&folder, NULL)) return FALSE;
+    char *path = g_build_filename(folder, "serve.lock", NULL);
+    gboolean same = !fstat(fd, &held) && !stat(path, &named) && held.st_ino == named.st_ino &&
+                    held.st_dev == named.st_dev;
+    g_free(path);
+    g_free(folder);
+    return same;
+}
+
 te_status ti_lock_take(int *fd, te_error *err)
 {
-    te_status st = open_lock(fd, err);
-    if (st) return st;
-    if (flock(*fd, LOCK_EX | LOCK_NB)) {
+    te_status st;
+    for (;;) {
+        st = open_lock(fd, O_CREAT, err);
+        if (st) return st;
+        if (flock(*fd, LOCK_EX | LOCK_NB)) {
+            close(*fd);
+            return ti_server_fail(err, TE_INVALID,
+                                  "a server of yours is running already (process %d): use it, or end "
+                                  "it with thinkedit serve --stop",
+                                  ti_lock_holder());
+        }
+        if (lock_is_current(*fd)) break;
         close(*fd);
-        return ti_server_fail(err, TE_INVALID,
-                              "a server of yours is running already (process %d): use it, or end it "
-                              "with thinkedit serve --stop",
-                              ti_lock_holder());
     }
     char pid[24];
     int n = g_snprintf(pid, sizeof pid, "%ld\n", (long)getpid());
@@ -139,7 +159,7 @@ te_status ti_lock_take(int *fd, te_error *err)
 int ti_lock_holder(void)
 {
     int fd, pid = 0;
-    if (open_lock(&fd, NULL)) return 0;
+    if (open_lock(&fd, 0, NULL)) return 0;
     if (flock(fd, LOCK_EX | LOCK_NB)) {
         char text[24] = "";
         ssize_t n = pread(fd, text, sizeof text - 1, 0);

@@ -69,6 +69,9 @@ static void test_one_lock(void **unused)
     assert_int_equal(ti_lock_take(&second, &err), TE_INVALID);
     ti_lock_release(first);
     assert_int_equal(ti_lock_holder(), 0);
+    char *file = g_build_filename(g_getenv("XDG_RUNTIME_DIR"), "thinkedit", "serve.lock", NULL);
+    assert_false(g_file_test(file, G_FILE_TEST_EXISTS)); /* asking for the holder leaves none either */
+    g_free(file);
     assert_ok(ti_lock_take(&second, &err), err);
     ti_lock_release(second);
 }
