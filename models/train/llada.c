@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LOGIT_ROWS 512 /* read rows whose logits are held at once */
+#define LOGIT_ROWS 512 /* read rows whose logits are held at once, unless the device wants more */
 
 typedef ti_llada_layer layer;
 
@@ -90,6 +90,7 @@ static size_t carve_all(ti_llada *l, char *base)
 {
     const ti_llada_config *c = &l->config;
     const size_t rows = (size_t)l->max_rows, d = (size_t)c->width, f = (size_t)c->ff;
+    const size_t held = (size_t)l->read_rows;
     size_t at = 0;
     for (int i = 0; i < c->layers; i++) {
         layer *y = &l->layers[i];
@@ -109,11 +110,11 @@ static size_t carve_all(ti_llada *l, char *base)
     l->dx = carve(base, &at, rows * d);
     l->wide = carve(base, &at, rows * (3 * d > 2 * f ? 3 * d : 2 * f));
     l->narrow = carve(base, &at, rows * (d > f ? d : f));
-    l->read = carve(base, &at, LOGIT_ROWS * d);
-    l->read_h = carve(base, &at, LOGIT_ROWS * d);
-    l->read_dh = carve(base, &at, LOGIT_ROWS * d);
-    l->read_rstd = carve(base, &at, LOGIT_ROWS);
-    l->logits = carve(base, &at, LOGIT_ROWS * (size_t)c->vocab);
+    l->read = carve(base, &at, held * d);
+    l->read_h = carve(base, &at, held * d);
+    l->read_dh = carve(base, &at, held * d);
+    l->read_rstd = carve(base, &at, held);
+    l->logits = carve(base, &at, held * (size_t)c->vocab);
     l->row_loss = carve(base, &at, 2 * rows);
     l->row_hit = base ? l->row_loss + rows : NULL;
     l->weights = carve(base, &at, rows);
@@ -133,6 +134,8 @@ te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llad
     l->config = *config;
     l->device = device;
     l->max_rows = max_rows;
+    l->read_rows = device->rows_at_once ? device->rows_at_once : LOGIT_ROWS;
+    if (l->read_rows > max_rows) l->read_rows = max_rows;
     ti_params_init(&l->params, device);
     l->layers = ti_calloc((size_t)config->layers, sizeof *l->layers);
     l->host = ti_malloc_array(2 * (size_t)max_rows, sizeof *l->host);
@@ -307,8 +310,9 @@ static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
         dev->op->upload(dev, l->index + at, r->rows, (size_t)r->n * sizeof *r->rows);
         dev->op->upload(dev, l->targets + at, r->targets, (size_t)r->n * sizeof *r->targets);
         dev->op->upload(dev, l->weights + at, r->weights, (size_t)r->n * sizeof *r->weights);
-        for (int first = 0; first < r->n; first += LOGIT_ROWS)
-            read_rows(l, r, at + first, r->n - first < LOGIT_ROWS ? r->n - first : LOGIT_ROWS);
+        for (int first = 0; first < r->n; first += l->read_rows)
+            read_rows(l, r, at + first,
+                      r->n - first < l->read_rows ? r->n - first : l->read_rows);
         at += r->n;
     }
     return TE_OK;

@@ -19,11 +19,11 @@ struct ti_llada {
     ti_params params;
     int embedding, norm, head;
     ti_llada_layer *layers;
-    int max_rows;
+    int max_rows, read_rows;
     void *memory; /* all of the below and the layers' */
     float *x, *dx, *wide,
         *narrow; /* [rows][d], [rows][d], [rows][max(3 d, 2 f)], [rows][max(d, f)] */
-    float *read, *read_h, *read_dh, *read_rstd, *logits; /* LOGIT_ROWS rows at a time */
+    float *read, *read_h, *read_dh, *read_rstd, *logits; /* read_rows rows at a time */
     float *row_loss, *row_hit, *weights; /* of all read rows; row_hit follows row_loss */
     int32_t *tokens, *positions, *index, *targets;
     float *host; /* [2][max_rows] */
