@@ -22,7 +22,10 @@ typedef struct run {
     ti_magvit_config network;
     ti_picture_shape loss;
     const char *out; /* stem of the run's files; the configuration's */
+    const char
+        *decoder_of; /* stem of a run whose encoder is kept and whose decoder learns on, or "" */
     int size;
+    int first_node; /* gradients go down to this one */
     ti_train_device *device;
     ti_magvit *model;
     uint8_t *bytes;
@@ -105,7 +108,7 @@ static te_status micro_step(run *r, uint64_t next, double sums[TERMS], float *te
     ti_net_forward(net, 0, net->n_nodes);
     d->op->picture_loss(d, output->grad, terms, output->data, picture->data, &r->loss,
                         (float)n / (float)r->recipe.batch);
-    ti_net_backward(net);
+    ti_net_backward(net, r->first_node);
     float host[TERMS];
     te_status st = draw_pictures(r, next, n, err);
     if (!st) st = d->op->download(d, host, terms, 3 * sizeof *host, err);
@@ -167,12 +170,32 @@ static te_status train(run *r, int64_t step, te_error *err)
     return st;
 }
 
+/* Random weights, or another run's averages with its encoder frozen. */
+static te_status begin(run *r, te_error *err)
+{
+    ti_params *p = &r->model->params;
+    char path[512];
+    int64_t steps = 0;
+    ti_magvit_init(r->model, r->recipe.seed, r->pixels);
+    if (!*r->decoder_of) return TE_OK;
+    snprintf(path, sizeof path, "%s.safetensors", r->decoder_of);
+    te_status st = ti_params_load(p, &steps, path, err);
+    if (st) return st;
+    r->device->op->copy(r->device, p->value, p->average, p->floats);
+    r->device->op->zero(r->device, p->m, p->floats);
+    r->device->op->zero(r->device, p->v, p->floats);
+    ti_magvit_freeze_encoder(r->model);
+    r->first_node = r->model->encoder_nodes;
+    return TE_OK;
+}
+
 static te_status prepare(run *r, const json_t *config, bool resume, int64_t *step, te_error *err)
 {
     int64_t size = 0;
     ti_lfq_shape lfq = {0};
     te_status st = ti_recipe_read(&r->recipe, config, err);
     if (!st) st = ti_config_text(config, "out", NULL, &r->out, err);
+    if (!st) st = ti_config_text(config, "decoder_of", "", &r->decoder_of, err);
     if (!st) st = ti_config_int(config, "size", 16, 1024, 128, &size, err);
     r->size = (int)size;
     if (!st) st = ti_magvit_config_read(&r->network, json_object_get(config, "network"), err);
@@ -188,10 +211,11 @@ static te_status prepare(run *r, const json_t *config, bool resume, int64_t *ste
     r->bytes = ti_malloc_array(values, 1);
     r->pixels = ti_malloc_array(room, sizeof *r->pixels);
     if (!r->bytes || !r->pixels) return ti_fail_memory(err, "pictures", room * sizeof *r->pixels);
-    ti_magvit_init(r->model, r->recipe.seed, r->pixels);
+    st = begin(r, err);
+    if (st || !resume) return st;
     char path[512];
     snprintf(path, sizeof path, "%s.safetensors", r->out);
-    return resume ? ti_params_load(&r->model->params, step, path, err) : TE_OK;
+    return ti_params_load(&r->model->params, step, path, err);
 }
 
 te_status ti_command_image_tokens(const char *path, bool resume, te_error *err)

@@ -46,14 +46,18 @@ te_status ti_llada_config_read(ti_llada_config *c, const json_t *network, int vo
 /* ---- parameters
  * ---------------------------------------------------------------------------------- */
 
+/* IN 0: a vector. Queries and keys of the first layer hold the planted head (llada_init.c), which
+ * is a matter of exact angles. */
 static int add(ti_llada *l, int number, const char *name, int64_t out, int64_t in)
 {
+    const bool planted = number == 0 && (!strcmp(name, "q_proj") || !strcmp(name, "k_proj"));
+    const unsigned flags = (in ? TI_DECAYS : 0) | (planted ? TI_SLOW : 0);
     char full[TI_PARAM_NAME];
     if (number < 0)
         snprintf(full, sizeof full, TI_LLADA_PREFIX "%s.weight", name);
     else
         snprintf(full, sizeof full, TI_LLADA_PREFIX "blocks.%d.%s.weight", number, name);
-    return ti_params_add(&l->params, full, in ? 2 : 1, (int64_t[]){out, in}, in ? TI_DECAYS : 0);
+    return ti_params_add(&l->params, full, in ? 2 : 1, (int64_t[]){out, in}, flags);
 }
 
 static void declare_parameters(ti_llada *l)

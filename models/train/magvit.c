@@ -173,6 +173,12 @@ void ti_magvit_free(ti_magvit *m)
     free(m);
 }
 
+void ti_magvit_freeze_encoder(ti_magvit *m)
+{
+    for (int i = 0; i < m->params.n; i++)
+        if (!strncmp(m->params.items[i].name, "encoder.", 8)) m->params.items[i].flags |= TI_FROZEN;
+}
+
 static bool ends_with(const char *text, const char *end)
 {
     size_t n = strlen(text), m = strlen(end);

@@ -39,6 +39,8 @@ int ti_magvit_patch(const ti_magvit_config *c);
 te_status ti_magvit_create(ti_magvit **out, ti_train_device *device, const ti_magvit_config *config,
                            int size, int batch, te_error *err);
 void ti_magvit_free(ti_magvit *m);
+/* From now on the encoder stays as it is: codes keep their meaning while the decoder learns. */
+void ti_magvit_freeze_encoder(ti_magvit *m);
 void ti_magvit_init(ti_magvit *m, uint64_t seed, float *room); /* room for the largest parameter */
 
 /* Host pictures [n][size][size][3] of bytes to host codes [n][tokens]; n at most BATCH. */

@@ -303,8 +303,8 @@ static void backward_node(ti_net *net, const ti_node *node)
     x->has_grad = true;
 }
 
-void ti_net_backward(ti_net *net)
+void ti_net_backward(ti_net *net, int first)
 {
     for (int i = 0; i < net->n_values; i++) net->values[i].has_grad = false;
-    for (int i = net->n_nodes - 1; i >= 0; i--) backward_node(net, &net->nodes[i]);
+    for (int i = net->n_nodes - 1; i >= first; i--) backward_node(net, &net->nodes[i]);
 }

@@ -68,7 +68,7 @@ int ti_net_quantise(ti_net *net, int in);
 te_status ti_net_allocate(ti_net *net, te_error *err); /* after ti_params_allocate() */
 
 void ti_net_forward(ti_net *net, int first, int last); /* nodes [first, last) */
-/* The gradient of the last node's value must be in place. */
-void ti_net_backward(ti_net *net);
+/* Down to node FIRST; the gradient of the last node's value must be in place. */
+void ti_net_backward(ti_net *net, int first);
 
 #endif

@@ -92,8 +92,7 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
     *norm = sqrt(p->device->op->sum_squares(p->device, p->grad, p->floats));
     double ema =
         recipe->ema < t / (t + 10) ? recipe->ema : t / (t + 10); /* young averages are short */
-    ti_adamw o = {.rate = (float)ti_recipe_rate(recipe, step),
-                  .beta1 = (float)recipe->beta1,
+    ti_adamw o = {.beta1 = (float)recipe->beta1,
                   .beta2 = (float)recipe->beta2,
                   .eps = (float)recipe->eps,
                   .correction1 = (float)(1 - pow(recipe->beta1, t)),
@@ -105,7 +104,13 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
         while (last < p->n && p->items[last].flags == p->items[i].flags) last++;
         size_t first = p->items[i].first;
         size_t count = p->items[last - 1].first + p->items[last - 1].count - first;
+        o.rate = (float)(ti_recipe_rate(recipe, step) *
+                         (p->items[i].flags & TI_SLOW ? recipe->slow : 1));
         o.decay = p->items[i].flags & TI_DECAYS ? (float)recipe->decay : 0;
+        if (p->items[i].flags & TI_FROZEN) {
+            i = last;
+            continue;
+        }
         p->device->op->adamw(p->device, p->value + first, p->m + first, p->v + first,
                              p->average + first, p->grad + first, count, &o);
         i = last;

@@ -17,7 +17,11 @@
 
 #define TI_PARAM_NAME 96
 
-enum { TI_DECAYS = 1 };
+enum {
+    TI_DECAYS = 1,
+    TI_SLOW = 2,  /* learns at the recipe's `slow` share of the rate */
+    TI_FROZEN = 4 /* stays as it is */
+};
 
 typedef struct ti_param {
     char name[TI_PARAM_NAME];

@@ -111,6 +111,7 @@ te_status ti_recipe_read(ti_recipe *r, const json_t *config, te_error *err)
     if (!st) st = ti_config_real(o, "final_rate", 0, 1, r->rate / 20, &r->final_rate, err);
     if (!st) st = ti_config_real(o, "beta1", 0, 0.9999, 0.9, &r->beta1, err);
     if (!st) st = ti_config_real(o, "beta2", 0, 0.99999, 0.99, &r->beta2, err);
+    if (!st) st = ti_config_real(o, "slow", 0, 1, 0.1, &r->slow, err);
     if (!st) st = ti_config_real(o, "eps", 1e-16, 1, 1e-8, &r->eps, err);
     if (!st) st = ti_config_real(o, "decay", 0, 1, 0.01, &r->decay, err);
     if (!st) st = ti_config_real(o, "clip", 1e-6, 1e9, 1, &r->clip, err);

@@ -31,7 +31,7 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
     if (!st) st = ti_config_int(o, "text_len", 2, 1024, 64, &text_len, err);
     if (!st)
-        st = ti_config_int(o, "instruction_len", 0, TI_MAX_INSTRUCTION, 32, &instruction_len, err);
+        st = ti_config_int(o, "instruction_len", 0, TI_MAX_INSTRUCTION, 64, &instruction_len, err);
     p->text_len = (int)text_len;
     p->instruction_len = (int)instruction_len;
     return st;

@@ -165,7 +165,7 @@ static void network_gradients(void **state)
     ti_value *y = &net->values[net->n_values - 1];
     float *slope = random_floats(2 * 8 * 12 * 3, 9, 1);
     memcpy(y->grad, slope, 2 * 8 * 12 * 3 * sizeof *slope);
-    ti_net_backward(net);
+    ti_net_backward(net, 0);
     for (int i = 0; i < params.n; i++) {
         const float *gradient = ti_param_grad(&params, i);
         const size_t n = params.items[i].count;

@@ -4,6 +4,7 @@
 
 #include "commands.h"
 #include "denoise/layout.h"
+#include "format/checkpoint.h"
 #include "model/backbone.h"
 #include "vision/image_tokenizer.h"
 
@@ -54,20 +55,25 @@ static void assert_same_file(const char *a, const char *b)
 }
 
 /* A configuration of `image-tokens` under NAME.json with outputs NAME.*. */
-static void image_config(const char *name, int threads, int stop_at)
+static void image_config_from(const char *name, int threads, int stop_at, const char *decoder_of)
 {
     char text[1024], file[64];
     snprintf(
         text, sizeof text,
-        "{\"out\": \"%s/%s\", \"size\": 16,"
+        "{\"out\": \"%s/%s\", \"decoder_of\": \"%s\", \"size\": 16,"
         " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, "
         "\"micro_batch\": 2,"
         "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
         " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
         "  \"decoder_mult\": [1, 1, 2]}}",
-        folder, name, stop_at, threads);
+        folder, name, decoder_of, stop_at, threads);
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
+}
+
+static void image_config(const char *name, int threads, int stop_at)
+{
+    image_config_from(name, threads, stop_at, "");
 }
 
 static void sft_config(const char *name, int threads, int stop_at)
@@ -124,6 +130,40 @@ static void image_tokens_resume(void **state)
     assert_ok(ti_command_image_tokens(path_of("image-b.json"), true, &err), err);
     assert_same_file(path_of("image-a.safetensors"), path_of("image-b.safetensors"));
     assert_same_file(path_of("image-a.csv"), path_of("image-b.csv"));
+}
+
+/* Whether tensor NAME of two checkpoints is the same. */
+static bool same_tensor(const char *a, const char *b, const char *name)
+{
+    te_error err;
+    ti_checkpoint *x = NULL, *y = NULL;
+    assert_ok(ti_checkpoint_open(&x, a, &err), err);
+    assert_ok(ti_checkpoint_open(&y, b, &err), err);
+    const ti_tensor *t = ti_checkpoint_find(x, name), *u = ti_checkpoint_find(y, name);
+    assert_non_null(t);
+    assert_non_null(u);
+    assert_int_equal(t->bytes, u->bytes);
+    bool same = !memcmp(t->data, u->data, t->bytes);
+    ti_checkpoint_free(x);
+    ti_checkpoint_free(y);
+    return same;
+}
+
+static void decoder_learns_on(void **state)
+{
+    (void)state;
+    te_error err;
+    char a[512], b[512], stem[512];
+    snprintf(stem, sizeof stem, "%s", path_of("image-a"));
+    image_config_from("image-c", 2, 2, stem);
+    assert_ok(ti_command_image_tokens(path_of("image-c.json"), false, &err), err);
+    snprintf(a, sizeof a, "%s", path_of("image-a.safetensors"));
+    snprintf(b, sizeof b, "%s", path_of("image-c.safetensors"));
+    assert_true(same_tensor(a, b, "encoder.conv_in.weight:average"));
+    assert_false(same_tensor(a, b, "decoder.conv_in.weight:average"));
+    image_config_from("image-c", 2, 4, stem);
+    assert_ok(ti_command_image_tokens(path_of("image-c.json"), true, &err), err);
+    assert_true(same_tensor(a, b, "encoder.conv_in.weight:average"));
 }
 
 static void sft_resume(void **state)
@@ -198,8 +238,11 @@ static void refuses_a_foreign_pool(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(image_tokens_resume),    cmocka_unit_test(sft_resume),
-        cmocka_unit_test(exported_model_opens),   cmocka_unit_test(refuses_bad_configurations),
+        cmocka_unit_test(image_tokens_resume),
+        cmocka_unit_test(decoder_learns_on),
+        cmocka_unit_test(sft_resume),
+        cmocka_unit_test(exported_model_opens),
+        cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
