@@ -1,10 +1,11 @@
-/* edit_bench.c - times forward passes and a whole edit at the 8B shape with random weights, on any device.
+/* edit_bench.c - times forward passes and a whole edit at the 8B shape with random weights, on any
+ * device.
  *
  *     edit_bench DEVICE TYPE [text-guidance [free-GB [peak-TFLOP/s [layers]]]]
  *
- * The edit has the paper's settings: variant M, 512 x 512 pixels, 128 text steps, 30 image steps, image
- * guidance 3.5. FREE-GB takes the card's other memory away first, to see streaming. The output is a row
- * of a Markdown table (h200.sh prints its head); details go to stderr. */
+ * The edit has the paper's settings: variant M, 512 x 512 pixels, 128 text steps, 30 image steps,
+ * image guidance 3.5. FREE-GB takes the card's other memory away first, to see streaming. The
+ * output is a row of a Markdown table (h200.sh prints its head); details go to stderr. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,10 +13,18 @@
 #include "denoise/denoise.h"
 #include "timed.h"
 
-enum { WIDTH = 4096, LAYERS = 32, FF = 12288, VOCAB = 134656, CODEBOOK = 8192, IMAGE = 1024, TEXT = 256 };
+enum {
+    WIDTH = 4096,
+    LAYERS = 32,
+    FF = 12288,
+    VOCAB = 134656,
+    CODEBOOK = 8192,
+    IMAGE = 1024,
+    TEXT = 256
+};
 enum { WORDS = 28, STEPS = 128 };
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     fprintf(stderr, "edit_bench: %s\n", what);
     exit(1);
@@ -26,7 +35,8 @@ static void check(te_status st, const te_error *err)
     if (st) die(err->message);
 }
 
-/* ---- a model of random weights --------------------------------------------------------------------- */
+/* ---- a model of random weights
+ * --------------------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -36,7 +46,8 @@ static uint64_t next_random(uint64_t *state)
     return *state;
 }
 
-/* One matrix of the largest size; every weight is its beginning. Blocks are random but for their scale. */
+/* One matrix of the largest size; every weight is its beginning. Blocks are random but for their
+ * scale. */
 static void *random_weights(ti_type type)
 {
     size_t bytes = ti_type_row_bytes(type, WIDTH) * VOCAB, block = ti_type_block_bytes(type);
@@ -50,7 +61,8 @@ static void *random_weights(ti_type type)
             memcpy(data + 2 * i, &bits, 2);
         }
     else {
-        uint16_t d = ti_float_to_half(type == TI_Q8_0 ? 0.07f / 256 : 0.07f / 512), dmin = ti_float_to_half(0.001f);
+        uint16_t d = ti_float_to_half(type == TI_Q8_0 ? 0.07f / 256 : 0.07f / 512),
+                 dmin = ti_float_to_half(0.001f);
         for (size_t i = 0; i + 8 <= bytes; i += 8) {
             uint64_t word = next_random(&state);
             memcpy(data + i, &word, 8);
@@ -63,7 +75,8 @@ static void *random_weights(ti_type type)
     return data;
 }
 
-static ti_weight *bind(ti_backend *be, const char *name, ti_type type, const void *data, int rows, int cols)
+static ti_weight *bind(ti_backend *be, const char *name, ti_type type, const void *data, int rows,
+                       int cols)
 {
     te_error err;
     ti_weight *w = NULL;
@@ -100,7 +113,8 @@ static ti_backbone *make_backbone(ti_backend *be, ti_type type, const void *data
         ti_layer *l = &layers[i];
         ti_weight **square[] = {&l->q, &l->k, &l->v, &l->o};
         l->attention_norm = bind(be, "blk.attn_norm.weight", TI_F32, ones, WIDTH, 0);
-        for (int k = 0; k < 4; k++) *square[k] = bind(be, "blk.square.weight", type, data, WIDTH, WIDTH);
+        for (int k = 0; k < 4; k++)
+            *square[k] = bind(be, "blk.square.weight", type, data, WIDTH, WIDTH);
         l->ff_norm = bind(be, "blk.ffn_norm.weight", TI_F32, ones, WIDTH, 0);
         l->gate = bind(be, "blk.ffn_gate.weight", type, data, FF, WIDTH);
         l->up = bind(be, "blk.ffn_up.weight", type, data, FF, WIDTH);
@@ -111,10 +125,11 @@ static ti_backbone *make_backbone(ti_backend *be, ti_type type, const void *data
     return b;
 }
 
-/* ---- forwards -------------------------------------------------------------------------------------- */
+/* ---- forwards
+ * -------------------------------------------------------------------------------------- */
 
-/* What a pass computes, multiplications and additions counted apart: the last layer's second half and the
- * head only for what is read. */
+/* What a pass computes, multiplications and additions counted apart: the last layer's second half
+ * and the head only for what is read. */
 static double forward_flop(int n_layers, int n, int n_sequences, int n_read, double head_cells)
 {
     double square = 2.0 * WIDTH * WIDTH, wide = 2.0 * WIDTH * FF, rows = (double)n * n_sequences;
@@ -124,14 +139,15 @@ static double forward_flop(int n_layers, int n, int n_sequences, int n_read, dou
 }
 
 /* Seconds of a pass of N_SEQUENCES in which every image and text row is read, heads included. */
-static double time_forward(ti_backbone *b, int n, int n_sequences, double *flop)
+static double time_forward(ti_backbone *b, int n, int n_sequences, double *flop, double *bytes)
 {
     enum { ROUNDS = 8 };
     te_error err;
     ti_session *s;
     int per = IMAGE + TEXT, counts[2] = {per, per};
-    size_t cells = (size_t)TEXT * VOCAB > 2 * (size_t)IMAGE * CODEBOOK ? (size_t)TEXT * VOCAB
-                                                                       : 2 * (size_t)IMAGE * CODEBOOK;
+    size_t cells = (size_t)TEXT * VOCAB > 2 * (size_t)IMAGE * CODEBOOK
+                       ? (size_t)TEXT * VOCAB
+                       : 2 * (size_t)IMAGE * CODEBOOK;
     ti_session_shape shape = {n * n_sequences, per * n_sequences, cells};
     int32_t *tokens = calloc((size_t)(n * n_sequences), sizeof *tokens);
     int32_t *read = calloc((size_t)(per * n_sequences), sizeof *read);
@@ -153,6 +169,7 @@ static double time_forward(ti_backbone *b, int n, int n_sequences, double *flop)
     double seconds = (ti_seconds() - begin) / ROUNDS;
     *flop = forward_flop(b->config.n_layers, n, n_sequences, per * n_sequences,
                          (double)TEXT * VOCAB + (double)n_sequences * IMAGE * CODEBOOK);
+    *bytes = (double)ti_session_bytes(b, &shape);
     ti_session_free(s);
     free(tokens);
     free(read);
@@ -178,13 +195,15 @@ static void tell_ops(ti_backbone *b, int n)
     }
     b->backend = inner;
     for (int i = 0; i < TI_TIMED_OPS; i++)
-        fprintf(stderr, "  %-12s %7.2f ms\n", ti_timed_name((ti_timed_op)i), 1e3 * timed.seconds[i]);
+        fprintf(stderr, "  %-12s %7.2f ms\n", ti_timed_name((ti_timed_op)i),
+                1e3 * timed.seconds[i]);
     ti_session_free(s);
     free(tokens);
     free(read);
 }
 
-/* ---- a whole edit ---------------------------------------------------------------------------------- */
+/* ---- a whole edit
+ * ---------------------------------------------------------------------------------- */
 
 typedef struct clockwork {
     double last, one[STEPS], two[STEPS]; /* steps of one sequence, and of the guided pair */
@@ -265,8 +284,10 @@ static double time_edit(ti_backbone *b, const ti_sequence *s, double text_cfg, c
                       .image_temperature = 1};
     *c = (clockwork){.always_two = text_cfg != 0, .last = ti_seconds()};
     double begin = c->last;
-    check(ti_denoise(&(ti_denoise_job){.backbone = b, .sequence = s, .options = &opt, .progress = tick, .user = c},
-                     &t, &err),
+    check(ti_denoise(
+              &(ti_denoise_job){
+                  .backbone = b, .sequence = s, .options = &opt, .progress = tick, .user = c},
+              &t, &err),
           &err);
     ti_trajectory_free(t);
     return ti_seconds() - begin;
@@ -277,7 +298,8 @@ int main(int argc, char **argv)
     te_error err;
     ti_type type;
     ti_backend *be, *filler = NULL;
-    if (argc < 3 || !ti_type_parse(argv[2], &type)) die("usage: DEVICE TYPE [text-cfg [free-GB [peak [layers]]]]");
+    if (argc < 3 || !ti_type_parse(argv[2], &type))
+        die("usage: DEVICE TYPE [text-cfg [free-GB [peak [layers]]]]");
     double text_cfg = argc > 3 ? atof(argv[3]) : 0, free_gb = argc > 4 ? atof(argv[4]) : 0;
     double peak = argc > 5 ? atof(argv[5]) : 0;
     int n_layers = argc > 6 ? atoi(argv[6]) : LAYERS;
@@ -292,19 +314,23 @@ int main(int argc, char **argv)
     uint64_t before = be->op->memory_free(be);
     double begin = ti_seconds();
     ti_backbone *b = make_backbone(be, type, data, n_layers);
-    fprintf(stderr, "%s, %s: weights bound in %.1f s\n", be->description, argv[2], ti_seconds() - begin);
+    fprintf(stderr, "%s, %s: weights bound in %.1f s\n", be->description, argv[2],
+            ti_seconds() - begin);
     ti_sequence *s = make_sequence();
-    double flop_one, flop_two;
-    double one = time_forward(b, s->n, 1, &flop_one), two = time_forward(b, s->n, 2, &flop_two);
-    double used = (double)(before - be->op->memory_free(be)) / 1e9;
+    double flop_one, flop_two, bytes;
+    double one = time_forward(b, s->n, 1, &flop_one, &bytes);
+    double two = time_forward(b, s->n, 2, &flop_two, &bytes);
+    double used = ((double)before - (double)be->op->memory_free(be) + bytes) / 1e9;
     tell_ops(b, s->n);
     clockwork c;
     double edit = time_edit(b, s, text_cfg, &c);
     double rate_one = flop_one / one * 1e-12, rate_two = flop_two / two * 1e-12;
-    printf("| %s %s, text guidance %g%s | %.1f | %.1f | %.0f (%.0f %%) | %.1f | %.0f (%.0f %%) | %.2f | %.1f | %.1f |\n",
-           argv[1], argv[2], text_cfg, free_gb > 0 ? ", little memory" : "", used, 1e3 * one, rate_one,
-           peak > 0 ? 100 * rate_one / peak : 0, 1e3 * two, rate_two, peak > 0 ? 100 * rate_two / peak : 0, edit,
-           1e3 * median(c.one, c.n_one), 1e3 * median(c.two, c.n_two));
+    printf("| %s %s, text guidance %g%s | %.1f | %.1f | %.0f (%.0f %%) | %.1f | %.0f (%.0f %%) | "
+           "%.2f | %.1f | %.1f |\n",
+           argv[1], argv[2], text_cfg, free_gb > 0 ? ", little memory" : "", used, 1e3 * one,
+           rate_one, peak > 0 ? 100 * rate_one / peak : 0, 1e3 * two, rate_two,
+           peak > 0 ? 100 * rate_two / peak : 0, edit, 1e3 * median(c.one, c.n_one),
+           1e3 * median(c.two, c.n_two));
     ti_sequence_free(s);
     ti_backbone_free(b);
     ti_backend_free(be);

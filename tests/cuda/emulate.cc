@@ -1,6 +1,6 @@
-/* emulate.cc - see emulate.h: the fibers, and a card made of ordinary memory. A test sets its size, takes
- * it away or lets a launch fail by variables of the environment: EMULATED_MEMORY (bytes), EMULATED_CARDS,
- * EMULATED_FAULT (the number of the launch). */
+/* emulate.cc - see emulate.h: the fibers, and a card made of ordinary memory. A test sets its size,
+ * takes it away or lets a launch fail by variables of the environment: EMULATED_MEMORY (bytes),
+ * EMULATED_CARDS, EMULATED_FAULT (the number of the launch). */
 #include "emulate.h"
 
 #include <stdio.h>
@@ -53,10 +53,11 @@ static long launches;
     abort();
 }
 
-/* ---- fibers --------------------------------------------------------------------------------------- */
+/* ---- fibers
+ * --------------------------------------------------------------------------------------- */
 
-/* FROM's registers are kept, TO's go on; nothing else of a context matters between fibers of one thread.
- * swapcontext() would do, but asks the kernel about signals every time. */
+/* FROM's registers are kept, TO's go on; nothing else of a context matters between fibers of one
+ * thread. swapcontext() would do, but asks the kernel about signals every time. */
 #if defined(__x86_64__)
 static void *kept[MOST + 1]; /* stack pointers; the last is the scheduler's */
 
@@ -173,11 +174,13 @@ static bool release(int n)
     bool any = false, all = true;
     for (int w = 0; w < n; w += 32) {
         bool together = true;
-        for (int i = w; i < w + 32 && i < n; i++) together = together && fibers[i].state == WAITS_FOR_WARP;
+        for (int i = w; i < w + 32 && i < n; i++)
+            together = together && fibers[i].state == WAITS_FOR_WARP;
         for (int i = w; together && i < w + 32 && i < n; i++) fibers[i].state = RUNS;
         any = any || together;
     }
-    for (int i = 0; i < n; i++) all = all && (fibers[i].state == WAITS_FOR_BLOCK || fibers[i].state == DONE);
+    for (int i = 0; i < n; i++)
+        all = all && (fibers[i].state == WAITS_FOR_BLOCK || fibers[i].state == DONE);
     for (int i = 0; all && i < n; i++)
         if (fibers[i].state == WAITS_FOR_BLOCK) fibers[i].state = RUNS, any = true;
     return any;
@@ -186,7 +189,8 @@ static bool release(int n)
 static void run_block(int n, size_t shared)
 {
     memset(shared_memory, 0xFF, shared);
-    for (int i = 0; i < n; i++) fibers[i].state = RUNS, fibers[i].n_copies = fibers[i].group = 0, fibers[i].turn = 0;
+    for (int i = 0; i < n; i++)
+        fibers[i].state = RUNS, fibers[i].n_copies = fibers[i].group = 0, fibers[i].turn = 0;
     for (int pass = 0;; pass++) {
         bool done = true;
         for (int k = 0; k < n; k++) {
@@ -207,8 +211,10 @@ void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *),
     int n = (int)block.x;
     if (fault && ++launches == atol(fault)) last_error = cudaErrorLaunchFailure;
     if (last_error != cudaSuccess) return;
-    if (n < 1 || n > MOST || n % 32 || block.y != 1 || block.z != 1) complain("a block of an odd shape");
-    if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535) complain("a grid of an odd shape");
+    if (n < 1 || n > MOST || n % 32 || block.y != 1 || block.z != 1)
+        complain("a block of an odd shape");
+    if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535)
+        complain("a grid of an odd shape");
     if (shared > shared_allowed) complain("more dynamic shared memory than was asked for");
     if (!stacks) {
         stacks = (char *)mmap(NULL, (size_t)MOST * STACK, PROT_READ | PROT_WRITE,
@@ -229,7 +235,8 @@ void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *),
     shared_allowed = 48 << 10;
 }
 
-/* ---- asynchronous copies ------------------------------------------------------------------------------ */
+/* ---- asynchronous copies
+ * ------------------------------------------------------------------------------ */
 
 void emulated_copy(void *to, const void *from, bool inside)
 {
@@ -267,7 +274,8 @@ extern "C" cudaError_t emulated_attribute(size_t bytes)
     return cudaSuccess;
 }
 
-/* ---- the card ------------------------------------------------------------------------------------------- */
+/* ---- the card
+ * ------------------------------------------------------------------------------------------- */
 
 static size_t in_use;
 
@@ -412,5 +420,7 @@ cudaError_t cudaGetLastError(void)
 
 const char *cudaGetErrorString(cudaError_t code)
 {
-    return code == cudaErrorMemoryAllocation ? "out of memory" : code == cudaErrorLaunchFailure ? "fault" : "error";
+    return code == cudaErrorMemoryAllocation ? "out of memory"
+           : code == cudaErrorLaunchFailure  ? "fault"
+                                             : "error";
 }

@@ -1,12 +1,15 @@
-/* emulate.h - runs the backend's kernels without a card. Test code only: the very .cu files of the module
- * are compiled as C++ with this header put in front, in place of device.cuh and of what nvcc knows.
+/* emulate.h - runs the backend's kernels without a card. Test code only: the very .cu files of the
+ * module are compiled as C++ with this header put in front, in place of device.cuh and of what nvcc
+ * knows.
  *
- * A block's threads are fibers on one thread of the host, run one after another until each waits: at
- * __syncthreads for the block, at a shuffle or a matrix instruction for its warp. Threads that wait for
- * each other in different places are a deadlock and end the program. The order of threads is turned round
- * at every wait, so that a missing barrier shows as a wrong result. Asynchronous copies happen only when
- * waited for. Shared memory is poisoned before every block, device memory when it is allocated.
- * What cannot be seen here: the order of streams, memory models, bank conflicts, speed. */
+ * A block's threads are fibers on one thread of the host, run one after another until each waits:
+ * at
+ * __syncthreads for the block, at a shuffle or a matrix instruction for its warp. Threads that wait
+ * for each other in different places are a deadlock and end the program. The order of threads is
+ * turned round at every wait, so that a missing barrier shows as a wrong result. Asynchronous
+ * copies happen only when waited for. Shared memory is poisoned before every block, device memory
+ * when it is allocated. What cannot be seen here: the order of streams, memory models, bank
+ * conflicts, speed. */
 #ifndef TESTS_CUDA_EMULATE_H
 #define TESTS_CUDA_EMULATE_H
 
@@ -19,22 +22,26 @@
 
 #define __global__
 #define __device__
-#define __forceinline__        inline __attribute__((unused))
-#define __shared__             static
-#define __align__(n)           __attribute__((aligned(n)))
+#define __forceinline__ inline __attribute__((unused))
+#define __shared__      static
+#define __align__(n)    __attribute__((aligned(n)))
 #define __launch_bounds__(...)
-#define __trap()               __builtin_trap()
+#define __trap() __builtin_trap()
 
 using std::isnan;
 
 struct dim3 {
     unsigned x, y, z;
-    constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c) {}
+    constexpr dim3(unsigned a = 1, unsigned b = 1, unsigned c = 1) : x(a), y(b), z(c)
+    {
+    }
 };
-struct __align__(16) float4 {
+struct __align__(16) float4
+{
     float x, y, z, w;
 };
-struct __align__(16) uint4 {
+struct __align__(16) uint4
+{
     unsigned x, y, z, w;
 };
 static inline float4 make_float4(float x, float y, float z, float w)
@@ -70,16 +77,17 @@ enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 template <typename F> static void emulated_run(dim3 grid, dim3 block, size_t shared, F body)
 {
-    emulated_launch(grid, block, shared, [](void *f) { (*(F *)f)(); }, &body);
+    emulated_launch(
+        grid, block, shared, [](void *f) { (*(F *)f)(); }, &body);
 }
 
-#define TI_LAUNCH(cuda, kernel, grid, block, shared, stream, ...)                                        \
-    do {                                                                                                 \
-        if (!(cuda)->failed) {                                                                           \
-            (void)(stream);                                                                              \
-            emulated_run(grid, block, (size_t)(shared), [&] { kernel(__VA_ARGS__); });                   \
-            ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                            \
-        }                                                                                                \
+#define TI_LAUNCH(cuda, kernel, grid, block, shared, stream, ...)                                  \
+    do {                                                                                           \
+        if (!(cuda)->failed) {                                                                     \
+            (void)(stream);                                                                        \
+            emulated_run(grid, block, (size_t)(shared), [&] { kernel(__VA_ARGS__); });             \
+            ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                      \
+        }                                                                                          \
     } while (0)
 #define TI_SHARED(type, name) type *name = reinterpret_cast<type *>(emulated_shared())
 
@@ -138,7 +146,8 @@ static inline void emulated_matrices(unsigned r[4], const void *row, bool transp
     for (unsigned m = 0; m < 4; m++) {
         unsigned g = lane / 4, t = lane % 4 * 2;
         const ti_bf16 *const *rows = (const ti_bf16 *const *)(w->row + 8 * m);
-        ti_bf16 low = transposed ? rows[t][g] : rows[g][t], high = transposed ? rows[t + 1][g] : rows[g][t + 1];
+        ti_bf16 low = transposed ? rows[t][g] : rows[g][t],
+                high = transposed ? rows[t + 1][g] : rows[g][t + 1];
         r[m] = (unsigned)high << 16 | low;
     }
 }
@@ -158,7 +167,8 @@ static inline float emulated_half(unsigned pair, unsigned k)
     return ti_bf16_to_float((uint16_t)(k % 2 ? pair >> 16 : pair & 0xFFFF));
 }
 
-static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4], unsigned b0, unsigned b1)
+static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4], unsigned b0,
+                                                  unsigned b1)
 {
     emulated_warp *w = emulated_my_warp();
     unsigned lane = threadIdx.x % 32;
@@ -176,7 +186,8 @@ static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4
     }
 }
 
-static inline __attribute__((unused)) void ti_copy_async(void *shared, const void *global, bool inside)
+static inline __attribute__((unused)) void ti_copy_async(void *shared, const void *global,
+                                                         bool inside)
 {
     emulated_copy(shared, global, inside);
 }

@@ -1,6 +1,6 @@
-/* fallback_test.c - a machine whose card cannot be used: asked for, it is refused in one sentence; "auto"
- * takes the CPU and says so. Run with the emulated module and no card, and where nvcc built the real
- * module, with that and the toolkit's stub of the driver, whose cuInit fails. */
+/* fallback_test.c - a machine whose card cannot be used: asked for, it is refused in one sentence;
+ * "auto" takes the CPU and says so. Run with the emulated module and no card, and where nvcc built
+ * the real module, with that and the toolkit's stub of the driver, whose cuInit fails. */
 #include "testing.h"
 
 #include "backend/backend.h"
@@ -44,7 +44,8 @@ static void test_auto(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"cuda:", "cuda:x", "cuda:1x", "cuda:64", "cuda-fp8:", "cuda-fp9", "gpu"};
+    static const char *const bad[] = {"cuda:",     "cuda:x",   "cuda:1x", "cuda:64",
+                                      "cuda-fp8:", "cuda-fp9", "gpu"};
     te_error err;
     ti_backend *be = NULL;
     for (size_t i = 0; i < TEST_LENGTH(bad); i++) {

@@ -30,7 +30,8 @@ bool ti_matmuls_fp8(ti_matmuls *m)
 static float e4m3(unsigned char code)
 {
     int exponent = code >> 3 & 15, fraction = code & 7;
-    float size = exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
+    float size =
+        exponent ? ldexpf((float)(8 + fraction), exponent - 10) : ldexpf((float)fraction, -9);
     if ((code & 127) == 127) size = NAN;
     return code & 128 ? -size : size;
 }
@@ -61,7 +62,8 @@ const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t strea
     (void)m, (void)stream;
     float *x = ti_malloc_array((size_t)p->rows * (size_t)p->in, sizeof *x);
     float *w = ti_malloc_array((size_t)p->in, sizeof *w);
-    for (int r = 0; x && r < p->rows; r++) row_of(x + (int64_t)r * p->in, p->x, p->in_type, r, p->in);
+    for (int r = 0; x && r < p->rows; r++)
+        row_of(x + (int64_t)r * p->in, p->x, p->in_type, r, p->in);
     for (int o = 0; x && w && o < p->out; o++) {
         row_of(w, p->w, p->in_type, o, p->in);
         for (int r = 0; r < p->rows; r++) {

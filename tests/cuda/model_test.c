@@ -1,6 +1,7 @@
-/* model_test.c - whole models on the CUDA backend: the released implementation's trajectories token for
- * token and its image codes, with float32 weights; logits of every other weight type against the CPU's; a
- * card that fails in the middle. Beside the emulated module, or beside the real one. */
+/* model_test.c - whole models on the CUDA backend: the released implementation's trajectories token
+ * for token and its image codes, with float32 weights; logits of every other weight type against
+ * the CPU's; a card that fails in the middle. Beside the emulated module, or beside the real one.
+ */
 #include "testing.h"
 
 #include <jansson.h>
@@ -64,8 +65,8 @@ static void check_trajectory(const char *golden)
         expect_ids(i, json_object_get(step, "text"), t->text + i * t->n_text, t->n_text);
     }
     const json_t *final = json_object_get(root, "final");
-    expect_ids(n, final ? json_object_get(final, "image") : json_object_get(root, "final_image"), t->codes,
-               t->n_image);
+    expect_ids(n, final ? json_object_get(final, "image") : json_object_get(root, "final_image"),
+               t->codes, t->n_image);
     ti_trajectory_free(t);
     ti_sequence_free(s);
     json_decref(root);
@@ -101,7 +102,8 @@ static double logits_apart(const char *golden, ti_type type, const char *device)
     for (int i = 0; i < 2; i++) {
         te_model *model = open_stand_in(golden, i ? TI_F32 : type, i ? "cpu" : device);
         ti_sequence *s = read_sequence(model, golden, &opt);
-        assert_ok(ti_denoise_first_logits(model->backbone, s, &logits[i], &unconditional, &err), err);
+        assert_ok(ti_denoise_first_logits(model->backbone, s, &logits[i], &unconditional, &err),
+                  err);
         n = (size_t)s->n * (size_t)model->backbone->config.vocab;
         free(unconditional);
         ti_sequence_free(s);
@@ -126,9 +128,9 @@ static void test_logits(void **state)
         const char *device;
         double limit;
     } cases[] = {
-        {"m-tiny", TI_F32, "cuda", 1e-5},  {"m-tiny", TI_BF16, "cuda", 2e-2}, {"a-tiny", TI_BF16, "cuda", 2e-2},
-        {"m-tiny", TI_F16, "cuda", 2e-2},  {"m-tiny", TI_Q8_0, "cuda", 4e-2},
-        {"m-tiny", TI_BF16, "cuda-fp8", 0.2},
+        {"m-tiny", TI_F32, "cuda", 1e-5},  {"m-tiny", TI_BF16, "cuda", 2e-2},
+        {"a-tiny", TI_BF16, "cuda", 2e-2}, {"m-tiny", TI_F16, "cuda", 2e-2},
+        {"m-tiny", TI_Q8_0, "cuda", 4e-2}, {"m-tiny", TI_BF16, "cuda-fp8", 0.2},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         double apart = logits_apart(cases[i].golden, cases[i].type, cases[i].device);
@@ -137,7 +139,8 @@ static void test_logits(void **state)
     }
 }
 
-/* ---- pictures ----------------------------------------------------------------------------------- */
+/* ---- pictures -----------------------------------------------------------------------------------
+ */
 
 /* GOT is [n_pixels][channels], EXPECTED [channels][n_pixels]. */
 static void expect_near(const float *got, const float *expected, int n_pixels, int channels)
@@ -170,7 +173,8 @@ static void check_pictures(int which)
     assert_ok(ti_image_tokenizer_encode(t, rgb, height, width, got, NULL, &err), err);
     assert_memory_equal(got, codes->data, (size_t)ti_tensor_elements(codes) * sizeof *got);
     int patch = ti_image_tokenizer_patch(t);
-    assert_ok(ti_image_tokenizer_decode(t, codes->data, height / patch, width / patch, rgb, true, NULL, &err),
+    assert_ok(ti_image_tokenizer_decode(t, codes->data, height / patch, width / patch, rgb, true,
+                                        NULL, &err),
               err);
     expect_near(rgb, decoded->data, height * width, 3);
     free(rgb);
@@ -186,7 +190,8 @@ static void test_pictures(void **state)
     for (int which = 0; which < MODELS; which++) check_pictures(which);
 }
 
-/* ---- a card that fails, and none ---------------------------------------------------------------- */
+/* ---- a card that fails, and none ----------------------------------------------------------------
+ */
 
 static void test_failure_in_a_step(void **state)
 {
@@ -225,8 +230,10 @@ static int remove_folders(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trajectories), cmocka_unit_test(test_larger_trajectories),
-        cmocka_unit_test(test_logits),       cmocka_unit_test(test_pictures),
+        cmocka_unit_test(test_trajectories),
+        cmocka_unit_test(test_larger_trajectories),
+        cmocka_unit_test(test_logits),
+        cmocka_unit_test(test_pictures),
         cmocka_unit_test(test_failure_in_a_step), /* last: the emulated card never works again */
     };
     return cmocka_run_group_tests(tests, make_folders, remove_folders);

@@ -1,6 +1,7 @@
-/* ops_test.c - every op of the CUDA backend against backend/cpu/plain.c, in each of its kinds of number:
- * exact (float32 weights), bf16 (bf16, f16, q8_0 and q4_k weights) and FP8. It takes whatever module lies
- * beside the program: the emulated one in the build's tests, the real one on a machine with a card. */
+/* ops_test.c - every op of the CUDA backend against backend/cpu/plain.c, in each of its kinds of
+ * number: exact (float32 weights), bf16 (bf16, f16, q8_0 and q4_k weights) and FP8. It takes
+ * whatever module lies beside the program: the emulated one in the build's tests, the real one on a
+ * machine with a card. */
 #include "testing.h"
 
 #include <math.h>
@@ -11,7 +12,8 @@
 
 static ti_backend *judge; /* a CPU, for the weights of plain.c */
 
-/* ---- data --------------------------------------------------------------------------------------- */
+/* ---- data ---------------------------------------------------------------------------------------
+ */
 
 static ti_backend *open_device(const char *name)
 {
@@ -94,9 +96,11 @@ typedef struct matrix {
     void *bytes;
 } matrix;
 
-static matrix make_weight(ti_backend *be, const char *name, ti_type type, int rows, int cols, uint64_t stream)
+static matrix make_weight(ti_backend *be, const char *name, ti_type type, int rows, int cols,
+                          uint64_t stream)
 {
-    matrix m = {.tensor = {.name = name, .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
+    matrix m = {
+        .tensor = {.name = name, .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
     int64_t width = cols ? cols : rows, n_rows = cols ? rows : 1;
     te_error err;
     if (cols) m.tensor.shape[1] = cols;
@@ -121,7 +125,8 @@ static void free_weight(ti_backend *be, matrix *m)
     free(m->bytes);
 }
 
-/* ---- products ----------------------------------------------------------------------------------- */
+/* ---- products -----------------------------------------------------------------------------------
+ */
 
 typedef struct shape {
     ti_type type;
@@ -129,15 +134,15 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {TI_F32, 1, 64, 64},    {TI_F32, 7, 100, 33},    {TI_F32, 20, 257, 131},  {TI_F16, 5, 96, 40},
-    {TI_BF16, 33, 64, 448}, {TI_BF16, 9, 520, 72},   {TI_Q8_0, 1, 32, 8},     {TI_Q8_0, 17, 288, 96},
+    {TI_F32, 1, 64, 64},    {TI_F32, 7, 100, 33},   {TI_F32, 20, 257, 131}, {TI_F16, 5, 96, 40},
+    {TI_BF16, 33, 64, 448}, {TI_BF16, 9, 520, 72},  {TI_Q8_0, 1, 32, 8},    {TI_Q8_0, 17, 288, 96},
     {TI_Q4_K, 3, 256, 64},  {TI_Q4_K, 19, 512, 40},
 };
 
 typedef enum kind { LINEAR, LINEAR_ADD, GATE, HEAD, KINDS } kind;
 
-static void run_product(ti_backend *be, kind k, const shape *s, void *y, const void *x, const matrix *a,
-                        const matrix *b)
+static void run_product(ti_backend *be, kind k, const shape *s, void *y, const void *x,
+                        const matrix *a, const matrix *b)
 {
     const ti_ops *op = be->op;
     int first = s->out / 3, half = s->rows / 2;
@@ -147,7 +152,8 @@ static void run_product(ti_backend *be, kind k, const shape *s, void *y, const v
     if (k == HEAD) op->head(be, y, x, half, s->rows - half, a->w, first, s->out - first, 0.25f);
 }
 
-static void run_plain(kind k, const shape *s, float *y, const float *x, const matrix *a, const matrix *b)
+static void run_plain(kind k, const shape *s, float *y, const float *x, const matrix *a,
+                      const matrix *b)
 {
     float *room = floats((size_t)s->in, 0);
     int first = s->out / 3, half = s->rows / 2;
@@ -165,7 +171,8 @@ static void check_product(ti_backend *be, const char *name, kind k, const shape 
     matrix a = make_weight(be, name, s->type, s->out, s->in, 1);
     matrix b = make_weight(be, name, s->type, s->out, s->in, 2);
     bool cells = k == LINEAR || k == GATE;
-    size_t n = k == HEAD ? (size_t)((s->rows - s->rows / 2) * (s->out - s->out / 3)) : (size_t)(s->rows * s->out);
+    size_t n = k == HEAD ? (size_t)((s->rows - s->rows / 2) * (s->out - s->out / 3))
+                         : (size_t)(s->rows * s->out);
     float *x = floats((size_t)(s->rows * s->in), 3), *expected = floats(n, 4), *got = floats(n, 4);
     be->op->operand_bytes(be, s->rows, s->in > s->out ? s->in : s->out); /* as a session does */
     void *device_x = to_device(be, x, (size_t)(s->rows * s->in), true);
@@ -173,10 +180,11 @@ static void check_product(ti_backend *be, const char *name, kind k, const shape 
     run_plain(k, s, expected, x, &a, &b);
     run_product(be, k, s, y, device_x, &a, &b);
     from_device(be, got, y, n, cells);
-    double e = error_of(got, expected, n), limit = tolerance(be, strstr(be->description, "FP8") != NULL);
+    double e = error_of(got, expected, n),
+           limit = tolerance(be, strstr(be->description, "FP8") != NULL);
     if (e > limit * (k == GATE ? 2 : 1))
-        fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows, s->in,
-                 s->out, e);
+        fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows,
+                 s->in, s->out, e);
     be->op->release(be, device_x);
     be->op->release(be, y);
     free(x), free(expected), free(got);
@@ -197,15 +205,16 @@ static void test_products(void **state)
 static void test_fp8_products(void **state)
 {
     (void)state;
-    static const shape coded[] = {{TI_BF16, 5, 64, 48}, {TI_Q8_0, 17, 160, 96}, {TI_Q4_K, 8, 256, 32},
-                                  {TI_F16, 3, 32, 16}};
+    static const shape coded[] = {
+        {TI_BF16, 5, 64, 48}, {TI_Q8_0, 17, 160, 96}, {TI_Q4_K, 8, 256, 32}, {TI_F16, 3, 32, 16}};
     te_error err;
     ti_backend *be = NULL;
     te_status st = ti_backend_create(&be, "cuda-fp8", 1, &err);
     if (st == TE_UNSUPPORTED) skip(); /* this card has none, and said so */
     assert_ok(st, err);
     for (int k = 0; k < KINDS; k++)
-        for (size_t i = 0; i < TEST_LENGTH(coded); i++) check_product(be, "blk.0.test", (kind)k, &coded[i]);
+        for (size_t i = 0; i < TEST_LENGTH(coded); i++)
+            check_product(be, "blk.0.test", (kind)k, &coded[i]);
     check_product(be, "blk.0.odd", LINEAR, &(shape){TI_BF16, 5, 24, 40}); /* stays bf16 */
     ti_backend_free(be);
 }
@@ -217,7 +226,8 @@ static void test_streamed_products(void **state)
     static const ti_type types[] = {TI_F32, TI_BF16, TI_F16, TI_Q8_0, TI_Q4_K};
     for (size_t i = 0; i < TEST_LENGTH(types); i++) {
         enum { ROWS = 6, IN = 256, OUT = 400 };
-        float *x = floats(ROWS * IN, 3), *first = floats(ROWS * OUT, 0), *second = floats(ROWS * OUT, 0);
+        float *x = floats(ROWS * IN, 3), *first = floats(ROWS * OUT, 0),
+              *second = floats(ROWS * OUT, 0);
         te_error err;
         for (int streamed = 0; streamed < 2; streamed++) {
             ti_backend *filler = open_device("cuda");
@@ -230,7 +240,8 @@ static void test_streamed_products(void **state)
             ti_backend *be = open_device("cuda");
             matrix w = make_weight(be, "blk.0.test", types[i], OUT, IN, 1);
             be->op->operand_bytes(be, ROWS, OUT);
-            void *device_x = to_device(be, x, ROWS * IN, true), *y = to_device(be, first, ROWS * OUT, true);
+            void *device_x = to_device(be, x, ROWS * IN, true),
+                 *y = to_device(be, first, ROWS * OUT, true);
             for (int again = 0; again < 5; again++) be->op->linear(be, y, device_x, w.w, ROWS);
             from_device(be, streamed ? second : first, y, ROWS * OUT, true);
             be->op->release(be, device_x), be->op->release(be, y);
@@ -245,7 +256,8 @@ static void test_streamed_products(void **state)
     }
 }
 
-/* ---- rows --------------------------------------------------------------------------------------- */
+/* ---- rows ---------------------------------------------------------------------------------------
+ */
 
 static void test_embed_and_gather(void **state)
 {
@@ -255,7 +267,8 @@ static void test_embed_and_gather(void **state)
     for (size_t i = 0; i < TEST_LENGTH(types); i++) {
         ti_backend *be = open_device("cuda");
         matrix table = make_weight(be, "token_embd.weight", types[i], 9, 256, 1);
-        float *expected = floats(5 * 256, 2), *got = floats(5 * 256, 3), wanted[3 * 256], few[3 * 256];
+        float *expected = floats(5 * 256, 2), *got = floats(5 * 256, 3), wanted[3 * 256],
+              few[3 * 256];
         void *x = to_device(be, got, 5 * 256, false), *y = to_device(be, got, 3 * 256, false);
         ti_plain_embed(expected, table.plain, tokens, 5);
         be->op->embed(be, x, table.w, tokens, 5);
@@ -293,7 +306,8 @@ static void test_norm(void **state)
         int width = widths[i / 2];
         size_t n = 6 * (size_t)width;
         matrix gain = make_weight(be, "test", TI_F32, width, 0, 1);
-        float *x = floats(n, 2), *expected = floats(n, 3), *got = floats(n, 3), *g = floats((size_t)width, 1);
+        float *x = floats(n, 2), *expected = floats(n, 3), *got = floats(n, 3),
+              *g = floats((size_t)width, 1);
         void *device_x = to_device(be, x, n, false), *y = to_device(be, got, n, true);
         for (int some = 0; some < 2; some++) {
             int n_rows = some ? 4 : 6;
@@ -323,14 +337,16 @@ static void test_rope(void **state)
         ti_plain_rope(expected, positions, 5, 3, size, 500000);
         be->op->rope(be, x, positions, 5, 3, size, 500000);
         from_device(be, got, x, n, true);
-        assert_true(error_of(got, expected, n) < (is_exact(be) ? 1e-3 : 1e-2)); /* float32 angles up to 4095 */
+        assert_true(error_of(got, expected, n) <
+                    (is_exact(be) ? 1e-3 : 1e-2)); /* float32 angles up to 4095 */
         be->op->release(be, x);
         free(expected), free(got);
         ti_backend_free(be);
     }
 }
 
-/* ---- attention ---------------------------------------------------------------------------------- */
+/* ---- attention ----------------------------------------------------------------------------------
+ */
 
 typedef struct attention_case {
     ti_heads heads;
@@ -341,8 +357,8 @@ typedef struct attention_case {
 static const attention_case attention_cases[] = {
     {{1, 1, 2}, 1, {{0, 1, 0, 1}}},
     {{4, 4, 16}, 1, {{0, 71, 0, 71}}},
-    {{4, 2, 6}, 2, {{0, 33, 0, 33}, {33, 33, 33, 33}}},     /* shared key heads */
-    {{2, 1, 32}, 2, {{0, 5, 0, 130}, {5, 64, 130, 130}}},   /* few rows read */
+    {{4, 2, 6}, 2, {{0, 33, 0, 33}, {33, 33, 33, 33}}},   /* shared key heads */
+    {{2, 1, 32}, 2, {{0, 5, 0, 130}, {5, 64, 130, 130}}}, /* few rows read */
     {{2, 2, 64}, 1, {{0, 67, 0, 129}}},
     {{1, 1, 128}, 1, {{0, 130, 0, 200}}},
     {{2, 2, 128}, 3, {{0, 0, 0, 40}, {0, 9, 40, 40}, {9, 1, 80, 40}}}, /* none of a sequence */
@@ -359,17 +375,21 @@ static void check_attention(ti_backend *be, const attention_case *c)
     }
     size_t size = (size_t)c->heads.head_size, n = (size_t)n_q * size * (size_t)c->heads.n_heads;
     size_t n_keys = (size_t)n_kv * size * (size_t)c->heads.n_kv_heads;
-    float *q = floats(n, 1), *k = floats(n_keys, 2), *v = floats(n_keys, 3), *room = floats((size_t)n_kv, 5);
+    float *q = floats(n, 1), *k = floats(n_keys, 2), *v = floats(n_keys, 3),
+          *room = floats((size_t)n_kv, 5);
     float *expected = floats(n, 4), *got = floats(n, 4);
-    for (size_t i = 0; i < n; i++) q[i] *= 4; /* scores far apart, so that the running maximum works */
+    for (size_t i = 0; i < n; i++)
+        q[i] *= 4; /* scores far apart, so that the running maximum works */
     void *dq = to_device(be, q, n, true), *dk = to_device(be, k, n_keys, true);
     void *dv = to_device(be, v, n_keys, true), *y = to_device(be, got, n, true);
     ti_plain_attention(expected, q, k, v, &c->heads, c->segments, c->n_segments, room);
     be->op->attention(be, y, dq, dk, dv, &c->heads, c->segments, c->n_segments);
     from_device(be, got, y, n, true);
     double e = error_of(got, expected, n);
-    if (!(e < (is_exact(be) ? 1e-5 : 1e-2))) fail_msg("head size %zu, %d queries: error %g", size, n_q, e);
-    be->op->release(be, dq), be->op->release(be, dk), be->op->release(be, dv), be->op->release(be, y);
+    if (!(e < (is_exact(be) ? 1e-5 : 1e-2)))
+        fail_msg("head size %zu, %d queries: error %g", size, n_q, e);
+    be->op->release(be, dq), be->op->release(be, dk), be->op->release(be, dv),
+        be->op->release(be, y);
     free(q), free(k), free(v), free(room), free(expected), free(got);
 }
 
@@ -378,7 +398,8 @@ static void test_attention(void **state)
     (void)state;
     for (int exact = 0; exact < 2; exact++) {
         ti_backend *be = open_kind(exact);
-        for (size_t i = 0; i < TEST_LENGTH(attention_cases); i++) check_attention(be, &attention_cases[i]);
+        for (size_t i = 0; i < TEST_LENGTH(attention_cases); i++)
+            check_attention(be, &attention_cases[i]);
         ti_backend_free(be);
     }
 }
@@ -397,7 +418,8 @@ static void test_attention_of_other_cards(void **state)
     }
 }
 
-/* ---- pick --------------------------------------------------------------------------------------- */
+/* ---- pick ---------------------------------------------------------------------------------------
+ */
 
 enum { PICK_ROWS = 9, PICK_COLS = 501 };
 
@@ -416,7 +438,8 @@ static void check_pick(ti_backend *be, float *const logits[3], float *const devi
     be->op->pick(be, &p);
     assert_ok(be->op->sync(be, &err), err);
     assert_memory_equal(got, expected, sizeof got);
-    for (int r = 0; r < PICK_ROWS; r++) assert_true(fabs(got_p[r] - expected_p[r]) < 1e-9 * (1 + expected_p[r]));
+    for (int r = 0; r < PICK_ROWS; r++)
+        assert_true(fabs(got_p[r] - expected_p[r]) < 1e-9 * (1 + expected_p[r]));
 }
 
 static void test_pick(void **state)
@@ -473,12 +496,14 @@ static void test_pick_ties(void **state)
     ti_backend_free(be);
 }
 
-/* ---- image ops ---------------------------------------------------------------------------------- */
+/* ---- image ops ----------------------------------------------------------------------------------
+ */
 
 static ti_weight *bind(ti_backend *be, const float *data, int n_dims, const int64_t *dims)
 {
     te_error err;
-    ti_tensor t = {.name = "w", .type = TI_F32, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
+    ti_tensor t = {
+        .name = "w", .type = TI_F32, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
     for (int i = 0; i < n_dims; i++) t.shape[i] = dims[i];
     ti_weight *w = NULL;
     assert_ok(be->op->weight_create(be, &t, &w, &err), err);
@@ -493,7 +518,8 @@ static void check_conv(ti_backend *be, const ti_conv *s, bool accumulate, bool b
     float *x = floats(n_x, 1), *w = floats(n_w, 2), *bias = floats((size_t)s->out_channels, 3);
     float *expected = floats(n_y, 4), *got = floats(n_y, 4);
     void *device_x = to_device(be, x, n_x, false), *y = to_device(be, got, n_y, false);
-    ti_weight *kernel = bind(be, w, 4, (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
+    ti_weight *kernel =
+        bind(be, w, 4, (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
     ti_weight *b = biased ? bind(be, bias, 1, (int64_t[]){s->out_channels}) : NULL;
     ti_plain_conv(expected, x, w, biased ? bias : NULL, s, accumulate);
     be->op->conv(be, y, device_x, kernel, b, s, accumulate);
@@ -510,9 +536,9 @@ static void test_conv(void **state)
     static const struct {
         int height, width, in, out, kernel, stride;
     } cases[] = {
-        {1, 1, 1, 1, 1, 1},  {1, 1, 3, 5, 3, 1},   {7, 5, 3, 33, 3, 1},   {13, 11, 17, 70, 3, 1},
-        {4, 16, 64, 64, 3, 1}, {6, 10, 6, 6, 1, 1}, {8, 12, 32, 32, 3, 2}, {10, 28, 37, 19, 3, 2},
-        {11, 9, 2, 3, 5, 1},
+        {1, 1, 1, 1, 1, 1},     {1, 1, 3, 5, 3, 1},     {7, 5, 3, 33, 3, 1},
+        {13, 11, 17, 70, 3, 1}, {4, 16, 64, 64, 3, 1},  {6, 10, 6, 6, 1, 1},
+        {8, 12, 32, 32, 3, 2},  {10, 28, 37, 19, 3, 2}, {11, 9, 2, 3, 5, 1},
     };
     ti_backend *be = open_device("cuda");
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
@@ -539,7 +565,8 @@ static void check_group_norm(ti_backend *be, int n_pixels, int channels, int gro
     float *gain = floats((size_t)channels, 3), *bias = floats((size_t)channels, 4);
     for (size_t i = 0; i < n; i++) x[i] += 3; /* a mean that matters */
     void *memory = to_device(be, x, n, false);
-    ti_weight *g = bind(be, gain, 1, (int64_t[]){channels}), *b = bind(be, bias, 1, (int64_t[]){channels});
+    ti_weight *g = bind(be, gain, 1, (int64_t[]){channels}),
+              *b = bind(be, bias, 1, (int64_t[]){channels});
     ti_plain_group_norm(expected, x, gain, bias, n_pixels, channels, groups, 1e-6f, silu);
     be->op->group_norm(be, memory, memory, g, b, n_pixels, channels, groups, 1e-6f, silu);
     from_device(be, got, memory, n, false);
@@ -580,7 +607,8 @@ static void test_pixel_attention(void **state)
     ti_backend *be = open_device("cuda");
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         size_t n = (size_t)(cases[i].n * cases[i].channels);
-        float *q = floats(n, 1), *k = floats(n, 2), *v = floats(n, 3), *room = floats((size_t)cases[i].n, 5);
+        float *q = floats(n, 1), *k = floats(n, 2), *v = floats(n, 3),
+              *room = floats((size_t)cases[i].n, 5);
         float *expected = floats(n, 4), *got = floats(n, 4);
         void *dq = to_device(be, q, n, false), *dk = to_device(be, k, n, false);
         void *dv = to_device(be, v, n, false), *y = to_device(be, got, n, false);
@@ -588,13 +616,15 @@ static void test_pixel_attention(void **state)
         be->op->pixel_attention(be, y, dq, dk, dv, cases[i].n, cases[i].channels);
         from_device(be, got, y, n, false);
         assert_true(error_of(got, expected, n) < 1e-5);
-        be->op->release(be, dq), be->op->release(be, dk), be->op->release(be, dv), be->op->release(be, y);
+        be->op->release(be, dq), be->op->release(be, dk), be->op->release(be, dv),
+            be->op->release(be, y);
         free(q), free(k), free(v), free(room), free(expected), free(got);
     }
     ti_backend_free(be);
 }
 
-/* ---- the device --------------------------------------------------------------------------------- */
+/* ---- the device ---------------------------------------------------------------------------------
+ */
 
 /* Two backends in one process, taken in turns, know nothing of each other. */
 static void test_two_backends(void **state)
@@ -603,7 +633,8 @@ static void test_two_backends(void **state)
     ti_backend *one = open_device("cuda");
     te_error err;
     ti_backend *two = NULL;
-    if (ti_backend_create(&two, "cuda:1", 1, &err)) two = open_device("cuda"); /* a machine with one card */
+    if (ti_backend_create(&two, "cuda:1", 1, &err))
+        two = open_device("cuda"); /* a machine with one card */
     float a[4] = {1, 2, 3, 4}, b[4] = {10, 20, 30, 40}, got[4];
     void *on_one = to_device(one, a, 4, false), *on_two = to_device(two, b, 4, false);
     for (int i = 0; i < 3; i++) {
@@ -632,7 +663,8 @@ static void test_memory(void **state)
     assert_ok(be->op->alloc(be, 1 << 20, &memory, &err), err); /* the failure is over */
     be->op->release(be, memory);
     float odd[33] = {0};
-    ti_tensor bad = {.name = "odd", .type = TI_Q8_0, .n_dims = 2, .shape = {1, 33, 1, 1}, .data = odd};
+    ti_tensor bad = {
+        .name = "odd", .type = TI_Q8_0, .n_dims = 2, .shape = {1, 33, 1, 1}, .data = odd};
     ti_weight *w;
     assert_int_equal(be->op->weight_create(be, &bad, &w, &err), TE_FORMAT);
     assert_null(w);

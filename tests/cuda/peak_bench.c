@@ -1,6 +1,6 @@
-/* peak_bench.c - what cuBLASLt reaches on this card: large squares in bf16, which is the peak everything else
- * is measured against, then the shapes of a forward pass in bf16 and FP8. Random data: zeros run faster.
- * The last line is the peak in TFLOP/s alone. */
+/* peak_bench.c - what cuBLASLt reaches on this card: large squares in bf16, which is the peak
+ * everything else is measured against, then the shapes of a forward pass in bf16 and FP8. Random
+ * data: zeros run faster. The last line is the peak in TFLOP/s alone. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -31,7 +31,9 @@ static void *random_bytes(size_t bytes, bool eight)
     for (size_t i = 0; i < bytes; i++) {
         state = state * 1664525u + 1013904223u;
         unsigned random = state >> 24;
-        host[i] = (unsigned char)(eight ? random & 0xB7 : i % 2 ? (random & 0x80) | 0x3F : random & 0x7F);
+        host[i] = (unsigned char)(eight   ? random & 0xB7
+                                  : i % 2 ? (random & 0x80) | 0x3F
+                                          : random & 0x7F);
     }
     check(cudaMalloc(&memory, bytes));
     check(cudaMemcpy(memory, host, bytes, cudaMemcpyHostToDevice));
@@ -39,7 +41,8 @@ static void *random_bytes(size_t bytes, bool eight)
     return memory;
 }
 
-static double rate(ti_matmuls *m, cudaStream_t stream, int rows, int out, int in, ti_scalar type, bool adds)
+static double rate(ti_matmuls *m, cudaStream_t stream, int rows, int out, int in, ti_scalar type,
+                   bool adds)
 {
     size_t cell = type == TI_SCALAR_BF16 ? 2 : 1, most = (size_t)(rows > out ? rows : out);
     float *ones = malloc(most * sizeof *ones);
@@ -100,8 +103,8 @@ int main(void)
     }
     for (size_t i = 0; i < sizeof shapes / sizeof *shapes; i++) {
         const int *s = shapes[i];
-        printf("%d x %d x %d: bf16 %.0f, onto float32 %.0f, FP8 %.0f, onto float32 %.0f TFLOP/s\n", s[0], s[1], s[2],
-               rate(m, stream, s[0], s[1], s[2], TI_SCALAR_BF16, false),
+        printf("%d x %d x %d: bf16 %.0f, onto float32 %.0f, FP8 %.0f, onto float32 %.0f TFLOP/s\n",
+               s[0], s[1], s[2], rate(m, stream, s[0], s[1], s[2], TI_SCALAR_BF16, false),
                rate(m, stream, s[0], s[1], s[2], TI_SCALAR_BF16, true),
                rate(m, stream, s[0], s[1], s[2], TI_SCALAR_E4M3, false),
                rate(m, stream, s[0], s[1], s[2], TI_SCALAR_E4M3, true));

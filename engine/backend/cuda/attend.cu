@@ -1,8 +1,8 @@
-/* attend.cu - attention of any head size, in float32 or bf16, on any card: what exact models, the image
- * tokenisers and cards without bf16 tensor cores run. attention.cu has the fast one.
+/* attend.cu - attention of any head size, in float32 or bf16, on any card: what exact models, the
+ * image tokenisers and cards without bf16 tensor cores run. attention.cu has the fast one.
  *
- * A block takes up to 16 queries of one head and walks the keys 32 at a time: scores, the running maximum
- * and total of every query, and the weighted sum of values, all in float32. */
+ * A block takes up to 16 queries of one head and walks the keys 32 at a time: scores, the running
+ * maximum and total of every query, and the weighted sum of values, all in float32. */
 #include "backend/cuda/cell.cuh"
 
 enum { THREADS = 256, KEYS = 32, CHUNK = 32, MOST = 16, CELLS = 4096 /* queries x channels */ };
@@ -16,8 +16,8 @@ typedef struct attend_case {
 
 /* score[i][j] of the block's queries and keys KEY0 .. + KEYS. */
 template <typename T>
-static __device__ void score_keys(float (*score)[KEYS], float (*keys)[CHUNK + 1], const float *q, const T *k,
-                                  int64_t stride, int key0, const attend_case *c)
+static __device__ void score_keys(float (*score)[KEYS], float (*keys)[CHUNK + 1], const float *q,
+                                  const T *k, int64_t stride, int key0, const attend_case *c)
 {
     int size = c->heads.head_size, pairs = c->n_queries * KEYS, tid = (int)threadIdx.x;
     float sum[MOST * KEYS / THREADS] = {0};
@@ -47,7 +47,8 @@ static __device__ void score_keys(float (*score)[KEYS], float (*keys)[CHUNK + 1]
     }
 }
 
-/* Scores to weights relative to the highest so far; FADE is what earlier sums shrink by. A warp a query. */
+/* Scores to weights relative to the highest so far; FADE is what earlier sums shrink by. A warp a
+ * query. */
 static __device__ void weigh(float *score, float *top, float *total, float *fade)
 {
     int lane = (int)threadIdx.x % 32;
@@ -72,10 +73,11 @@ static __global__ void __launch_bounds__(THREADS)
     int size = c.heads.head_size, tid = (int)threadIdx.x, head = (int)blockIdx.y;
     int first = (int)blockIdx.x * c.n_queries, here = c.at.q_count - first;
     if (here > c.n_queries) here = c.n_queries;
-    int64_t q_stride = (int64_t)c.heads.n_heads * size, kv_stride = (int64_t)c.heads.n_kv_heads * size;
+    int64_t q_stride = (int64_t)c.heads.n_heads * size,
+            kv_stride = (int64_t)c.heads.n_kv_heads * size;
     int64_t q_at = (int64_t)(c.at.q_first + first) * q_stride + (int64_t)head * size;
-    int64_t kv_at = c.at.kv_first * kv_stride +
-                    (int64_t)(head * c.heads.n_kv_heads / c.heads.n_heads) * size;
+    int64_t kv_at =
+        c.at.kv_first * kv_stride + (int64_t)(head * c.heads.n_kv_heads / c.heads.n_heads) * size;
     float *sum = queries + c.n_queries * size;
     for (int e = tid; e < c.n_queries * size; e += THREADS) {
         queries[e] = e / size < here ? ti_get(q, q_at + e / size * q_stride + e % size) : 0;
@@ -93,7 +95,8 @@ static __global__ void __launch_bounds__(THREADS)
         for (int e = tid; e < here * size; e += THREADS) {
             const T *value = v + kv_at + key0 * kv_stride;
             float s = sum[e] * fade[e / size];
-            for (int j = 0; j < n; j++) s += score[e / size][j] * ti_get(value, j * kv_stride + e % size);
+            for (int j = 0; j < n; j++)
+                s += score[e / size][j] * ti_get(value, j * kv_stride + e % size);
             sum[e] = s;
         }
         __syncthreads();
@@ -115,6 +118,6 @@ void ti_cuda_attend(ti_cuda *cuda, void *y, const void *q, const void *k, const 
         TI_LAUNCH(cuda, attend, grid, THREADS, bytes, cuda->stream, (float *)y, (const float *)q,
                   (const float *)k, (const float *)v, c);
     else
-        TI_LAUNCH(cuda, attend, grid, THREADS, bytes, cuda->stream, (ti_bf16 *)y, (const ti_bf16 *)q,
-                  (const ti_bf16 *)k, (const ti_bf16 *)v, c);
+        TI_LAUNCH(cuda, attend, grid, THREADS, bytes, cuda->stream, (ti_bf16 *)y,
+                  (const ti_bf16 *)q, (const ti_bf16 *)k, (const ti_bf16 *)v, c);
 }

@@ -1,9 +1,9 @@
-/* attention.cu - bidirectional attention on the tensor cores (Dao, FlashAttention-2, 2023): a block takes
- * 64 queries of one head, a warp 16 of them; keys and values pass through shared memory a tile at a time,
- * the next tile being fetched while the present one is used; scores stay in registers, where the layout of
- * a product's result is that of the next one's left side. Head sizes 32, 64 and 128 in bf16; everything
- * else goes to attend.cu. Rows of a tile are 16 bytes longer than a head, so that the eight rows a matrix
- * load touches lie in different banks. */
+/* attention.cu - bidirectional attention on the tensor cores (Dao, FlashAttention-2, 2023): a block
+ * takes 64 queries of one head, a warp 16 of them; keys and values pass through shared memory a
+ * tile at a time, the next tile being fetched while the present one is used; scores stay in
+ * registers, where the layout of a product's result is that of the next one's left side. Head sizes
+ * 32, 64 and 128 in bf16; everything else goes to attend.cu. Rows of a tile are 16 bytes longer
+ * than a head, so that the eight rows a matrix load touches lie in different banks. */
 #include "backend/cuda/device.cuh"
 
 enum { THREADS = 128, QUERIES = 64, SEGMENTS = 4, PAD = 8 };
@@ -16,7 +16,8 @@ typedef struct flash_case {
 
 /* KEYS rows, of which N exist, the others zero. */
 template <int SIZE, int KEYS>
-static __device__ void fetch(ti_bf16 (*tile)[SIZE + PAD], const ti_bf16 *from, int64_t stride, int n)
+static __device__ void fetch(ti_bf16 (*tile)[SIZE + PAD], const ti_bf16 *from, int64_t stride,
+                             int n)
 {
     for (int i = (int)threadIdx.x; i < KEYS * (SIZE / 8); i += THREADS) {
         int row = i / (SIZE / 8), part = i % (SIZE / 8) * 8;
@@ -26,7 +27,8 @@ static __device__ void fetch(ti_bf16 (*tile)[SIZE + PAD], const ti_bf16 *from, i
 
 /* The warp's 16 queries as the left side of products; rows beyond HERE are zero. */
 template <int SIZE>
-static __device__ void load_queries(unsigned to[SIZE / 16][4], const ti_bf16 *q, int64_t stride, int here)
+static __device__ void load_queries(unsigned to[SIZE / 16][4], const ti_bf16 *q, int64_t stride,
+                                    int here)
 {
     int lane = (int)threadIdx.x % 32, row = lane / 4, column = lane % 4 * 2;
 #pragma unroll
@@ -53,17 +55,18 @@ static __device__ void score_tile(float score[KEYS / 8][4], const unsigned q[SIZ
 #pragma unroll
         for (int n = 0; n < KEYS / 16; n++) {
             unsigned k[4];
-            ti_load_matrices(k, &keys[n * 16 + lane % 8 + lane / 16 * 8][i * 16 + lane / 8 % 2 * 8]);
+            ti_load_matrices(k,
+                             &keys[n * 16 + lane % 8 + lane / 16 * 8][i * 16 + lane / 8 % 2 * 8]);
             ti_mma(score[2 * n], q[i], k[0], k[1]);
             ti_mma(score[2 * n + 1], q[i], k[2], k[3]);
         }
 }
 
-/* Scores to weights against each row's highest so far; earlier sums fade. The lane's rows are g and g + 8,
- * shared with the three lanes beside it. */
+/* Scores to weights against each row's highest so far; earlier sums fade. The lane's rows are g and
+ * g + 8, shared with the three lanes beside it. */
 template <int SIZE, int KEYS>
-static __device__ void weigh(float score[KEYS / 8][4], float sum[SIZE / 8][4], float top[2], float total[2],
-                             float scale, int n_keys)
+static __device__ void weigh(float score[KEYS / 8][4], float sum[SIZE / 8][4], float top[2],
+                             float total[2], float scale, int n_keys)
 {
     int column = (int)threadIdx.x % 4 * 2;
 #pragma unroll
@@ -79,13 +82,13 @@ static __device__ void weigh(float score[KEYS / 8][4], float sum[SIZE / 8][4], f
             }
         most = fmaxf(most, __shfl_xor_sync(0xFFFFFFFFu, most, 1));
         most = fmaxf(most, __shfl_xor_sync(0xFFFFFFFFu, most, 2));
-        float fade = exp2f((top[half] - most) * scale), add = 0;
+        float base = most * scale, fade = exp2f(top[half] * scale - base), add = 0;
 #pragma unroll
         for (int n = 0; n < KEYS / 8; n++)
 #pragma unroll
             for (int c = 0; c < 2; c++) {
                 float *s = &score[n][half * 2 + c];
-                *s = exp2f((*s - most) * scale);
+                *s = exp2f(*s * scale - base);
                 add += *s;
             }
 #pragma unroll
@@ -119,8 +122,8 @@ static __device__ void add_values(float sum[SIZE / 8][4], const float weight[KEY
 }
 
 template <int SIZE>
-static __device__ void store_rows(ti_bf16 *y, int64_t stride, int here, const float sum[SIZE / 8][4],
-                                  const float total[2])
+static __device__ void store_rows(ti_bf16 *y, int64_t stride, int here,
+                                  const float sum[SIZE / 8][4], const float total[2])
 {
     int lane = (int)threadIdx.x % 32;
 #pragma unroll
@@ -146,9 +149,11 @@ static __global__ void __launch_bounds__(THREADS)
     const ti_segment s = f.segments[blockIdx.z];
     int head = (int)blockIdx.y, first = (int)blockIdx.x * QUERIES, row = (int)threadIdx.x / 32 * 16;
     if (first >= s.q_count) return;
-    int64_t q_stride = (int64_t)f.heads.n_heads * SIZE, kv_stride = (int64_t)f.heads.n_kv_heads * SIZE;
+    int64_t q_stride = (int64_t)f.heads.n_heads * SIZE,
+            kv_stride = (int64_t)f.heads.n_kv_heads * SIZE;
     int64_t q_at = (int64_t)(s.q_first + first + row) * q_stride + (int64_t)head * SIZE;
-    int64_t kv_at = s.kv_first * kv_stride + (int64_t)(head * f.heads.n_kv_heads / f.heads.n_heads) * SIZE;
+    int64_t kv_at =
+        s.kv_first * kv_stride + (int64_t)(head * f.heads.n_kv_heads / f.heads.n_heads) * SIZE;
     int here = s.q_count - first - row;
     unsigned query[SIZE / 16][4];
     float sum[SIZE / 8][4] = {{0}}, top[2] = {-INFINITY, -INFINITY}, total[2] = {0, 0};
@@ -159,7 +164,8 @@ static __global__ void __launch_bounds__(THREADS)
     for (int done = 0, stage = 0; done < s.kv_count; done += KEYS, stage ^= 2) {
         int after = done + KEYS;
         if (after < s.kv_count) {
-            fetch<SIZE, KEYS>(tiles[stage ^ 2], k + kv_at + after * kv_stride, kv_stride, s.kv_count - after);
+            fetch<SIZE, KEYS>(tiles[stage ^ 2], k + kv_at + after * kv_stride, kv_stride,
+                              s.kv_count - after);
             fetch<SIZE, KEYS>(tiles[(stage ^ 2) + 1], v + kv_at + after * kv_stride, kv_stride,
                               s.kv_count - after);
         }
@@ -176,8 +182,8 @@ static __global__ void __launch_bounds__(THREADS)
 }
 
 template <int SIZE, int KEYS>
-static void run(ti_cuda *cuda, void *y, const void *q, const void *k, const void *v, const flash_case *f,
-                int n_segments)
+static void run(ti_cuda *cuda, void *y, const void *q, const void *k, const void *v,
+                const flash_case *f, int n_segments)
 {
     auto *kernel = flash<SIZE, KEYS>;
     const int bytes = 4 * KEYS * (SIZE + PAD) * (int)sizeof(ti_bf16);
@@ -185,17 +191,21 @@ static void run(ti_cuda *cuda, void *y, const void *q, const void *k, const void
     for (int i = 0; i < n_segments; i++)
         if (f->segments[i].q_count > most) most = f->segments[i].q_count;
     if (!most) return;
-    dim3 grid((unsigned)((most + QUERIES - 1) / QUERIES), (unsigned)f->heads.n_heads, (unsigned)n_segments);
-    ti_cuda_check(cuda, cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
+    dim3 grid((unsigned)((most + QUERIES - 1) / QUERIES), (unsigned)f->heads.n_heads,
+              (unsigned)n_segments);
+    ti_cuda_check(cuda,
+                  cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes),
                   "attention");
     TI_LAUNCH(cuda, kernel, grid, THREADS, bytes, cuda->stream, (ti_bf16 *)y, (const ti_bf16 *)q,
               (const ti_bf16 *)k, (const ti_bf16 *)v, *f);
 }
 
-static void run_four(ti_cuda *cuda, void *y, const void *q, const void *k, const void *v, const ti_heads *heads,
-                     const ti_segment *segments, int n)
+static void run_four(ti_cuda *cuda, void *y, const void *q, const void *k, const void *v,
+                     const ti_heads *heads, const ti_segment *segments, int n)
 {
-    flash_case f = {.segments = {}, .heads = *heads, .scale = 1.4426950408889634f / sqrtf((float)heads->head_size)};
+    flash_case f = {.segments = {},
+                    .heads = *heads,
+                    .scale = 1.4426950408889634f / sqrtf((float)heads->head_size)};
     for (int i = 0; i < n; i++) f.segments[i] = segments[i];
     if (heads->head_size == 32)
         run<32, 64>(cuda, y, q, k, v, &f, n);

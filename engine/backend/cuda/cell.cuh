@@ -26,7 +26,8 @@ static __device__ __forceinline__ void ti_put(ti_bf16 *x, int64_t i, float value
 }
 
 /* Scale and minimum of group J of a Q4_K block: 6 bits each, see format/tensor.c. */
-static __device__ __forceinline__ void ti_q4_group(const unsigned char *packed, int j, int *scale, int *minimum)
+static __device__ __forceinline__ void ti_q4_group(const unsigned char *packed, int j, int *scale,
+                                                   int *minimum)
 {
     if (j < 4) {
         *scale = packed[j] & 63;
@@ -58,12 +59,18 @@ static __device__ __forceinline__ float ti_q4_element(const void *data, int64_t 
 static __device__ __forceinline__ float ti_element(ti_type type, const void *data, int64_t e)
 {
     switch (type) {
-    case TI_F32: return ((const float *)data)[e];
-    case TI_F16: return ti_half_value(((const unsigned short *)data)[e]);
-    case TI_BF16: return ti_bf16_value(((const ti_bf16 *)data)[e]);
-    case TI_Q8_0: return ti_q8_element(data, e);
-    case TI_Q4_K: return ti_q4_element(data, e);
-    default: return 0;
+    case TI_F32:
+        return ((const float *)data)[e];
+    case TI_F16:
+        return ti_half_value(((const unsigned short *)data)[e]);
+    case TI_BF16:
+        return ti_bf16_value(((const ti_bf16 *)data)[e]);
+    case TI_Q8_0:
+        return ti_q8_element(data, e);
+    case TI_Q4_K:
+        return ti_q4_element(data, e);
+    default:
+        return 0;
     }
 }
 

@@ -1,9 +1,9 @@
-/* conv.cu - convolution as a product of matrices that are never written down: pixels of y down, output
- * channels across, and along the sum every tap's input channels. Float32 throughout, since the image
- * codes hang on signs.
+/* conv.cu - convolution as a product of matrices that are never written down: pixels of y down,
+ * output channels across, and along the sum every tap's input channels. Float32 throughout, since
+ * the image codes hang on signs.
  *
- * A block makes 128 pixels x 64 channels, a thread 8 x 4 of them; the next 16 terms are fetched into
- * registers while the present ones are multiplied. */
+ * A block makes 128 pixels x 64 channels, a thread 8 x 4 of them; the next 16 terms are fetched
+ * into registers while the present ones are multiplied. */
 #include "backend/cuda/device.cuh"
 
 enum { THREADS = 256, PIXELS = 128, OUTS = 64, DEPTH = 16, DOWN = 8, ACROSS = 4 };
@@ -23,8 +23,8 @@ void ti_cuda_conv_pack(float *to, const float *from, const int64_t shape[4])
 }
 
 /* Term K of the DOWN pixels whose windows begin at (top, left). */
-static __device__ void fetch_pixels(float to[DOWN], const float *x, const ti_conv *s, int k, const int top[DOWN],
-                                    const int left[DOWN])
+static __device__ void fetch_pixels(float to[DOWN], const float *x, const ti_conv *s, int k,
+                                    const int top[DOWN], const int left[DOWN])
 {
     int tap = k / s->in_channels, channel = k - tap * s->in_channels;
     int down = tap / s->kernel, right = tap - down * s->kernel;
@@ -43,14 +43,15 @@ static __device__ float4 fetch_weights(const float *w, int k, int terms, int col
     return *(const float4 *)(w + (int64_t)k * columns + column);
 }
 
-static __device__ void multiply(float sum[DOWN][ACROSS], const float (*xs)[PIXELS + 4], const float (*ws)[OUTS],
-                                int down, int across)
+static __device__ void multiply(float sum[DOWN][ACROSS], const float (*xs)[PIXELS + 4],
+                                const float (*ws)[OUTS], int down, int across)
 {
 #pragma unroll
     for (int k = 0; k < DEPTH; k++) {
         float4 a = *(const float4 *)&xs[k][down], b = *(const float4 *)&xs[k][down + 4];
         float4 w = *(const float4 *)&ws[k][across];
-        float pixel[DOWN] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}, out[ACROSS] = {w.x, w.y, w.z, w.w};
+        float pixel[DOWN] = {a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w},
+              out[ACROSS] = {w.x, w.y, w.z, w.w};
 #pragma unroll
         for (int i = 0; i < DOWN; i++)
 #pragma unroll
@@ -59,7 +60,8 @@ static __device__ void multiply(float sum[DOWN][ACROSS], const float (*xs)[PIXEL
 }
 
 static __global__ void __launch_bounds__(THREADS)
-    conv(float *y, const float *x, const float *w, const float *bias, ti_conv s, int columns, bool accumulate)
+    conv(float *y, const float *x, const float *w, const float *bias, ti_conv s, int columns,
+         bool accumulate)
 {
     __shared__ __align__(16) float xs[DEPTH][PIXELS + 4], ws[DEPTH][OUTS];
     int tid = (int)threadIdx.x, n_pixels = s.out_height * s.out_width;
@@ -97,13 +99,14 @@ static __global__ void __launch_bounds__(THREADS)
         }
 }
 
-void ti_cuda_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
-                  const ti_conv *shape, bool accumulate)
+void ti_cuda_conv(ti_backend *be, float *y, const float *x, const ti_weight *w,
+                  const ti_weight *bias, const ti_conv *shape, bool accumulate)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     int columns = (int)ti_cuda_conv_columns(shape->out_channels);
     unsigned blocks = (unsigned)((shape->out_height * shape->out_width + PIXELS - 1) / PIXELS);
     if (!blocks) return;
     TI_LAUNCH(cuda, conv, dim3(blocks, (unsigned)(columns / OUTS)), THREADS, 0, cuda->stream, y, x,
-              (const float *)w->data, bias ? (const float *)bias->data : NULL, *shape, columns, accumulate);
+              (const float *)w->data, bias ? (const float *)bias->data : NULL, *shape, columns,
+              accumulate);
 }

@@ -1,5 +1,5 @@
-/* cuda.c - the card as a device: finding it, its memory, what passes between host and card, and the op
- * table. cuda.h says how the whole works. */
+/* cuda.c - the card as a device: finding it, its memory, what passes between host and card, and the
+ * op table. cuda.h says how the whole works. */
 #include "backend/cuda/cuda.h"
 
 #include <stdio.h>
@@ -21,8 +21,8 @@ bool ti_cuda_check(ti_cuda *cuda, cudaError_t code, const char *what)
 {
     if (code == cudaSuccess || cuda->failed) return !cuda->failed;
     cuda->failed = code;
-    snprintf(cuda->failure, sizeof cuda->failure, "the graphics card failed in %s (%s); use device cpu", what,
-             cudaGetErrorString(code));
+    snprintf(cuda->failure, sizeof cuda->failure,
+             "the graphics card failed in %s (%s); use device cpu", what, cudaGetErrorString(code));
     return false;
 }
 
@@ -33,7 +33,8 @@ void ti_cuda_fail(ti_cuda *cuda, const char *why)
     snprintf(cuda->failure, sizeof cuda->failure, "%s; use device cpu", why);
 }
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------
+ */
 
 static te_status take(void **memory, size_t bytes, const char *what, te_error *err)
 {
@@ -43,10 +44,11 @@ static te_status take(void **memory, size_t bytes, const char *what, te_error *e
     cudaGetLastError(); /* told here, not by the next launch */
     *memory = NULL;
     cudaMemGetInfo(&left, &total);
-    return ti_fail(err, TE_NOMEM,
-                   "%s needs %.1f MB and the card has %.1f of %.1f GB free; close programs that use it, take "
-                   "a smaller type of the model or device cpu",
-                   what, (double)bytes / 1e6, (double)left / 1e9, (double)total / 1e9);
+    return ti_fail(
+        err, TE_NOMEM,
+        "%s needs %.1f MB and the card has %.1f of %.1f GB free; close programs that use it, take "
+        "a smaller type of the model or device cpu",
+        what, (double)bytes / 1e6, (double)left / 1e9, (double)total / 1e9);
 }
 
 /* MEMORY of at least WANTED bytes; what was in it is lost. */
@@ -63,14 +65,16 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
     bool raw = cuda->raw_bytes < cuda->raw_wanted, wide = cuda->wide_bytes < cuda->wide_wanted;
     for (int i = 0; i < TI_CUDA_SLOTS && !st; i++) {
         if (raw) st = grow(&cuda->slots[i].raw, cuda->raw_wanted, "the streaming of weights", err);
-        if (wide && !st) st = grow(&cuda->slots[i].wide, cuda->wide_wanted, "the expansion of weights", err);
+        if (wide && !st)
+            st = grow(&cuda->slots[i].wide, cuda->wide_wanted, "the expansion of weights", err);
     }
     cuda->coded.x = NULL;
     if (!st) cuda->raw_bytes = cuda->raw_wanted;
     if (!st) cuda->wide_bytes = cuda->wide_wanted;
     if (st || cuda->operand_bytes >= cuda->operand_wanted) return st;
     cuda->operand_bytes = 0;
-    st = grow(&cuda->second, cuda->operand_wanted * (cuda->fp8 ? 2 : 1), "the feed-forward layers", err);
+    st = grow(&cuda->second, cuda->operand_wanted * (cuda->fp8 ? 2 : 1), "the feed-forward layers",
+              err);
     if (!st) cuda->operand_bytes = cuda->operand_wanted;
     return st;
 }
@@ -99,7 +103,8 @@ static uint64_t cuda_memory_free(ti_backend *be)
     return left > kept ? left - kept : 0;
 }
 
-/* ---- between host and card ------------------------------------------------------------------------ */
+/* ---- between host and card
+ * ------------------------------------------------------------------------ */
 
 static te_status cuda_sync(ti_backend *be, te_error *err)
 {
@@ -115,16 +120,19 @@ static te_status cuda_sync(ti_backend *be, te_error *err)
     return cuda->failed ? ti_fail(err, TE_DEVICE, "%s", cuda->failure) : TE_OK;
 }
 
-static te_status cuda_upload(ti_backend *be, void *to, const void *from, size_t bytes, te_error *err)
+static te_status cuda_upload(ti_backend *be, void *to, const void *from, size_t bytes,
+                             te_error *err)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     cuda->coded.x = NULL; /* the bytes may be an operand's */
     if (!cuda->failed)
-        ti_cuda_check(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->stream), "an upload");
+        ti_cuda_check(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyHostToDevice, cuda->stream),
+                      "an upload");
     return cuda_sync(be, err);
 }
 
-static te_status cuda_download(ti_backend *be, void *to, const void *from, size_t bytes, te_error *err)
+static te_status cuda_download(ti_backend *be, void *to, const void *from, size_t bytes,
+                               te_error *err)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     if (!cuda->failed)
@@ -142,20 +150,24 @@ const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n)
         return NULL;
     }
     for (int i = 0; i < TI_CUDA_LISTS; i++)
-        if (cuda->lists[i].n == n && !memcmp(cuda->lists[i].pinned, host, bytes)) return cuda->lists[i].device;
+        if (cuda->lists[i].n == n && !memcmp(cuda->lists[i].pinned, host, bytes))
+            return cuda->lists[i].device;
     ti_cuda_list *list = &cuda->lists[cuda->next_list];
     cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
     /* Sixteen lists ago is a step or more ago: this has long happened. */
     ti_cuda_check(cuda, cudaEventSynchronize(list->sent), "a list");
     memcpy(list->pinned, host, bytes);
     list->n = n;
-    ti_cuda_check(cuda, cudaMemcpyAsync(list->device, list->pinned, bytes, cudaMemcpyHostToDevice, cuda->stream),
-                  "a list");
+    ti_cuda_check(
+        cuda,
+        cudaMemcpyAsync(list->device, list->pinned, bytes, cudaMemcpyHostToDevice, cuda->stream),
+        "a list");
     ti_cuda_check(cuda, cudaEventRecord(list->sent, cuda->stream), "a list");
     return list->device;
 }
 
-/* ---- sizes ---------------------------------------------------------------------------------------- */
+/* ---- sizes
+ * ---------------------------------------------------------------------------------------- */
 
 static size_t stream_bytes(ti_backend *be, int rows, int width)
 {
@@ -178,7 +190,8 @@ static size_t operand_bytes(ti_backend *be, int rows, int width)
     return bytes;
 }
 
-/* ---- creation ------------------------------------------------------------------------------------- */
+/* ---- creation
+ * ------------------------------------------------------------------------------------- */
 
 static void cuda_free(ti_backend *be)
 {
@@ -198,7 +211,8 @@ static void cuda_free(ti_backend *be)
         if (l->device) cudaFree(l->device);
         if (l->sent) cudaEventDestroy(l->sent);
     }
-    void *on_card[] = {cuda->second, cuda->scales, cuda->ids, cuda->probs, cuda->sums, cuda->affine};
+    void *on_card[] = {cuda->second, cuda->scales, cuda->ids,
+                       cuda->probs,  cuda->sums,   cuda->affine};
     for (size_t i = 0; i < sizeof on_card / sizeof *on_card; i++)
         if (on_card[i]) cudaFree(on_card[i]);
     if (cuda->pinned_ids) cudaFreeHost(cuda->pinned_ids);
@@ -246,15 +260,19 @@ static te_status find_card(int card, te_error *err)
     cudaError_t code = cudaGetDeviceCount(&n);
     if (code == cudaErrorInsufficientDriver)
         return ti_fail(err, TE_DEVICE,
-                       "no CUDA: the NVIDIA driver is missing or older than CUDA %d.%d; update it or use device cpu",
+                       "no CUDA: the NVIDIA driver is missing or older than CUDA %d.%d; update it "
+                       "or use device cpu",
                        CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     if (code == cudaErrorNoDevice || (code == cudaSuccess && n == 0))
-        return ti_fail(err, TE_DEVICE, "no CUDA: this machine has no NVIDIA card that can be used; use device cpu");
+        return ti_fail(err, TE_DEVICE,
+                       "no CUDA: this machine has no NVIDIA card that can be used; use device cpu");
     if (code != cudaSuccess)
-        return ti_fail(err, TE_DEVICE, "no CUDA: the NVIDIA driver does not start (%s); use device cpu",
+        return ti_fail(err, TE_DEVICE,
+                       "no CUDA: the NVIDIA driver does not start (%s); use device cpu",
                        cudaGetErrorString(code));
     if (card >= n)
-        return ti_fail(err, TE_DEVICE, "there is no card cuda:%d; this machine has %d, the first being cuda:0",
+        return ti_fail(err, TE_DEVICE,
+                       "there is no card cuda:%d; this machine has %d, the first being cuda:0",
                        card, n);
     code = cudaSetDevice(card);
     if (code != cudaSuccess)
@@ -269,14 +287,16 @@ static te_status describe(ti_cuda *cuda, te_error *err)
     int major = 0, minor = 0;
     cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, cuda->card);
     cudaDeviceGetAttribute(&minor, cudaDevAttrComputeCapabilityMinor, cuda->card);
-    cudaDeviceGetAttribute(&cuda->shared_per_multiprocessor, cudaDevAttrMaxSharedMemoryPerMultiprocessor,
-                           cuda->card);
+    cudaDeviceGetAttribute(&cuda->shared_per_multiprocessor,
+                           cudaDevAttrMaxSharedMemoryPerMultiprocessor, cuda->card);
     if (cudaGetDeviceProperties(&about, cuda->card) != cudaSuccess) about.name[0] = 0;
     cuda->arch = 10 * major + minor;
-    snprintf(cuda->description, sizeof cuda->description, "cuda (%.80s, compute capability %d.%d%s)", about.name,
-             major, minor, cuda->fp8 ? ", FP8" : "");
+    snprintf(cuda->description, sizeof cuda->description,
+             "cuda (%.80s, compute capability %d.%d%s)", about.name, major, minor,
+             cuda->fp8 ? ", FP8" : "");
     if (cuda->arch < OLDEST)
-        return ti_fail(err, TE_DEVICE, "%s is too old: compute capability 7.5 is needed; use device cpu",
+        return ti_fail(err, TE_DEVICE,
+                       "%s is too old: compute capability 7.5 is needed; use device cpu",
                        cuda->description);
     return TE_OK;
 }
@@ -299,19 +319,24 @@ static bool on_card(void *memory, size_t bytes)
 /* Streams, events and everything of a fixed size. */
 static te_status furnish(ti_cuda *cuda, te_error *err)
 {
-    size_t list = TI_CUDA_LIST_LENGTH * sizeof(int32_t), doubles = TI_CUDA_LIST_LENGTH * sizeof(double);
+    size_t list = TI_CUDA_LIST_LENGTH * sizeof(int32_t),
+           doubles = TI_CUDA_LIST_LENGTH * sizeof(double);
     size_t sums = (size_t)TI_CUDA_CHANNELS * TI_CUDA_SLICES * 2 * sizeof(double);
     bool ok = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking) == cudaSuccess &&
               cudaStreamCreateWithFlags(&cuda->side, cudaStreamNonBlocking) == cudaSuccess;
-    for (int i = 0; i < TI_CUDA_SLOTS && ok; i++) ok = event(&cuda->slots[i].ready) && event(&cuda->slots[i].used);
+    for (int i = 0; i < TI_CUDA_SLOTS && ok; i++)
+        ok = event(&cuda->slots[i].ready) && event(&cuda->slots[i].used);
     for (int i = 0; i < TI_CUDA_LISTS && ok; i++)
         ok = event(&cuda->lists[i].sent) && pinned(&cuda->lists[i].pinned, list) &&
              on_card(&cuda->lists[i].device, list);
-    ok = ok && on_card(&cuda->ids, list) && pinned(&cuda->pinned_ids, list) && on_card(&cuda->probs, doubles) &&
-         pinned(&cuda->pinned_probs, doubles) && on_card(&cuda->sums, sums) &&
-         on_card(&cuda->affine, 2 * TI_CUDA_CHANNELS * sizeof(float)) && on_card(&cuda->scales, list);
+    ok = ok && on_card(&cuda->ids, list) && pinned(&cuda->pinned_ids, list) &&
+         on_card(&cuda->probs, doubles) && pinned(&cuda->pinned_probs, doubles) &&
+         on_card(&cuda->sums, sums) &&
+         on_card(&cuda->affine, 2 * TI_CUDA_CHANNELS * sizeof(float)) &&
+         on_card(&cuda->scales, list);
     if (ok) return TE_OK;
-    return ti_fail(err, TE_DEVICE, "no CUDA: %s has no room to start (%s); close other programs or use device cpu",
+    return ti_fail(err, TE_DEVICE,
+                   "no CUDA: %s has no room to start (%s); close other programs or use device cpu",
                    cuda->description, cudaGetErrorString(cudaGetLastError()));
 }
 
@@ -322,10 +347,12 @@ static te_status try_out(ti_cuda *cuda, te_error *err)
     ti_cuda_add(&cuda->base, cuda->affine, cuda->affine, 1);
     te_status st = cuda_sync(&cuda->base, NULL);
     if (st)
-        return ti_fail(err, TE_DEVICE, "no CUDA: %s runs no code of this build (%s); use device cpu",
+        return ti_fail(err, TE_DEVICE,
+                       "no CUDA: %s runs no code of this build (%s); use device cpu",
                        cuda->description, cudaGetErrorString(cuda->failed));
     if (cuda->fp8 && !ti_matmuls_fp8(cuda->matmuls))
-        return ti_fail(err, TE_UNSUPPORTED, "%s has no FP8 products with a scale a row; use device cuda",
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s has no FP8 products with a scale a row; use device cuda",
                        cuda->description);
     cudaMemGetInfo(&left, &total);
     uint64_t kept = TI_CUDA_MARGIN + TI_CUDA_ROOM;
@@ -339,7 +366,8 @@ te_status ti_cuda_create(ti_backend **out, int card, int version, te_error *err)
 {
     *out = NULL;
     if (version != TI_MODULE_VERSION)
-        return ti_fail(err, TE_DEVICE, "%s is of another version than the library; install the two together",
+        return ti_fail(err, TE_DEVICE,
+                       "%s is of another version than the library; install the two together",
                        TI_CUDA_MODULE);
     te_status st = find_card(card & ~TI_CUDA_FP8, err);
     if (st) return st;

@@ -1,34 +1,38 @@
 /* cuda.h - what the files of the CUDA backend share.
  *
- * The backend is a module of its own (libthinkedit-cuda.so, opened at run time; backend/module.h), so
- * the library runs on machines without NVIDIA software. Host code is C (.c), kernels and the ops around
- * them are C-style CUDA (.cu), one op a file as on the CPU. cuBLASLt is opened when a backend is made;
- * matmul.h is the only door to it.
+ * The backend is a module of its own (libthinkedit-cuda.so, opened at run time; backend/module.h),
+ * so the library runs on machines without NVIDIA software. Host code is C (.c), kernels and the ops
+ * around them are C-style CUDA (.cu), one op a file as on the CPU. cuBLASLt is opened when a
+ * backend is made; matmul.h is the only door to it.
  *
- * Numbers. The residual stream is float32. Operands and values are bf16, products accumulate in float32.
- * A model whose matrices are float32 makes the backend exact: operands and values are then float32 too,
- * and no product uses TF32, so that it reproduces golden tokens. F16 matrices become bf16. With FP8 asked
- * for (backend/module.h) the matrices of the blocks are E4M3 with a scale a row, and so are the operands
- * they meet: each number is then off by up to 2^-4 of itself, a product by about 4 % of its root mean square
- * (bf16: 0.3 %). On the golden models of two layers the logits are 1.1 % off in bf16 and 15 % in FP8.
- * The image tokenisers run in float32 everywhere: a code is the sign of a sum.
+ * Numbers. The residual stream is float32. Operands and values are bf16, products accumulate in
+ * float32. A model whose matrices are float32 makes the backend exact: operands and values are then
+ * float32 too, and no product uses TF32, so that it reproduces golden tokens. F16 matrices become
+ * bf16. With FP8 asked for (backend/module.h) the matrices of the blocks are E4M3 with a scale a
+ * row, and so are the operands they meet: each number is then off by up to 2^-4 of itself, a
+ * product by about 4 % of its root mean square (bf16: 0.3 %). On the golden models of two layers
+ * the logits are 1.1 % off in bf16 and 15 % in FP8. The image tokenisers run in float32 everywhere:
+ * a code is the sign of a sum.
  *
- * Order. Everything a caller sees happens on one stream. Weights that are not kept in the form they are
- * multiplied in - quantised ones, and those that found no room on the card and wait in pinned host memory -
- * are made ready piece by piece in a ring of slots by a second stream. The host never waits within a step,
- * so it runs far ahead of the card, and the second stream readies the next weights while the first still
- * multiplies: that is all the prefetching there is (product.c). The one wait of a step is sync().
+ * Order. Everything a caller sees happens on one stream. Weights that are not kept in the form they
+ * are multiplied in - quantised ones, and those that found no room on the card and wait in pinned
+ * host memory - are made ready piece by piece in a ring of slots by a second stream. The host never
+ * waits within a step, so it runs far ahead of the card, and the second stream readies the next
+ * weights while the first still multiplies: that is all the prefetching there is (product.c). The
+ * one wait of a step is sync().
  *
- * Memory. weight_create() keeps weights on the card until what was free at the start, less a margin for
- * the desktop and room for an edit, is used up; the rest streams (weight.c). Scratch grows only in alloc().
+ * Memory. weight_create() keeps weights on the card until what was free at the start, less a margin
+ * for the desktop and room for an edit, is used up; the rest streams (weight.c). Scratch grows only
+ * in alloc().
  *
- * Failures. The first failed call is kept; every later op does nothing; sync() and download() report it.
+ * Failures. The first failed call is kept; every later op does nothing; sync() and download()
+ * report it.
  *
- * Several cards, or several backends on one, may live in one process: there are no globals, and every
- * op makes its own card the thread's current one. A backend serves one thread at a time.
+ * Several cards, or several backends on one, may live in one process: there are no globals, and
+ * every op makes its own card the thread's current one. A backend serves one thread at a time.
  *
- * Left out: CUDA graphs. A forward of the 8B model launches about 450 kernels of 100 us each, so the gaps
- * a graph would close are below 1 % of it, and row counts change from step to step.
+ * Left out: CUDA graphs. A forward of the 8B model launches about 450 kernels of 100 us each, so
+ * the gaps a graph would close are below 1 % of it, and row counts change from step to step.
  */
 #ifndef TI_BACKEND_CUDA_H
 #define TI_BACKEND_CUDA_H
@@ -43,13 +47,13 @@ extern "C" {
 #include "backend/cuda/matmul.h"
 #include "backend/module.h"
 
-#define TI_CUDA_SLOTS       3
-#ifndef TI_CUDA_SLOT_BYTES /* tests have smaller ones */
+#define TI_CUDA_SLOTS 3
+#ifndef TI_CUDA_SLOT_BYTES                    /* tests have smaller ones */
 #define TI_CUDA_SLOT_BYTES ((size_t)96 << 20) /* a feed-forward matrix of the 8B model in bf16 */
 #endif
-#define TI_CUDA_MARGIN      ((uint64_t)512 << 20) /* left to the desktop */
+#define TI_CUDA_MARGIN      ((uint64_t)512 << 20)  /* left to the desktop */
 #define TI_CUDA_ROOM        ((uint64_t)1536 << 20) /* left to an edit and the slots */
-#define TI_CUDA_LISTS       16 /* host arrays the card remembers */
+#define TI_CUDA_LISTS       16                     /* host arrays the card remembers */
 #define TI_CUDA_LIST_LENGTH (1 << 16)
 #define TI_CUDA_PICKS       8
 #define TI_CUDA_SLICES      64   /* a group norm's sums are cut into */
@@ -80,7 +84,7 @@ typedef struct ti_cuda {
     ti_backend base; /* first: a ti_backend * of this device is a ti_cuda * */
     int card, arch;  /* arch: 90 is compute capability 9.0 */
     int shared_per_multiprocessor;
-    bool exact; /* operands and values are float32 */
+    bool exact;   /* operands and values are float32 */
     bool settled; /* somebody has asked for sizes: exact may not change any more */
     bool fp8;
     cudaStream_t stream, side;
@@ -106,21 +110,22 @@ typedef struct ti_cuda {
     int n_pending, n_picked;
     int32_t *ids, *pinned_ids; /* [TI_CUDA_LIST_LENGTH] on the card and here */
     double *probs, *pinned_probs;
-    double *sums;   /* [TI_CUDA_CHANNELS][TI_CUDA_SLICES][2] of a group norm */
-    float *affine;  /* [2][TI_CUDA_CHANNELS]: gain and shift of every channel */
+    double *sums;  /* [TI_CUDA_CHANNELS][TI_CUDA_SLICES][2] of a group norm */
+    float *affine; /* [2][TI_CUDA_CHANNELS]: gain and shift of every channel */
     char description[160];
 } ti_cuda;
 
 struct ti_weight {
-    ti_type type;   /* of DATA; an E4M3 weight has SCALES */
+    ti_type type; /* of DATA; an E4M3 weight has SCALES */
     int n_dims;
     int64_t rows, cols; /* shape[0], product of the others */
-    void *data;     /* on the card, or in pinned host memory, which the card can read as well */
+    void *data;         /* on the card, or in pinned host memory, which the card can read as well */
     bool on_host;
-    float *scales;  /* E4M3: on the card, one a row; else NULL */
+    float *scales; /* E4M3: on the card, one a row; else NULL */
 };
 
-/* ---- the device (cuda.c) -------------------------------------------------------------------------- */
+/* ---- the device (cuda.c)
+ * -------------------------------------------------------------------------- */
 
 /* The backend as this file knows it, its card current. */
 ti_cuda *ti_cuda_of(ti_backend *be);
@@ -130,7 +135,8 @@ void ti_cuda_fail(ti_cuda *cuda, const char *why);
 /* N numbers on the card, good for the next TI_CUDA_LISTS calls; NULL for NULL. */
 const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n);
 
-static inline size_t ti_cuda_cell(const ti_cuda *cuda) /* bytes of an operand's or a value's number */
+static inline size_t
+ti_cuda_cell(const ti_cuda *cuda) /* bytes of an operand's or a value's number */
 {
     return cuda->exact ? 4 : 2;
 }
@@ -140,9 +146,11 @@ static inline ti_type ti_cuda_type(const ti_cuda *cuda)
     return cuda->exact ? TI_F32 : TI_BF16;
 }
 
-/* ---- weights (weight.c) and products with them (product.c) ---------------------------------------- */
+/* ---- weights (weight.c) and products with them (product.c)
+ * ---------------------------------------- */
 
-te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out, te_error *err);
+te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
+                                te_error *err);
 void ti_cuda_weight_free(ti_backend *be, ti_weight *w);
 
 typedef struct ti_cuda_product {
@@ -157,7 +165,8 @@ typedef struct ti_cuda_product {
 
 void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p);
 
-/* ---- kernels that serve several files ------------------------------------------------------------- */
+/* ---- kernels that serve several files
+ * ------------------------------------------------------------- */
 
 /* N elements of TYPE, whole blocks, to float32 (WIDE) or bf16 (expand.cu). */
 void ti_cuda_expand(ti_cuda *cuda, void *to, bool wide, ti_type type, const void *from, int64_t n,
@@ -172,34 +181,38 @@ void ti_cuda_attend(ti_cuda *cuda, void *y, const void *q, const void *k, const 
 int64_t ti_cuda_conv_columns(int64_t out);
 void ti_cuda_conv_pack(float *to, const float *from, const int64_t shape[4]);
 
-/* ---- the ops, one file each; contracts in backend.h ----------------------------------------------- */
+/* ---- the ops, one file each; contracts in backend.h
+ * ----------------------------------------------- */
 
 void ti_cuda_embed(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
                    int n_rows);
-void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows, int n_rows,
-                  const ti_weight *gain, float eps);
-void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w, int n_rows);
-void ti_cuda_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w, int n_rows);
-void ti_cuda_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows, int n_heads,
-                  int head_size, float theta);
+void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
+                  int n_rows, const ti_weight *gain, float eps);
+void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                    int n_rows);
+void ti_cuda_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w,
+                        int n_rows);
+void ti_cuda_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
+                  int n_heads, int head_size, float theta);
 void ti_cuda_attention(ti_backend *be, void *operand, const void *q, const void *k, const void *v,
                        const ti_heads *heads, const ti_segment *segments, int n_segments);
 void ti_cuda_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
                   const ti_weight *w_up, int n_rows);
-void ti_cuda_gather(ti_backend *be, void *stream, const void *from, const int32_t *host_rows, int n_rows,
-                    int width);
+void ti_cuda_gather(ti_backend *be, void *stream, const void *from, const int32_t *host_rows,
+                    int n_rows, int width);
 void ti_cuda_head(ti_backend *be, float *logits, const void *operand, int first_row, int n_rows,
                   const ti_weight *w, int first_out, int n_out, float scale);
 void ti_cuda_pick(ti_backend *be, const ti_pick *pick);
-void ti_cuda_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
-                  const ti_conv *shape, bool accumulate);
+void ti_cuda_conv(ti_backend *be, float *y, const float *x, const ti_weight *w,
+                  const ti_weight *bias, const ti_conv *shape, bool accumulate);
 void ti_cuda_group_norm(ti_backend *be, float *y, const float *x, const ti_weight *gain,
                         const ti_weight *bias, int n_pixels, int channels, int groups, float eps,
                         bool silu);
-void ti_cuda_upsample(ti_backend *be, float *y, const float *x, int height, int width, int channels);
+void ti_cuda_upsample(ti_backend *be, float *y, const float *x, int height, int width,
+                      int channels);
 void ti_cuda_add(ti_backend *be, float *y, const float *x, size_t n);
-void ti_cuda_pixel_attention(ti_backend *be, float *y, const float *q, const float *k, const float *v,
-                             int n_pixels, int channels);
+void ti_cuda_pixel_attention(ti_backend *be, float *y, const float *q, const float *k,
+                             const float *v, int n_pixels, int channels);
 
 #ifdef __cplusplus
 }

@@ -1,6 +1,6 @@
-/* device.cuh - the few machine instructions the kernels use, under readable names, and how kernels are
- * launched. Below compute capability 8.0 there is no bf16 on the tensor cores and no asynchronous copy:
- * kernels that use them are not launched there. */
+/* device.cuh - the few machine instructions the kernels use, under readable names, and how kernels
+ * are launched. Below compute capability 8.0 there is no bf16 on the tensor cores and no
+ * asynchronous copy: kernels that use them are not launched there. */
 #ifndef TI_BACKEND_CUDA_DEVICE_CUH
 #define TI_BACKEND_CUDA_DEVICE_CUH
 
@@ -14,17 +14,17 @@
 typedef unsigned short ti_bf16; /* bits */
 
 /* Launches on a device that has not failed yet, and keeps the failure if it does. */
-#define TI_LAUNCH(cuda, kernel, grid, block, shared, stream, ...)                                        \
-    do {                                                                                                 \
-        if (!(cuda)->failed) {                                                                           \
-            kernel<<<grid, block, shared, stream>>>(__VA_ARGS__);                                        \
-            ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                            \
-        }                                                                                                \
+#define TI_LAUNCH(cuda, kernel, grid, block, shared, stream, ...)                                  \
+    do {                                                                                           \
+        if (!(cuda)->failed) {                                                                     \
+            kernel<<<grid, block, shared, stream>>>(__VA_ARGS__);                                  \
+            ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                      \
+        }                                                                                          \
     } while (0)
 
 /* NAME: the block's dynamic shared memory. */
-#define TI_SHARED(type, name)                                                                            \
-    extern __shared__ __align__(16) unsigned char ti_dynamic_shared[];                                   \
+#define TI_SHARED(type, name)                                                                      \
+    extern __shared__ __align__(16) unsigned char ti_dynamic_shared[];                             \
     type *name = reinterpret_cast<type *>(ti_dynamic_shared)
 
 static __device__ __forceinline__ float ti_bf16_value(ti_bf16 bits)
@@ -78,7 +78,8 @@ static __device__ __forceinline__ void ti_load_transposed(unsigned r[4], const v
  *     a: rows g, g + 8, g, g + 8; columns 2 t, 2 t + 1, in a[2] and a[3] 8 more
  *     b: column g; rows 2 t, 2 t + 1, in b1 8 more
  *     c: row g in c[0] c[1], row g + 8 in c[2] c[3]; columns 2 t, 2 t + 1 */
-static __device__ __forceinline__ void ti_mma(float c[4], const unsigned a[4], unsigned b0, unsigned b1)
+static __device__ __forceinline__ void ti_mma(float c[4], const unsigned a[4], unsigned b0,
+                                              unsigned b1)
 {
     TI_ASM("mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 "
            "{%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
@@ -90,7 +91,8 @@ static __device__ __forceinline__ void ti_mma(float c[4], const unsigned a[4], u
 static __device__ __forceinline__ void ti_copy_async(void *shared, const void *global, bool inside)
 {
     unsigned at = (unsigned)__cvta_generic_to_shared(shared);
-    TI_ASM("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global), "r"(inside ? 16 : 0)
+    TI_ASM("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(at), "l"(global),
+           "r"(inside ? 16 : 0)
            : "memory");
 }
 

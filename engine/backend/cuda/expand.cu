@@ -1,5 +1,6 @@
-/* expand.cu - weights as they lie in the file to the form products multiply: float32 or bf16. A thread
- * makes eight neighbours, so that reads and writes are wide and a block's scale is unpacked once. */
+/* expand.cu - weights as they lie in the file to the form products multiply: float32 or bf16. A
+ * thread makes eight neighbours, so that reads and writes are wide and a block's scale is unpacked
+ * once. */
 #include "backend/cuda/cell.cuh"
 
 enum { THREADS = 256, EACH = 8 };
@@ -43,7 +44,8 @@ static __device__ void store(ti_bf16 *to, const float from[EACH])
                               ti_bf16_pair(from[4], from[5]), ti_bf16_pair(from[6], from[7]));
 }
 
-template <typename T> static __global__ void expand(T *to, ti_type type, const void *from, int64_t n)
+template <typename T>
+static __global__ void expand(T *to, ti_type type, const void *from, int64_t n)
 {
     int64_t e = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * EACH;
     float values[EACH];
@@ -55,7 +57,8 @@ template <typename T> static __global__ void expand(T *to, ti_type type, const v
             q4_eight(from, e, values);
         store(to + e, values);
     } else {
-        for (int i = 0; i < EACH && e + i < n; i++) ti_put(to, e + i, ti_element(type, from, e + i));
+        for (int i = 0; i < EACH && e + i < n; i++)
+            ti_put(to, e + i, ti_element(type, from, e + i));
     }
 }
 

@@ -1,5 +1,5 @@
-/* fp8.cu - rows to E4M3: every row gets the scale that brings its largest number to 448, the largest
- * there is. Used for weights once and for operands before every product. */
+/* fp8.cu - rows to E4M3: every row gets the scale that brings its largest number to 448, the
+ * largest there is. Used for weights once and for operands before every product. */
 #include "backend/cuda/cell.cuh"
 #include "backend/cuda/reduce.cuh"
 
@@ -12,7 +12,8 @@ static __device__ unsigned char to_e4m3(float x)
     float size = fabsf(x);
     if (isnan(x)) return 127;
     if (size >= LARGEST) return (unsigned char)(sign | 126);
-    if (size < 0.015625f) return (unsigned char)(sign | (unsigned)rintf(size * 512)); /* subnormal */
+    if (size < 0.015625f)
+        return (unsigned char)(sign | (unsigned)rintf(size * 512)); /* subnormal */
     bits = __float_as_uint(size);
     bits += 0x7FFFF + (bits >> 20 & 1);
     return (unsigned char)(sign | ((bits >> 20) - ((127 - 7) << 3)));
@@ -35,6 +36,6 @@ static __global__ void to_fp8(unsigned char *codes, float *scales, ti_type type,
 void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, const void *from,
                     int64_t n_rows, int64_t width, cudaStream_t stream)
 {
-    TI_LAUNCH(cuda, to_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (unsigned char *)codes, scales, type,
-              from, width);
+    TI_LAUNCH(cuda, to_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (unsigned char *)codes, scales,
+              type, from, width);
 }

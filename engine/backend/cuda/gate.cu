@@ -1,10 +1,11 @@
-/* gate.cu - y = silu(h w_gate^T) * (h w_up^T): two products, the gate's into y and the other beside it,
- * then one pass over both. */
+/* gate.cu - y = silu(h w_gate^T) * (h w_up^T): two products, the gate's into y and the other beside
+ * it, then one pass over both. */
 #include "backend/cuda/cell.cuh"
 
 enum { THREADS = 256, EACH = 8 };
 
-template <typename T> struct __align__(16) eight {
+template <typename T> struct __align__(16) eight
+{
     T v[EACH];
 };
 
@@ -38,7 +39,8 @@ void ti_cuda_gate(ti_backend *be, void *operand, const void *h, const ti_weight 
     int64_t n = n_rows * w_up->rows;
     unsigned blocks = (unsigned)((n + THREADS * EACH - 1) / (THREADS * EACH));
     ti_cuda_product p = {h, n_rows, w_gate, 0, (int)w_gate->rows, operand, false, 1, 0};
-    /* FP8 codes of h lie where the other half will be: there a scratch of its own is behind them. */
+    /* FP8 codes of h lie where the other half will be: there a scratch of its own is behind them.
+     */
     void *up = cuda->fp8 ? (char *)cuda->second + cuda->operand_bytes : (char *)cuda->second;
     if (!n_rows) return;
     if ((size_t)n * ti_cuda_cell(cuda) > cuda->operand_bytes)
@@ -49,7 +51,8 @@ void ti_cuda_gate(ti_backend *be, void *operand, const void *h, const ti_weight 
     ti_cuda_multiply(cuda, &p);
     cuda->coded.x = NULL;
     if (cuda->exact)
-        TI_LAUNCH(cuda, silu_times, blocks, THREADS, 0, cuda->stream, (float *)operand, (const float *)up, n);
+        TI_LAUNCH(cuda, silu_times, blocks, THREADS, 0, cuda->stream, (float *)operand,
+                  (const float *)up, n);
     else
         TI_LAUNCH(cuda, silu_times, blocks, THREADS, 0, cuda->stream, (ti_bf16 *)operand,
                   (const ti_bf16 *)up, n);

@@ -6,12 +6,13 @@ void ti_cuda_head(ti_backend *be, float *logits, const void *operand, int first_
 {
     ti_cuda *cuda = ti_cuda_of(be);
     const char *x = operand;
-    ti_cuda_multiply(cuda, &(ti_cuda_product){.x = x + (size_t)first_row * (size_t)w->cols * ti_cuda_cell(cuda),
-                                              .n_rows = n_rows,
-                                              .w = w,
-                                              .first_out = first_out,
-                                              .n_out = n_out,
-                                              .y = logits,
-                                              .y_float = true,
-                                              .scale = scale});
+    ti_cuda_multiply(
+        cuda, &(ti_cuda_product){.x = x + (size_t)first_row * (size_t)w->cols * ti_cuda_cell(cuda),
+                                 .n_rows = n_rows,
+                                 .w = w,
+                                 .first_out = first_out,
+                                 .n_out = n_out,
+                                 .y = logits,
+                                 .y_float = true,
+                                 .scale = scale});
 }

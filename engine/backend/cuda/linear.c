@@ -1,8 +1,9 @@
-/* linear.c - y = x w^T, and x += h w^T for the ends of a block: there the product itself adds to the
- * stream. */
+/* linear.c - y = x w^T, and x += h w^T for the ends of a block: there the product itself adds to
+ * the stream. */
 #include "backend/cuda/cuda.h"
 
-void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w, int n_rows)
+void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                    int n_rows)
 {
     ti_cuda_multiply(ti_cuda_of(be), &(ti_cuda_product){.x = operand,
                                                         .n_rows = n_rows,
@@ -12,7 +13,8 @@ void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_
                                                         .scale = 1});
 }
 
-void ti_cuda_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w, int n_rows)
+void ti_cuda_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w,
+                        int n_rows)
 {
     ti_cuda_multiply(ti_cuda_of(be), &(ti_cuda_product){.x = operand,
                                                         .n_rows = n_rows,

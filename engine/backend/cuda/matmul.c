@@ -1,7 +1,8 @@
-/* matmul.c - see matmul.h. cuBLASLt is opened by name, so that the module itself loads, and can say what
- * is missing, on a machine without it. It thinks in columns: row-major y[rows][out] is its matrix of OUT
- * rows, the weight its transposed left factor. The first algorithm its heuristic offers for a shape is
- * kept and used ever after: the same shape always gives the same bits on one machine. */
+/* matmul.c - see matmul.h. cuBLASLt is opened by name, so that the module itself loads, and can say
+ * what is missing, on a machine without it. It thinks in columns: row-major y[rows][out] is its
+ * matrix of OUT rows, the weight its transposed left factor. The first algorithm its heuristic
+ * offers for a shape is kept and used ever after: the same shape always gives the same bits on one
+ * machine. */
 #include "backend/cuda/matmul.h"
 
 #include <cublasLt.h>
@@ -83,15 +84,19 @@ te_status ti_matmuls_create(ti_matmuls **out, te_error *err)
     te_status st = TE_OK;
     m->library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
     if (!m->library)
-        st = ti_fail(err, TE_DEVICE, "no CUDA: %s cannot be opened; install NVIDIA's cuBLAS %d or use device cpu",
+        st = ti_fail(err, TE_DEVICE,
+                     "no CUDA: %s cannot be opened; install NVIDIA's cuBLAS %d or use device cpu",
                      LIBRARY, CUBLAS_VER_MAJOR);
     else if (!find_all(m))
-        st = ti_fail(err, TE_DEVICE, "no CUDA: %s lacks functions of cuBLAS %d; install that or use device cpu",
+        st = ti_fail(err, TE_DEVICE,
+                     "no CUDA: %s lacks functions of cuBLAS %d; install that or use device cpu",
                      LIBRARY, CUBLAS_VER_MAJOR);
     else if (m->create(&m->handle) != CUBLAS_STATUS_SUCCESS)
-        st = ti_fail(err, TE_DEVICE, "no CUDA: %s does not start on this card; use device cpu", LIBRARY);
+        st = ti_fail(err, TE_DEVICE, "no CUDA: %s does not start on this card; use device cpu",
+                     LIBRARY);
     else if (cudaMalloc(&m->workspace, WORKSPACE) != cudaSuccess)
-        st = ti_fail(err, TE_NOMEM, "the card has no %d MB left for matrix products; close other programs",
+        st = ti_fail(err, TE_NOMEM,
+                     "the card has no %d MB left for matrix products; close other programs",
                      WORKSPACE >> 20);
     if (st) {
         ti_matmuls_free(m);
@@ -112,7 +117,9 @@ void ti_matmuls_free(ti_matmuls *m)
 
 static cudaDataType_t data_type(int type)
 {
-    return type == TI_SCALAR_F32 ? CUDA_R_32F : type == TI_SCALAR_BF16 ? CUDA_R_16BF : CUDA_R_8F_E4M3;
+    return type == TI_SCALAR_F32    ? CUDA_R_32F
+           : type == TI_SCALAR_BF16 ? CUDA_R_16BF
+                                    : CUDA_R_8F_E4M3;
 }
 
 static unsigned alignment_of(const void *pointer)
@@ -155,7 +162,8 @@ static cublasStatus_t describe(ti_matmuls *m, entry *e)
     if (!st && s->in_type == TI_SCALAR_E4M3)
         st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, row_scales);
     int8_t fast = 1; /* sums of E4M3 with fewer bits: far below the error of the codes themselves */
-    if (!st && s->in_type == TI_SCALAR_E4M3) st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_FAST_ACCUM, fast);
+    if (!st && s->in_type == TI_SCALAR_E4M3)
+        st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_FAST_ACCUM, fast);
 #endif
     if (!st) st = m->layout_init(&e->w, sizeof e->w, in, width, n_out, s->in);
     if (!st) st = m->layout_init(&e->x, sizeof e->x, in, width, rows, s->in);
@@ -171,12 +179,14 @@ static cublasStatus_t choose(ti_matmuls *m, entry *e)
     int n = 0;
     const uint32_t *a = e->key.alignment;
     cublasStatus_t st = m->preference_init(&wish, sizeof wish);
-    if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+    if (!st)
+        st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, a[0]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, a[1]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, a[2]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, a[2]);
-    if (!st) st = m->heuristic(m->handle, &e->desc, &e->w, &e->x, &e->y, &e->y, &wish, 1, &found, &n);
+    if (!st)
+        st = m->heuristic(m->handle, &e->desc, &e->w, &e->x, &e->y, &e->y, &wish, 1, &found, &n);
     if (!st && !n) st = CUBLAS_STATUS_NOT_SUPPORTED;
     if (!st) e->algo = found.algo;
     return st;
@@ -195,12 +205,13 @@ static entry *entry_of(ti_matmuls *m, const ti_matmul *p)
 {
     shape key = shape_of(p);
     for (int i = 0; i < ENTRIES; i++)
-        if (m->entries[i].used && !memcmp(&m->entries[i].key, &key, sizeof key)) return &m->entries[i];
+        if (m->entries[i].used && !memcmp(&m->entries[i].key, &key, sizeof key))
+            return &m->entries[i];
     entry *e = &m->entries[m->next];
     m->next = (m->next + 1) % ENTRIES;
     e->key = key;
-    e->used = describe(m, e) == CUBLAS_STATUS_SUCCESS && set_scales(m, e, p) == CUBLAS_STATUS_SUCCESS &&
-              choose(m, e) == CUBLAS_STATUS_SUCCESS;
+    e->used = describe(m, e) == CUBLAS_STATUS_SUCCESS &&
+              set_scales(m, e, p) == CUBLAS_STATUS_SUCCESS && choose(m, e) == CUBLAS_STATUS_SUCCESS;
     return e->used ? e : NULL;
 }
 
@@ -209,8 +220,8 @@ const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t strea
     entry *e = entry_of(m, p);
     if (!e) return "cuBLASLt has no such matrix product";
     if (set_scales(m, e, p)) return "cuBLASLt refuses the scales of a matrix product";
-    if (m->matmul(m->handle, &e->desc, &p->alpha, p->w, &e->w, p->x, &e->x, &p->beta, p->y, &e->y, p->y,
-                  &e->y, &e->algo, m->workspace, WORKSPACE, stream))
+    if (m->matmul(m->handle, &e->desc, &p->alpha, p->w, &e->w, p->x, &e->x, &p->beta, p->y, &e->y,
+                  p->y, &e->y, &e->algo, m->workspace, WORKSPACE, stream))
         return "cuBLASLt failed in a matrix product";
     return NULL;
 }

@@ -1,5 +1,5 @@
-/* matmul.h - matrix products on the card: cuBLASLt behind four functions. Host and device pointers are
- * never mixed: x, w, y and the scales are on the card. */
+/* matmul.h - matrix products on the card: cuBLASLt behind four functions. Host and device pointers
+ * are never mixed: x, w, y and the scales are on the card. */
 #ifndef TI_BACKEND_CUDA_MATMUL_H
 #define TI_BACKEND_CUDA_MATMUL_H
 
@@ -9,8 +9,8 @@
 
 typedef enum ti_scalar { TI_SCALAR_F32, TI_SCALAR_BF16, TI_SCALAR_E4M3 } ti_scalar;
 
-/* y[r][o] = alpha * sum_i x[r][i] w[o][i] + beta * y[r][o], summed in float32; float32 inputs are not
- * rounded. E4M3 inputs are multiplied by x_scale[r] and w_scale[o]. */
+/* y[r][o] = alpha * sum_i x[r][i] w[o][i] + beta * y[r][o], summed in float32; float32 inputs are
+ * not rounded. E4M3 inputs are multiplied by x_scale[r] and w_scale[o]. */
 typedef struct ti_matmul {
     int rows, out, in;
     ti_scalar in_type, out_type;

@@ -1,4 +1,5 @@
-/* norm.cu - RMS normalisation, a block a row: the stream is read twice, the second time from cache. */
+/* norm.cu - RMS normalisation, a block a row: the stream is read twice, the second time from cache.
+ */
 #include "backend/cuda/cell.cuh"
 #include "backend/cuda/reduce.cuh"
 
@@ -15,8 +16,8 @@ static __global__ void norm(T *y, const float *x, const int32_t *rows, const flo
         ti_put(y, row * width + i, from[i] * scale * gain[i]);
 }
 
-void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows, int n_rows,
-                  const ti_weight *gain, float eps)
+void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
+                  int n_rows, const ti_weight *gain, float eps)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     const int32_t *rows = ti_cuda_list_of(cuda, host_rows, n_rows);
@@ -25,9 +26,9 @@ void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32
     cuda->coded.x = NULL;
     if (!n_rows) return;
     if (cuda->exact)
-        TI_LAUNCH(cuda, norm, (unsigned)n_rows, TI_BLOCK, 0, cuda->stream, (float *)operand, x, rows, g,
-                  width, eps);
+        TI_LAUNCH(cuda, norm, (unsigned)n_rows, TI_BLOCK, 0, cuda->stream, (float *)operand, x,
+                  rows, g, width, eps);
     else
-        TI_LAUNCH(cuda, norm, (unsigned)n_rows, TI_BLOCK, 0, cuda->stream, (ti_bf16 *)operand, x, rows, g,
-                  width, eps);
+        TI_LAUNCH(cuda, norm, (unsigned)n_rows, TI_BLOCK, 0, cuda->stream, (ti_bf16 *)operand, x,
+                  rows, g, width, eps);
 }

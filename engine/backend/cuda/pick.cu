@@ -1,8 +1,8 @@
-/* pick.cu - one token per row from guided logits, with its probability; a block a row. Logits stay on
- * the card: only ids and probabilities travel, and those arrive with the next sync().
+/* pick.cu - one token per row from guided logits, with its probability; a block a row. Logits stay
+ * on the card: only ids and probabilities travel, and those arrive with the next sync().
  *
- * Guided logits are float32 in the order of the terms, without fused multiply-add, as on the CPU; sums
- * and noise are float64. */
+ * Guided logits are float32 in the order of the terms, without fused multiply-add, as on the CPU;
+ * sums and noise are float64. */
 #include "backend/cuda/random.cuh"
 #include "backend/cuda/reduce.cuh"
 
@@ -64,8 +64,8 @@ static __device__ int highest(const pick_case *p, int64_t row, bool noisy)
     return block_highest(top, best);
 }
 
-/* The first column whose running sum passes u * total. Every thread sums a run of columns; the one run
- * that crosses is walked column by column. */
+/* The first column whose running sum passes u * total. Every thread sums a run of columns; the one
+ * run that crosses is walked column by column. */
 static __device__ int multinomial(const pick_case *p, int64_t row, double top)
 {
     __shared__ double sums[TI_BLOCK];
@@ -99,7 +99,8 @@ static __global__ void pick(pick_case p)
     int64_t row = blockIdx.x;
     int id = highest(&p, row, false);
     double top = (double)guided(&p, row, id), total = 0;
-    for (int c = (int)threadIdx.x; c < p.n_cols; c += TI_BLOCK) total += exp((double)guided(&p, row, c) - top);
+    for (int c = (int)threadIdx.x; c < p.n_cols; c += TI_BLOCK)
+        total += exp((double)guided(&p, row, c) - top);
     total = ti_block_sum(total);
     if (p.method == TI_PICK_GUMBEL) id = highest(&p, row, true);
     if (p.method == TI_PICK_MULTINOMIAL) id = multinomial(&p, row, top);
@@ -113,7 +114,8 @@ void ti_cuda_pick(ti_backend *be, const ti_pick *asked)
     ti_cuda *cuda = ti_cuda_of(be);
     int n = asked->n_rows, first = cuda->n_picked;
     if (!n || cuda->failed) return;
-    if (n > TI_CUDA_LIST_LENGTH) return ti_cuda_fail(cuda, "more than 65536 rows are picked at once");
+    if (n > TI_CUDA_LIST_LENGTH)
+        return ti_cuda_fail(cuda, "more than 65536 rows are picked at once");
     if (cuda->n_pending == TI_CUDA_PICKS || first + n > TI_CUDA_LIST_LENGTH) {
         if (be->op->sync(be, NULL)) return; /* kept, and told by the next one */
         first = 0;

@@ -1,9 +1,9 @@
 /* product.c - products with weights in every form they are kept in.
  *
- * A weight that lies on the card as it is multiplied is used where it lies. Any other goes through the
- * ring of slots, a piece of rows at a time: the second stream fetches the piece from the host, if it is
- * there, and expands it, if it must be, while the first still multiplies the piece before. Two events a
- * slot keep them apart: ready (the second stream is done) and used (the first is). */
+ * A weight that lies on the card as it is multiplied is used where it lies. Any other goes through
+ * the ring of slots, a piece of rows at a time: the second stream fetches the piece from the host,
+ * if it is there, and expands it, if it must be, while the first still multiplies the piece before.
+ * Two events a slot keep them apart: ready (the second stream is done) and used (the first is). */
 #include "backend/cuda/cuda.h"
 
 static bool is_native(const ti_cuda *cuda, const ti_weight *w)
@@ -35,7 +35,8 @@ static const void *ready(ti_cuda *cuda, const ti_weight *w, int first, int n, ti
     cuda->next_slot = (cuda->next_slot + 1) % TI_CUDA_SLOTS;
     ti_cuda_check(cuda, cudaStreamWaitEvent(cuda->side, slot->used, 0), "a weight's place");
     if (w->on_host) {
-        ti_cuda_check(cuda, cudaMemcpyAsync(slot->raw, at, bytes, cudaMemcpyHostToDevice, cuda->side),
+        ti_cuda_check(cuda,
+                      cudaMemcpyAsync(slot->raw, at, bytes, cudaMemcpyHostToDevice, cuda->side),
                       "a weight's way to the card");
         at = slot->raw;
     }
@@ -52,12 +53,14 @@ static const void *ready(ti_cuda *cuda, const ti_weight *w, int first, int n, ti
 static void code(ti_cuda *cuda, const ti_cuda_product *p)
 {
     int width = (int)p->w->cols;
-    if (cuda->coded.x == p->x && cuda->coded.n_rows >= p->n_rows && cuda->coded.width == width) return;
+    if (cuda->coded.x == p->x && cuda->coded.n_rows >= p->n_rows && cuda->coded.width == width)
+        return;
     if ((size_t)p->n_rows * (size_t)width > cuda->operand_bytes) {
         ti_cuda_fail(cuda, "an operand is larger than the session said");
         return;
     }
-    ti_cuda_to_fp8(cuda, cuda->second, cuda->scales, ti_cuda_type(cuda), p->x, p->n_rows, width, cuda->stream);
+    ti_cuda_to_fp8(cuda, cuda->second, cuda->scales, ti_cuda_type(cuda), p->x, p->n_rows, width,
+                   cuda->stream);
     cuda->coded.x = p->x;
     cuda->coded.n_rows = p->n_rows;
     cuda->coded.width = width;

@@ -1,5 +1,5 @@
-/* rope.cu - rotary position embedding, rotate-half form; angles in float32 as in the released model. A
- * block turns one row: sines once, then every head. */
+/* rope.cu - rotary position embedding, rotate-half form; angles in float32 as in the released
+ * model. A block turns one row: sines once, then every head. */
 #include "backend/cuda/cell.cuh"
 
 enum { THREADS = 128, MOST = 1024 /* of half a head */ };
@@ -26,8 +26,8 @@ static __global__ void rope(T *values, const int32_t *positions, int n_heads, in
     }
 }
 
-void ti_cuda_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows, int n_heads,
-                  int head_size, float theta)
+void ti_cuda_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
+                  int n_heads, int head_size, float theta)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     const int32_t *positions = ti_cuda_list_of(cuda, host_positions, n_rows);
@@ -37,9 +37,9 @@ void ti_cuda_rope(ti_backend *be, void *values, const int32_t *host_positions, i
     if (half > MOST)
         ti_cuda_fail(cuda, "heads of more than 2048 channels are not supported");
     else if (cuda->exact)
-        TI_LAUNCH(cuda, rope, rows, THREADS, bytes, cuda->stream, (float *)values, positions, n_heads, half,
-                  theta);
+        TI_LAUNCH(cuda, rope, rows, THREADS, bytes, cuda->stream, (float *)values, positions,
+                  n_heads, half, theta);
     else
-        TI_LAUNCH(cuda, rope, rows, THREADS, bytes, cuda->stream, (ti_bf16 *)values, positions, n_heads, half,
-                  theta);
+        TI_LAUNCH(cuda, rope, rows, THREADS, bytes, cuda->stream, (ti_bf16 *)values, positions,
+                  n_heads, half, theta);
 }

@@ -13,5 +13,6 @@ void ti_cuda_upsample(ti_backend *be, float *y, const float *x, int height, int 
 {
     ti_cuda *cuda = ti_cuda_of(be);
     unsigned across = (unsigned)((2 * (int64_t)width * channels + 255) / 256);
-    TI_LAUNCH(cuda, upsample, dim3(across, 2 * (unsigned)height), 256, 0, cuda->stream, y, x, width, channels);
+    TI_LAUNCH(cuda, upsample, dim3(across, 2 * (unsigned)height), 256, 0, cuda->stream, y, x, width,
+              channels);
 }

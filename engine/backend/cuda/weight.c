@@ -1,10 +1,11 @@
 /* weight.c - brings a tensor of the model file to the card, or as near as there is room.
  *
- * What is kept: vectors and convolution kernels as float32, the latter in conv.cu's arrangement; F16
- * matrices as bf16; with FP8 the blocks' matrices as E4M3 and a scale a row; everything else in the
- * file's own bytes, so that a 4-bit model takes 4-bit room. Where: on the card while the budget lasts,
- * then in pinned host memory, from where product.c streams it. The token table is only looked up row by
- * row, which the card can do over the bus: on a small card it never takes room from the matrices. */
+ * What is kept: vectors and convolution kernels as float32, the latter in conv.cu's arrangement;
+ * F16 matrices as bf16; with FP8 the blocks' matrices as E4M3 and a scale a row; everything else in
+ * the file's own bytes, so that a 4-bit model takes 4-bit room. Where: on the card while the budget
+ * lasts, then in pinned host memory, from where product.c streams it. The token table is only
+ * looked up row by row, which the card can do over the bus: on a small card it never takes room
+ * from the matrices. */
 #include "backend/cuda/cuda.h"
 
 #include <stdlib.h>
@@ -14,16 +15,18 @@
 
 #define SMALL_CARD ((uint64_t)20 << 30)
 
-/* ---- memory ------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------
+ */
 
 static bool prefers_host(const ti_tensor *tensor)
 {
     size_t free_bytes, total;
-    return !strcmp(tensor->name, "token_embd.weight") && cudaMemGetInfo(&free_bytes, &total) == cudaSuccess &&
-           total < SMALL_CARD;
+    return !strcmp(tensor->name, "token_embd.weight") &&
+           cudaMemGetInfo(&free_bytes, &total) == cudaSuccess && total < SMALL_CARD;
 }
 
-static te_status reserve(ti_cuda *cuda, ti_weight *w, size_t bytes, const ti_tensor *tensor, te_error *err)
+static te_status reserve(ti_cuda *cuda, ti_weight *w, size_t bytes, const ti_tensor *tensor,
+                         te_error *err)
 {
     bool matrix = w->n_dims == 2;
     if (!matrix || (bytes <= cuda->budget && !prefers_host(tensor))) {
@@ -40,19 +43,22 @@ static te_status reserve(ti_cuda *cuda, ti_weight *w, size_t bytes, const ti_ten
     w->data = NULL;
     size_t left = 0, total = 0;
     cudaMemGetInfo(&left, &total);
-    return ti_fail(err, TE_NOMEM,
-                   "%s (%.1f MB) finds room neither on the card (%.1f of %.1f GB free) nor in locked memory; "
-                   "take a smaller type of the model or device cpu",
-                   tensor->name, (double)bytes / 1e6, (double)left / 1e9, (double)total / 1e9);
+    return ti_fail(
+        err, TE_NOMEM,
+        "%s (%.1f MB) finds room neither on the card (%.1f of %.1f GB free) nor in locked memory; "
+        "take a smaller type of the model or device cpu",
+        tensor->name, (double)bytes / 1e6, (double)left / 1e9, (double)total / 1e9);
 }
 
 static te_status copy_in(ti_cuda *cuda, void *to, const void *from, size_t bytes, te_error *err)
 {
-    ti_cuda_check(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cuda->stream), "a weight's copy");
+    ti_cuda_check(cuda, cudaMemcpyAsync(to, from, bytes, cudaMemcpyDefault, cuda->stream),
+                  "a weight's copy");
     return cuda->base.op->sync(&cuda->base, err);
 }
 
-/* ---- forms ---------------------------------------------------------------------------------------- */
+/* ---- forms
+ * ---------------------------------------------------------------------------------------- */
 
 /* Vectors and convolution kernels: small, float32. */
 static te_status bind_floats(ti_cuda *cuda, ti_weight *w, const ti_tensor *tensor, te_error *err)
@@ -78,8 +84,8 @@ static te_status bind_floats(ti_cuda *cuda, ti_weight *w, const ti_tensor *tenso
     return st;
 }
 
-/* Matrices that change their form: through the card, a piece at a time. The card writes to pinned host
- * memory as well as to its own. */
+/* Matrices that change their form: through the card, a piece at a time. The card writes to pinned
+ * host memory as well as to its own. */
 static te_status bind_converted(ti_cuda *cuda, ti_weight *w, const ti_tensor *tensor, te_error *err)
 {
     size_t from_bytes = ti_type_row_bytes(tensor->type, w->cols);
@@ -97,8 +103,8 @@ static te_status bind_converted(ti_cuda *cuda, ti_weight *w, const ti_tensor *te
         st = copy_in(cuda, piece, from, (size_t)n * from_bytes, err);
         if (st) break;
         if (w->scales)
-            ti_cuda_to_fp8(cuda, (char *)w->data + row * w->cols, w->scales + row, tensor->type, piece, n,
-                           w->cols, cuda->stream);
+            ti_cuda_to_fp8(cuda, (char *)w->data + row * w->cols, w->scales + row, tensor->type,
+                           piece, n, w->cols, cuda->stream);
         else
             ti_cuda_expand(cuda, (char *)w->data + 2 * row * w->cols, false, tensor->type, piece,
                            n * w->cols, cuda->stream);
@@ -128,11 +134,12 @@ static void want_slots(ti_cuda *cuda, const ti_weight *w, size_t bytes)
 
 static te_status bind_matrix(ti_cuda *cuda, ti_weight *w, const ti_tensor *tensor, te_error *err)
 {
-    size_t cells = (size_t)(w->rows * w->cols), bytes = ti_type_row_bytes(tensor->type, w->cols) * (size_t)w->rows;
+    size_t cells = (size_t)(w->rows * w->cols),
+           bytes = ti_type_row_bytes(tensor->type, w->cols) * (size_t)w->rows;
     bool converts = false;
     if (!bytes)
-        return ti_fail(err, TE_FORMAT, "%s: rows of %lld elements cannot be of type %s", tensor->name,
-                       (long long)w->cols, ti_type_name(tensor->type));
+        return ti_fail(err, TE_FORMAT, "%s: rows of %lld elements cannot be of type %s",
+                       tensor->name, (long long)w->cols, ti_type_name(tensor->type));
     if (tensor->type == TI_F32 && !cuda->settled) cuda->exact = true;
     if (becomes_fp8(cuda, tensor)) {
         if (cudaMalloc((void **)&w->scales, (size_t)w->rows * sizeof(float)) != cudaSuccess)
@@ -150,7 +157,8 @@ static te_status bind_matrix(ti_cuda *cuda, ti_weight *w, const ti_tensor *tenso
     return copy_in(cuda, w->data, tensor->data, bytes, err);
 }
 
-te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out, te_error *err)
+te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
+                                te_error *err)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     *out = NULL;
@@ -161,7 +169,8 @@ te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weig
     w->rows = tensor->shape[0];
     w->cols = 1;
     for (int i = 1; i < tensor->n_dims; i++) w->cols *= tensor->shape[i];
-    te_status st = w->n_dims == 2 ? bind_matrix(cuda, w, tensor, err) : bind_floats(cuda, w, tensor, err);
+    te_status st =
+        w->n_dims == 2 ? bind_matrix(cuda, w, tensor, err) : bind_floats(cuda, w, tensor, err);
     if (st) {
         ti_cuda_weight_free(be, w);
         return st;

@@ -1,5 +1,5 @@
-/* cuda_runtime.h - as much of CUDA's runtime as the backend's host code uses, made of ordinary memory by
- * emulate.cc: every call happens at once, in order. */
+/* cuda_runtime.h - as much of CUDA's runtime as the backend's host code uses, made of ordinary
+ * memory by emulate.cc: every call happens at once, in order. */
 #ifndef TESTS_FAKE_CUDA_RUNTIME_H
 #define TESTS_FAKE_CUDA_RUNTIME_H
 
@@ -41,12 +41,14 @@ cudaError_t cudaGetDeviceCount(int *n);
 cudaError_t cudaSetDevice(int card);
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int card);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int card);
-/* CUDA's own take any pointer to pointer in C++ only through templates; here void * stands for both. */
+/* CUDA's own take any pointer to pointer in C++ only through templates; here void * stands for
+ * both. */
 cudaError_t cudaMalloc(void *memory, size_t bytes);
 cudaError_t cudaFree(void *memory);
 cudaError_t cudaHostAlloc(void *memory, size_t bytes, unsigned flags);
 cudaError_t cudaFreeHost(void *memory);
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind, cudaStream_t stream);
+cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind kind,
+                            cudaStream_t stream);
 cudaError_t cudaMemGetInfo(size_t *left, size_t *total);
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned flags);
 cudaError_t cudaStreamDestroy(cudaStream_t stream);
