@@ -15,7 +15,7 @@
 enum {
     PANEL = TI_INT8_PANEL,
     BLOCK = TI_INT8_BLOCK,
-    STRETCH = 128, /* blocks along k laid out at a time; a multiple of a q4_k super-block's 8 */
+    STRETCH = 192, /* blocks along k laid out at a time, at most */
     PART_ROWS = 96 /* rows that are worth laying a panel out for */
 };
 
@@ -184,10 +184,10 @@ static void multiply(const ti_cpu *cpu, const stretch *s, int panel, int from, i
         if (weights[i]) lay_out(cpu, s->p, weights[i], panel, s->k, s->n, r->decoded, panels[i]);
     for (int row = from; row < to; row += kernel->rows) {
         const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
+        const int n_rows = to - row < kernel->rows ? to - row : kernel->rows;
         for (int i = 0; i < 2; i++)
             if (weights[i]) run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
-        finish(cpu, s->p, panel, s->first + row, to - row < kernel->rows ? to - row : kernel->rows,
-               s->k > 0, r);
+        finish(cpu, s->p, panel, s->first + row, n_rows, s->k > 0, r);
     }
 }
 
@@ -214,7 +214,9 @@ void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p)
     const int width = (int)p->w->cols;
     const ti_int8_layout layout = ti_int8_layout_of(cpu->int8, width);
     const int strip = (int)(cpu->codes_bytes / layout.group_bytes) * cpu->int8->rows;
-    const int step = p->w_gate ? layout.n_blocks : STRETCH;
+    /* Equal stretches of whole q4_k super-blocks. */
+    const int n_stretches = p->w_gate ? 1 : (layout.n_blocks + STRETCH - 1) / STRETCH;
+    const int step = ((layout.n_blocks + n_stretches - 1) / n_stretches + 7) / 8 * 8;
     for (int first = 0; first < p->n_rows; first += strip) {
         const int n_rows = p->n_rows - first < strip ? p->n_rows - first : strip;
         const bool known =
