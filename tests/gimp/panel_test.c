@@ -245,7 +245,6 @@ static void a_second_menu_call_goes_to_the_same_panel(void **state)
         "view (car (gimp-display-new second))) (display 1))",
         path, path);
     g_free(session_ask(load));
-    gimp = session_window("second.*imported");
     call_menu();
     const seen thumbnail = {GREEN, 2000};
     session_wait(panel_shows, &thumbnail, "the other image's thumbnail in the panel");
@@ -292,7 +291,7 @@ static void closing_the_image_loses_no_result(void **state)
     kill(server, SIGSTOP);
     generate();
     g_free(session_ask("(begin (gimp-display-delete view) (display 1))"));
-    assert_int_equal(session_ask_int(IMAGES_OPEN), images - 1);
+    wait_value(IMAGES_OPEN, images - 1, "the image to be closed");
     kill(server, SIGCONT);
     wait_value(IMAGES_OPEN, images, "the result as a new image");
     session_keep_screen(panel, "panel-closed-image.png");

@@ -13,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATIENCE = 20 }; /* seconds */
+enum { PATIENCE = 60 }; /* seconds */
 
 static struct {
     char *folder;
@@ -356,7 +356,7 @@ unsigned long session_window(const char *title)
 static void focus(unsigned long window)
 {
     g_autofree char *id = g_strdup_printf("%lu", window);
-    g_free(xdotool((const char *const[]){"windowfocus", "--sync", id, NULL}));
+    g_free(xdotool((const char *const[]){"windowraise", id, "windowfocus", "--sync", id, NULL}));
 }
 
 void session_keys(unsigned long window, const char *keys)
@@ -373,8 +373,13 @@ void session_type(unsigned long window, const char *text)
 
 void session_close_window(unsigned long window)
 {
-    g_autofree char *id = g_strdup_printf("%lu", window);
-    g_free(xdotool((const char *const[]){"windowquit", id, NULL}));
+    Display *display = XOpenDisplay(NULL);
+    assert_non_null(display);
+    XEvent event = {.xclient = {.type = ClientMessage, .window = window, .format = 32}};
+    event.xclient.message_type = XInternAtom(display, "WM_PROTOCOLS", False);
+    event.xclient.data.l[0] = (long)XInternAtom(display, "WM_DELETE_WINDOW", False);
+    XSendEvent(display, window, False, NoEventMask, &event);
+    XCloseDisplay(display);
 }
 
 session_shot session_screen(unsigned long window)
