@@ -8,6 +8,7 @@
 te_status ti_command_grad(const char *model, const char *sft, const char *grads, te_error *err);
 te_status ti_command_tokenizer(const char *config, te_error *err);
 te_status ti_command_image_tokens(const char *config, bool resume, te_error *err);
+te_status ti_command_pool(const char *config, te_error *err);
 te_status ti_command_sft(const char *config, bool resume, te_error *err);
 te_status ti_command_export(const char *config, te_error *err);
 

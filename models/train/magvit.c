@@ -214,6 +214,7 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
     const size_t bits = (size_t)tokens * (size_t)m->config.bits;
     float *host = ti_malloc_array(pixels > bits ? pixels : bits, sizeof *host);
     if (!host) return ti_fail_memory(err, "pictures", pixels * sizeof *host);
+#pragma omp parallel for
     for (size_t i = 0; i < pixels; i++) host[i] = (float)rgb[i] * (2.0f / 255.0f) - 1.0f;
     d->op->upload(d, m->net.values[m->picture].data, host, pixels * sizeof *host);
     ti_net_forward(&m->net, 0, m->encoder_nodes);

@@ -7,6 +7,7 @@
 static const char usage[] =
     "usage: thinkedit-train tokenizer CONFIG             text tokeniser (tokenizer.json)\n"
     "       thinkedit-train image-tokens CONFIG [--resume]\n"
+    "       thinkedit-train pool CONFIG                   every sample of sft beforehand\n"
     "       thinkedit-train sft CONFIG [--resume]         backbone\n"
     "       thinkedit-train export CONFIG                 model file from the checkpoints\n"
     "       thinkedit-train grad MODEL.gguf --sft FILE.json [--grads OUT.safetensors]\n"
@@ -38,6 +39,7 @@ static int run(int argc, char **argv, te_error *err)
     if (!strcmp(command, "image-tokens"))
         return (int)ti_command_image_tokens(positional, resume, err);
     if (!strcmp(command, "sft")) return (int)ti_command_sft(positional, resume, err);
+    if (!strcmp(command, "pool")) return (int)ti_command_pool(positional, err);
     if (!strcmp(command, "export")) return (int)ti_command_export(positional, err);
     return -1;
 }

@@ -232,6 +232,28 @@ static te_status draw_all(const ti_pool *p, const int64_t *indices, int n, ti_wo
     return st;
 }
 
+/* Their records, from the codes of all inputs and outputs in turn. */
+static te_status put_all(ti_pool *p, const int64_t *indices, int n, const ti_world_sample *samples,
+                         te_error *err)
+{
+    const size_t tokens = (size_t)p->tokens;
+    te_status st = TE_OK;
+#pragma omp parallel for schedule(dynamic)
+    for (int i = 0; i < n; i++) {
+        te_error own;
+        const uint16_t *input = p->codes + (size_t)(2 * i) * tokens;
+        te_status own_st = put_record(p, indices[i], &samples[i], input, input + tokens, &own);
+        if (own_st) {
+#pragma omp critical
+            {
+                st = own_st;
+                if (err) *err = own;
+            }
+        }
+    }
+    return st;
+}
+
 /* Up to half a batch of the encoder: an input and an output picture each. */
 static te_status make(ti_pool *p, const int64_t *indices, int n, te_error *err)
 {
@@ -245,9 +267,7 @@ static te_status make(ti_pool *p, const int64_t *indices, int n, te_error *err)
         memcpy(p->rgb + (size_t)(2 * i + 1) * picture, samples[i].output, picture);
     }
     if (!st) st = ti_magvit_encode(p->encoder, p->rgb, 2 * n, p->codes, err);
-    for (int i = 0; !st && i < n; i++)
-        st = put_record(p, indices[i], &samples[i], p->codes + (size_t)(2 * i) * (size_t)p->tokens,
-                        p->codes + (size_t)(2 * i + 1) * (size_t)p->tokens, err);
+    if (!st) st = put_all(p, indices, n, samples, err);
     for (int i = 0; i < n; i++) ti_world_clear(&samples[i]);
     free(samples);
     return st;

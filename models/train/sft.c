@@ -106,6 +106,29 @@ static te_status begin(ti_project *p, te_error *err)
     return ti_llada_init(p->llada, p->recipe.seed, &start, err);
 }
 
+/* Every sample before training begins: where the device is fast, drawing them one batch ahead is not
+ * enough. What is there already is left alone, so a killed run goes on where it was. */
+te_status ti_command_pool(const char *config, te_error *err)
+{
+    enum { ROUND = 4096 };
+    ti_project p;
+    ti_pool_config pool_config;
+    ti_pool *pool = NULL;
+    te_status st = ti_project_open(&p, config, 1, err);
+    if (!st) st = read_pool(&pool_config, &p, err);
+    if (!st) st = ti_pool_open(&pool, &pool_config, p.magvit, p.tokenizer, err);
+    const int64_t samples = st ? 0 : ti_pool_count(pool);
+    const double started = ti_seconds();
+    for (int64_t first = 0; !st && first < samples; first += ROUND) {
+        st = ti_pool_fill(pool, first, (int)(samples - first < ROUND ? samples - first : ROUND), err);
+        fprintf(stderr, "sample %lld of %lld  %.0f s\n", (long long)(first + ROUND), (long long)samples,
+                ti_seconds() - started);
+    }
+    ti_pool_free(pool);
+    ti_project_close(&p);
+    return st;
+}
+
 te_status ti_command_sft(const char *config, bool resume, te_error *err)
 {
     ti_project p;
