@@ -42,8 +42,11 @@ static void print_tuned(void)
             g_free(choices);
         } else {
             g_snprintf(names, sizeof names, "--%s N", rows[i].name);
-            g_snprintf(help, sizeof help, "%s (%g to %g)", rows[i].summary, rows[i].min,
-                       rows[i].max);
+            if (rows[i].max > 1e9) /* any whole number, as far as a person is concerned */
+                g_strlcpy(help, rows[i].summary, sizeof help);
+            else
+                g_snprintf(help, sizeof help, "%s (%g to %g)", rows[i].summary, rows[i].min,
+                           rows[i].max);
         }
         print_row(names, help);
     }
