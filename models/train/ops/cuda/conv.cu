@@ -3,9 +3,10 @@
  * same walk over the gradient of the output, dilated by the stride, with the kernel turned round. 1 x 1
  * kernels need no patches. */
 #include "ops/cuda/column_sums.cuh"
+#include "ops/cuda/index.cuh"
 
 #define PATCH_BYTES ((size_t)1 << 30)
-enum { WEIGHT_PARTS = 256, PART_PIXELS = 2048 };
+enum { WEIGHT_PARTS = 256, PART_PIXELS = 2048, MOST_PIXELS = 1 << 20 /* rows of one product */ };
 
 /* A walk of KERNEL x KERNEL weights over a padded and dilated picture. */
 typedef struct walk {
@@ -75,9 +76,11 @@ static const float *patches_of(ti_train_cuda *c, const float *x, const walk *k, 
 
 static int images_at_once(const walk *k, int n)
 {
-    const size_t one = (size_t)k->out_height * (size_t)k->out_width * (size_t)depth_of(k) * sizeof(float);
-    const size_t most = PATCH_BYTES / one;
-    if (is_plain(k) || most >= (size_t)n) return n;
+    const size_t pixels = (size_t)k->out_height * (size_t)k->out_width;
+    const size_t one = pixels * (size_t)depth_of(k) * sizeof(float);
+    size_t most = MOST_PIXELS / pixels;
+    if (!is_plain(k) && most > PATCH_BYTES / one) most = PATCH_BYTES / one;
+    if (most >= (size_t)n) return n;
     return most ? (int)most : 1;
 }
 
@@ -125,8 +128,11 @@ static void run_walk(ti_train_cuda *c, float *y, const float *x, const walk *k, 
 
 static __global__ void begin(float *y, const float *bias, const float *residual, int64_t n, int channels)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
-    if (i < n) y[i] = bias[i % channels] + (residual ? residual[i] : 0.0f);
+    const int64_t i = ti_my_index();
+    int channel;
+    if (i >= n) return;
+    ti_divide(i, channels, &channel);
+    y[i] = bias[channel] + (residual ? residual[i] : 0.0f);
 }
 
 void ti_train_cuda_conv(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,

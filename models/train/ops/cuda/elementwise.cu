@@ -1,15 +1,9 @@
 /* elementwise.cu - zero, copy, add, SwiGLU, and the optimiser with the sum of squares it clips by. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
-
-static __device__ __forceinline__ int64_t my_index(void)
-{
-    return (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
-}
+#include "ops/cuda/index.cuh"
 
 static __global__ void zero(float *x, int64_t n)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     if (i < n) x[i] = 0;
 }
 
@@ -21,7 +15,7 @@ void ti_train_cuda_zero(ti_train_device *d, float *x, size_t n)
 
 static __global__ void copy(float *y, const float *x, int64_t n)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     if (i < n) y[i] = x[i];
 }
 
@@ -33,7 +27,7 @@ void ti_train_cuda_copy(ti_train_device *d, float *y, const float *x, size_t n)
 
 static __global__ void add(float *y, const float *x, int64_t n)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     if (i < n) y[i] += x[i];
 }
 
@@ -45,20 +39,13 @@ void ti_train_cuda_add(ti_train_device *d, float *y, const float *x, size_t n)
 
 /* ---- SwiGLU -------------------------------------------------------------------------------------- */
 
-/* The row and column of number I of a matrix of WIDTH columns. */
-static __device__ __forceinline__ int64_t row_of(int64_t i, int width, int *col)
-{
-    int64_t row = i / width;
-    *col = (int)(i - row * width);
-    return row;
-}
-
 static __global__ void swiglu(float *y, const float *x, int64_t n, int width)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     int col;
     if (i >= n) return;
-    const float *from = x + row_of(i, width, &col) * 2 * width + col;
+    const int64_t row = ti_divide(i, width, &col);
+    const float *from = x + row * 2 * width + col;
     y[i] = from[0] / (1.0f + expf(-from[0])) * from[width];
 }
 
@@ -71,10 +58,10 @@ void ti_train_cuda_swiglu(ti_train_device *d, float *y, const float *x, int rows
 
 static __global__ void swiglu_back(float *dx, const float *dy, const float *x, int64_t n, int width)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     int col;
     if (i >= n) return;
-    int64_t at = row_of(i, width, &col) * 2 * width + col;
+    const int64_t row = ti_divide(i, width, &col), at = row * 2 * width + col;
     float gate = x[at], up = x[at + width], g = dy[i], sigmoid = 1.0f / (1.0f + expf(-gate));
     dx[at + width] = g * gate * sigmoid;
     dx[at] = g * up * sigmoid * (1.0f + gate * (1.0f - sigmoid));
@@ -95,7 +82,7 @@ enum { SQUARES = 512 }; /* blocks, whatever the length */
 static __global__ void squares(double *sums, const float *x, int64_t n)
 {
     double sum = 0;
-    for (int64_t i = my_index(); i < n; i += (int64_t)SQUARES * TI_BLOCK)
+    for (int64_t i = ti_my_index(); i < n; i += (int64_t)SQUARES * TI_BLOCK)
         sum += (double)x[i] * (double)x[i];
     sum = ti_block_sum(sum);
     if (!threadIdx.x) sums[blockIdx.x] = sum;
@@ -115,7 +102,7 @@ double ti_train_cuda_sum_squares(ti_train_device *d, const float *x, size_t n)
 static __global__ void adamw(float *param, float *m, float *v, float *ema, const float *grad, int64_t n,
                              ti_adamw o)
 {
-    int64_t i = my_index();
+    int64_t i = ti_my_index();
     if (i >= n) return;
     const float rate1 = 1.0f / o.correction1, rate2 = 1.0f / o.correction2;
     float g = grad[i] * o.gradient_scale, p = param[i];

@@ -1,17 +1,17 @@
 /* embed.cu - rows of a table by number. The embedding's gradient meets the same row many times: rows are
  * sorted by token within chunks, each chunk adds up its rows of a token in order, and each row of the
  * table adds the chunks that know it, in order. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 enum { CHUNK = 2048, INDEX_BITS = 11 };
 
 static __global__ void embed(float *x, const float *table, const int32_t *tokens, int64_t n, int width)
 {
-    int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
+    int col;
     if (i >= n) return;
-    int64_t row = i / width;
-    x[i] = table[(int64_t)tokens[row] * width + (i - row * width)];
+    const int64_t row = ti_divide(i, width, &col);
+    x[i] = table[(int64_t)tokens[row] * width + col];
 }
 
 void ti_train_cuda_embed(ti_train_device *d, float *x, const float *table, const int32_t *tokens, int rows,
@@ -24,10 +24,11 @@ void ti_train_cuda_embed(ti_train_device *d, float *x, const float *table, const
 
 static __global__ void scatter(float *dx, const float *dy, const int32_t *index, int64_t n, int width)
 {
-    int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
+    int col;
     if (i >= n) return;
-    int64_t row = i / width;
-    dx[(int64_t)index[row] * width + (i - row * width)] += dy[i];
+    const int64_t row = ti_divide(i, width, &col);
+    dx[(int64_t)index[row] * width + col] += dy[i];
 }
 
 void ti_train_cuda_scatter(ti_train_device *d, float *dx, const float *dy, const int32_t *index, int rows,

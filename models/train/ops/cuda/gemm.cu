@@ -2,8 +2,7 @@
  * neighbouring products share them (a gradient goes into the weights' product and the input's). A
  * gradient of weights sums over all rows of a batch into a small matrix: it is cut into parts by rows,
  * which fill the card and are added in order. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 enum { PART_TILES = 264, PARTS = 64, PART_ROWS = 512 };
 
@@ -11,9 +10,10 @@ enum { PART_TILES = 264, PARTS = 64, PART_ROWS = 512 };
 
 static __global__ void pack_eights(ti_bf16 *to, const float *from, int64_t rows, int eights, int64_t ld)
 {
-    int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, row = i / eights;
+    int eight;
+    const int64_t i = ti_my_index(), row = ti_divide(i, eights, &eight);
     if (row >= rows) return;
-    const float4 *x = (const float4 *)(from + row * ld + (i - row * eights) * 8);
+    const float4 *x = (const float4 *)(from + row * ld + eight * 8);
     float4 a = x[0], b = x[1];
     ((uint4 *)to)[i] = make_uint4(ti_bf16_pair(a.x, a.y), ti_bf16_pair(a.z, a.w), ti_bf16_pair(b.x, b.y),
                                   ti_bf16_pair(b.z, b.w));
@@ -22,9 +22,9 @@ static __global__ void pack_eights(ti_bf16 *to, const float *from, int64_t rows,
 static __global__ void pack_any(ti_bf16 *to, const float *from, int64_t rows, int cols, int64_t ld,
                                 int64_t ld_to)
 {
-    int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, row = i / cols;
+    int col;
+    const int64_t row = ti_divide(ti_my_index(), cols, &col);
     if (row >= rows) return;
-    int64_t col = i - row * cols;
     to[row * ld_to + col] = ti_bf16_of(from[row * ld + col]);
 }
 
@@ -65,7 +65,7 @@ static void forget(ti_train_cuda *c, const float *first, const float *end)
 static __global__ void add_parts(float *c, int64_t ldc, const float *parts, int n_parts, int m, int n,
                                  float alpha, bool accumulate)
 {
-    int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, size = (int64_t)m * n;
+    const int64_t i = ti_my_index(), size = (int64_t)m * n;
     if (i >= size) return;
     float sum = 0, *to = c + i / n * ldc + i % n;
     for (int p = 0; p < n_parts; p++) sum += parts[p * size + i];

@@ -1,6 +1,7 @@
 /* group_norm.cu - group normalisation followed by SiLU where asked, and its gradient. Sums per image and
  * channel first, in chunks; then a block an image and group makes of them what the pixels need. */
 #include "ops/cuda/column_sums.cuh"
+#include "ops/cuda/index.cuh"
 
 static __device__ __forceinline__ float silu(float z)
 {
@@ -61,14 +62,13 @@ static __device__ __forceinline__ float normed(const affine *f, float x, int ima
 
 static __device__ __forceinline__ int place_of(const affine *f, int64_t i, int *channel)
 {
-    const int64_t row = i / f->channels;
-    *channel = (int)(i - row * f->channels);
-    return (int)(row / f->pixels);
+    int pixel;
+    return (int)ti_divide(ti_divide(i, f->channels, channel), f->pixels, &pixel);
 }
 
 static __global__ void apply(float *y, const float *x, affine f, int64_t n, bool with_silu)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
     int channel;
     if (i >= n) return;
     const int image = place_of(&f, i, &channel);
@@ -152,7 +152,7 @@ static __global__ void group_slopes(float *coefs, double *own, const double *sum
 
 static __global__ void apply_back(float *dx, slope_element g, const float *coefs, int64_t n, bool accumulate)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
     int channel;
     if (i >= n) return;
     const int image = place_of(&g.f, i, &channel);

@@ -1,6 +1,5 @@
 /* picture_loss.cu - how far pictures are from what they should be, and the gradient; a thread a value. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 enum { CHANNELS = 3 };
 
@@ -17,11 +16,11 @@ typedef struct weights {
 static __global__ void picture_loss(float *dy, double *sums, const float *y, const float *target, int64_t n,
                                     int height, int width, weights w)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, line = (int64_t)width * CHANNELS;
+    const int64_t i = ti_my_index(), line = (int64_t)width * CHANNELS;
     double l1 = 0, l2 = 0, steps = 0;
     if (i < n) {
-        const int64_t row = i / line;
-        const int in_row = (int)(i - row * line), in_image = (int)(row % height);
+        int in_row, in_image;
+        ti_divide(ti_divide(i, width * CHANNELS, &in_row), height, &in_image);
         const float e = y[i] - target[i];
         float slope = 0, step;
         if (in_row + CHANNELS < line) {

@@ -1,12 +1,11 @@
 /* quantise.cu - look-up-free quantisation and its terms; the mathematics stands in ../quantise.c. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 enum { GROUP = 7, CODES = 1 << GROUP, ROWS = 256 /* of a chunk */ };
 
 static __global__ void quantise(float *q, const float *z, int64_t n)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
     if (i < n) q[i] = z[i] > 0 ? 1.0f : -1.0f;
 }
 
@@ -26,7 +25,7 @@ static __device__ __forceinline__ float clamped_sigmoid(float x)
 /* dz = dq + commitment and certainty; the block's sums of both terms into sums[block][2]. */
 static __global__ void own_terms(float *dz, double *sums, const float *dq, const float *z, ti_lfq_shape s)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x, n = (int64_t)s.n * s.bits;
+    const int64_t i = ti_my_index(), n = (int64_t)s.n * s.bits;
     const float commit = 2 * s.commitment / ((float)s.n * (float)s.bits), certain = s.certainty / (float)s.n;
     double square = 0, entropy = 0;
     if (i < n) {

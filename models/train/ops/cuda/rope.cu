@@ -1,14 +1,13 @@
 /* rope.cu - rotary positions: a thread turns one pair of numbers in every head, as the angle is the same. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 static __global__ void rope(float *x, const int32_t *positions, int64_t n, int heads, int half, int ld,
                             float theta, float sign)
 {
-    const int64_t at = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t at = ti_my_index();
+    int i;
     if (at >= n) return;
-    const int64_t row = at / half;
-    const int i = (int)(at - row * half);
+    const int64_t row = ti_divide(at, half, &i);
     const float angle = (float)positions[row] * (1.0f / powf(theta, (float)(2 * i) / (float)(2 * half)));
     const float c = cosf(angle), s = sign * sinf(angle);
     for (int h = 0; h < heads; h++) {

@@ -1,18 +1,17 @@
 /* upsample.cu - nearest neighbour, twice the size each way, and its gradient. */
-#include "backend/cuda/reduce.cuh"
-#include "ops/cuda/cuda.h"
+#include "ops/cuda/index.cuh"
 
 /* Number I of the small picture is at this place of the large one; rows of both in ROW numbers. */
 static __device__ __forceinline__ int64_t corner_of(int64_t i, int width, int channels)
 {
-    const int64_t small = (int64_t)width * channels, row = i / small, rest = i - row * small;
-    const int64_t x = rest / channels;
-    return row * 4 * small + 2 * x * channels + (rest - x * channels);
+    int channel, x;
+    const int64_t pixel = ti_divide(i, channels, &channel), row = ti_divide(pixel, width, &x);
+    return (row * 4 * width + 2 * x) * channels + channel;
 }
 
 static __global__ void upsample(float *y, const float *x, int64_t n, int width, int channels)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
     if (i >= n) return;
     float *to = y + corner_of(i, width, channels), value = x[i];
     const int64_t below = (int64_t)2 * width * channels;
@@ -29,7 +28,7 @@ void ti_train_cuda_upsample(ti_train_device *d, float *y, const float *x, int n,
 
 static __global__ void upsample_back(float *dx, const float *dy, int64_t n, int width, int channels)
 {
-    const int64_t i = (int64_t)blockIdx.x * TI_BLOCK + threadIdx.x;
+    const int64_t i = ti_my_index();
     if (i >= n) return;
     const float *from = dy + corner_of(i, width, channels);
     const int64_t below = (int64_t)2 * width * channels;
