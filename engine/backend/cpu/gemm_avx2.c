@@ -101,31 +101,19 @@ AVX2 TI_ALWAYS_INLINE void rows_avx2(const ti_gemm_tile *t, const int rows)
         }
     }
 #pragma GCC unroll 6
-    for (int i = 0; i < rows; i++) store_row(t, t->c + i * t->ldc, acc[i][0], acc[i][1]);
+    for (int i = 0; i < rows; i++)
+        if (i < t->rows) store_row(t, t->c + i * t->ldc, acc[i][0], acc[i][1]);
 }
 
 AVX2 static void tile_avx2(const ti_gemm_tile *t)
 {
-    switch (t->rows) {
-    case 1:
-        rows_avx2(t, 1);
-        break;
-    case 2:
+    /* The panel's absent rows are zeros, and only those that exist are stored. */
+    if (t->rows <= 2)
         rows_avx2(t, 2);
-        break;
-    case 3:
-        rows_avx2(t, 3);
-        break;
-    case 4:
+    else if (t->rows <= 4)
         rows_avx2(t, 4);
-        break;
-    case 5:
-        rows_avx2(t, 5);
-        break;
-    default:
-        rows_avx2(t, 6);
-        break;
-    }
+    else
+        rows_avx2(t, MR);
 }
 
 AVX2 void ti_bf16_pack_avx2(uint16_t *to, const float *from, size_t n)

@@ -116,6 +116,7 @@ AVX512 TI_ALWAYS_INLINE void store_tile(const ti_gemm_tile *t, int rows, __m512 
     const __mmask16 m0 = first(t->cols), m1 = first(t->cols - 16);
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
+        if (i >= t->rows) break;
         float *c = t->c + i * t->ldc;
         __m512 c0 = _mm512_mul_ps(acc[i][0], alpha), c1 = _mm512_mul_ps(acc[i][1], alpha);
         if (t->add) {
@@ -164,55 +165,21 @@ BF16 TI_ALWAYS_INLINE void rows_bf16(const ti_gemm_tile *t, const int rows)
     store_tile(t, rows, acc);
 }
 
-#define EACH_ROWS(rows_kernel)                                                                     \
-    switch (t->rows) {                                                                             \
-    case 1:                                                                                        \
-        rows_kernel(t, 1);                                                                         \
-        break;                                                                                     \
-    case 2:                                                                                        \
+/* A few heights are enough: the panel's absent rows are zeros, and only those that exist are
+ * stored. */
+#define EACH_HEIGHT(rows_kernel)                                                                   \
+    if (t->rows <= 2)                                                                              \
         rows_kernel(t, 2);                                                                         \
-        break;                                                                                     \
-    case 3:                                                                                        \
-        rows_kernel(t, 3);                                                                         \
-        break;                                                                                     \
-    case 4:                                                                                        \
+    else if (t->rows <= 4)                                                                         \
         rows_kernel(t, 4);                                                                         \
-        break;                                                                                     \
-    case 5:                                                                                        \
-        rows_kernel(t, 5);                                                                         \
-        break;                                                                                     \
-    case 6:                                                                                        \
-        rows_kernel(t, 6);                                                                         \
-        break;                                                                                     \
-    case 7:                                                                                        \
-        rows_kernel(t, 7);                                                                         \
-        break;                                                                                     \
-    case 8:                                                                                        \
+    else if (t->rows <= 8)                                                                         \
         rows_kernel(t, 8);                                                                         \
-        break;                                                                                     \
-    case 9:                                                                                        \
-        rows_kernel(t, 9);                                                                         \
-        break;                                                                                     \
-    case 10:                                                                                       \
-        rows_kernel(t, 10);                                                                        \
-        break;                                                                                     \
-    case 11:                                                                                       \
-        rows_kernel(t, 11);                                                                        \
-        break;                                                                                     \
-    case 12:                                                                                       \
-        rows_kernel(t, 12);                                                                        \
-        break;                                                                                     \
-    case 13:                                                                                       \
-        rows_kernel(t, 13);                                                                        \
-        break;                                                                                     \
-    default:                                                                                       \
-        rows_kernel(t, 14);                                                                        \
-        break;                                                                                     \
-    }
+    else                                                                                           \
+        rows_kernel(t, MR);
 
-AVX512 static void tile_avx512(const ti_gemm_tile *t){EACH_ROWS(rows_avx512)}
+AVX512 static void tile_avx512(const ti_gemm_tile *t){EACH_HEIGHT(rows_avx512)}
 
-BF16 static void tile_bf16(const ti_gemm_tile *t){EACH_ROWS(rows_bf16)}
+BF16 static void tile_bf16(const ti_gemm_tile *t){EACH_HEIGHT(rows_bf16)}
 
 /* Rounding on request happens after packing: it is wanted only by processors without vdpbf16ps. */
 AVX512 static void pack_avx512_round(uint32_t *to, const ti_gemm_panel *panel)

@@ -27,6 +27,7 @@ TI_ALWAYS_INLINE void rows_neon(const ti_gemm_tile *t, const int rows)
     }
 #pragma GCC unroll 6
     for (int i = 0; i < rows; i++) {
+        if (i >= t->rows) break;
         float row[NR], *c = t->c + i * t->ldc;
         for (int j = 0; j < 4; j++) vst1q_f32(row + 4 * j, vmulq_n_f32(acc[i][j], t->alpha));
         for (int j = 0; j < t->cols; j++) c[j] = t->add ? row[j] + c[j] : row[j];
@@ -35,26 +36,13 @@ TI_ALWAYS_INLINE void rows_neon(const ti_gemm_tile *t, const int rows)
 
 static void tile_neon(const ti_gemm_tile *t)
 {
-    switch (t->rows) {
-    case 1:
-        rows_neon(t, 1);
-        break;
-    case 2:
+    /* The panel's absent rows are zeros, and only those that exist are stored. */
+    if (t->rows <= 2)
         rows_neon(t, 2);
-        break;
-    case 3:
-        rows_neon(t, 3);
-        break;
-    case 4:
+    else if (t->rows <= 4)
         rows_neon(t, 4);
-        break;
-    case 5:
-        rows_neon(t, 5);
-        break;
-    default:
-        rows_neon(t, 6);
-        break;
-    }
+    else
+        rows_neon(t, MR);
 }
 
 const ti_gemm_kernel ti_gemm_neon = {
