@@ -1,5 +1,5 @@
-/* device.c - see device.h. The module stays open for the life of the process: CUDA cannot be unloaded
- * safely. */
+/* device.c - see device.h. The module stays open for the life of the process: CUDA cannot be
+ * unloaded safely. */
 #include "device.h"
 
 #include "ops/cuda/module.h"
@@ -22,7 +22,8 @@ static te_status open_module(void **module, te_error *err)
     }
     *module = dlopen(path, RTLD_NOW | RTLD_LOCAL);
     if (*module) return TE_OK;
-    return ti_fail(err, TE_DEVICE, "no CUDA: %s; build with TE_CUDA or train on the CPU", dlerror());
+    return ti_fail(err, TE_DEVICE, "no CUDA: %s; build with TE_CUDA or train on the CPU",
+                   dlerror());
 }
 
 static te_status create_cuda(ti_train_device **out, int card, te_error *err)
@@ -39,7 +40,8 @@ static te_status create_cuda(ti_train_device **out, int card, te_error *err)
     return create(out, card, TI_TRAIN_MODULE_VERSION, err);
 }
 
-te_status ti_train_device_create(ti_train_device **out, const char *name, int threads, te_error *err)
+te_status ti_train_device_create(ti_train_device **out, const char *name, int threads,
+                                 te_error *err)
 {
     *out = NULL;
     if (!strcmp(name, "cpu")) return ti_train_device_create_cpu(out, threads, err);

@@ -6,6 +6,7 @@
 #include "ops/ops.h"
 
 /* THREADS of the CPU; 0: all. */
-te_status ti_train_device_create(ti_train_device **out, const char *name, int threads, te_error *err);
+te_status ti_train_device_create(ti_train_device **out, const char *name, int threads,
+                                 te_error *err);
 
 #endif

@@ -1,5 +1,5 @@
-/* both.h - every op on the CPU and on the card (or its emulation) with the same random numbers, and how far
- * the results are apart: the norm of the difference by the norm of the CPU's. */
+/* both.h - every op on the CPU and on the card (or its emulation) with the same random numbers, and
+ * how far the results are apart: the norm of the difference by the norm of the CPU's. */
 #ifndef TESTS_TRAIN_CUDA_BOTH_H
 #define TESTS_TRAIN_CUDA_BOTH_H
 
@@ -18,10 +18,10 @@ typedef struct both {
     float *at[2]; /* device memory */
 } both;
 
-#define ON_BOTH(call)                                                                                    \
-    for (int k = 0; k < 2; k++) {                                                                        \
-        ti_train_device *d = devices[k];                                                                 \
-        d->op->call;                                                                                     \
+#define ON_BOTH(call)                                                                              \
+    for (int k = 0; k < 2; k++) {                                                                  \
+        ti_train_device *d = devices[k];                                                           \
+        d->op->call;                                                                               \
     }
 
 both both_random(size_t n, uint64_t stream, double scale);

@@ -1,5 +1,5 @@
-/* main.c - opens both devices and runs the groups. Exit status 77 when the module finds no card, which is
- * for whoever started it to judge; the emulated module always has one. */
+/* main.c - opens both devices and runs the groups. Exit status 77 when the module finds no card,
+ * which is for whoever started it to judge; the emulated module always has one. */
 #include "both.h"
 
 ti_train_device *devices[2];
@@ -19,7 +19,8 @@ both both_zeros(size_t n)
 static both both_of(size_t n, const void *values)
 {
     both b = both_zeros(n);
-    for (int k = 0; k < 2; k++) devices[k]->op->upload(devices[k], b.at[k], values, n * sizeof(float));
+    for (int k = 0; k < 2; k++)
+        devices[k]->op->upload(devices[k], b.at[k], values, n * sizeof(float));
     return b;
 }
 
@@ -32,7 +33,8 @@ both both_random(size_t n, uint64_t stream, double scale)
 {
     float *x = malloc((n + !n) * sizeof *x);
     assert_non_null(x);
-    for (size_t i = 0; i < n; i++) x[i] = (float)(scale * ti_random_normal((ti_random){7, stream}, i));
+    for (size_t i = 0; i < n; i++)
+        x[i] = (float)(scale * ti_random_normal((ti_random){7, stream}, i));
     both b = both_of(n, x);
     free(x);
     return b;
@@ -52,7 +54,9 @@ void both_alike(const char *what, const both *b, double tolerance)
     for (int k = 0; k < 2; k++) {
         host[k] = malloc((b->n + !b->n) * sizeof(float));
         assert_non_null(host[k]);
-        assert_ok(devices[k]->op->download(devices[k], host[k], b->at[k], b->n * sizeof(float), &err), err);
+        assert_ok(
+            devices[k]->op->download(devices[k], host[k], b->at[k], b->n * sizeof(float), &err),
+            err);
     }
     for (size_t i = 0; i < b->n; i++) {
         difference += pow((double)host[1][i] - (double)host[0][i], 2);

@@ -27,7 +27,8 @@ static float element(const void *x, bool bf16, int64_t i)
     return bf16 ? ti_bf16_to_float(((const uint16_t *)x)[i]) : ((const float *)x)[i];
 }
 
-const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, const void *b, float *c)
+const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, const void *b,
+                            float *c)
 {
     (void)p;
     if (s->batch < 1 || s->lda < (s->turn_a ? s->m : s->k) || s->ldb < (s->turn_b ? s->k : s->n) ||
@@ -38,8 +39,10 @@ const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, 
             for (int j = 0; j < s->n; j++) {
                 double sum = 0;
                 for (int k = 0; k < s->k; k++) {
-                    int64_t at_a = batch * s->step_a + (s->turn_a ? k * s->lda + i : i * s->lda + k);
-                    int64_t at_b = batch * s->step_b + (s->turn_b ? j * s->ldb + k : k * s->ldb + j);
+                    int64_t at_a =
+                        batch * s->step_a + (s->turn_a ? k * s->lda + i : i * s->lda + k);
+                    int64_t at_b =
+                        batch * s->step_b + (s->turn_b ? j * s->ldb + k : k * s->ldb + j);
                     sum += (double)(element(a, s->bf16, at_a) * element(b, s->bf16, at_b));
                 }
                 float *to = c + batch * s->step_c + i * s->ldc + j;

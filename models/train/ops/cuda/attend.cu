@@ -1,10 +1,11 @@
-/* attend.cu - attention on the tensor cores, without matrices of scores in memory. Inputs are rounded to
- * bf16 on their way in, sums are float32.
+/* attend.cu - attention on the tensor cores, without matrices of scores in memory. Inputs are
+ * rounded to bf16 on their way in, sums are float32.
  *
- * A warp owns 16 rows, a block 128 of one head of one sequence; the other rows pass by in tiles of 64 in
- * shared memory. Forward, rows are queries and keys pass. The gradient computes the probabilities again
- * from the kept logarithm of their sum, twice: once with queries as own rows, for theirs, and once with
- * keys as own rows, for the keys' and values': so no two blocks add to the same place.
+ * A warp owns 16 rows, a block 128 of one head of one sequence; the other rows pass by in tiles of
+ * 64 in shared memory. Forward, rows are queries and keys pass. The gradient computes the
+ * probabilities again from the kept logarithm of their sum, twice: once with queries as own rows,
+ * for theirs, and once with keys as own rows, for the keys' and values': so no two blocks add to
+ * the same place.
  */
 #include "backend/cuda/reduce.cuh"
 #include "ops/cuda/cuda.h"
@@ -12,17 +13,20 @@
 enum { OWN = 128, OTHER = 64, SLICE = 16 /* others that become one factor of a product */ };
 #define LOG2E 1.44269504f
 
-bool ti_train_cuda_can_attend(const ti_attention_shape *s, const float *q, const float *k, const float *v)
+bool ti_train_cuda_can_attend(const ti_attention_shape *s, const float *q, const float *k,
+                              const float *v)
 {
     const uintptr_t bits = (uintptr_t)q | (uintptr_t)k | (uintptr_t)v;
-    return s->bf16 && (s->head_size == 32 || s->head_size == 64) && s->ld % 4 == 0 && bits % 16 == 0;
+    return s->bf16 && (s->head_size == 32 || s->head_size == 64) && s->ld % 4 == 0 &&
+           bits % 16 == 0;
 }
 
-/* ---- tiles and fragments: see ti_mma for who holds what --------------------------------------------- */
+/* ---- tiles and fragments: see ti_mma for who holds what ------------------------------------- */
 
 /* 16 rows of the warp, from X on; rows beyond LEFT are zeros. */
 template <int SIZE>
-static __device__ __forceinline__ void load_own(unsigned own[SIZE / 16][4], const float *x, int64_t ld, int left)
+static __device__ __forceinline__ void load_own(unsigned own[SIZE / 16][4], const float *x,
+                                                int64_t ld, int left)
 {
     const int lane = (int)(threadIdx.x % 32), g = lane / 4, t = lane % 4;
     for (int k = 0; k < SIZE / 16; k++)
@@ -34,7 +38,8 @@ static __device__ __forceinline__ void load_own(unsigned own[SIZE / 16][4], cons
 }
 
 /* 64 rows as bf16 at a distance that keeps ldmatrix free of bank conflicts. */
-template <int SIZE> static __device__ void load_tile(ti_bf16 *tile, const float *x, int64_t ld, int left)
+template <int SIZE>
+static __device__ void load_tile(ti_bf16 *tile, const float *x, int64_t ld, int left)
 {
     unsigned *to = (unsigned *)tile;
     for (int i = (int)threadIdx.x; i < OTHER * SIZE / 4; i += TI_BLOCK) {
@@ -99,8 +104,8 @@ static __device__ __forceinline__ float quad_sum(float x)
 
 /* Own rows' sums to memory. */
 template <int SIZE>
-static __device__ __forceinline__ void store_own(float *y, int64_t ld, float acc[SIZE / 8][4], int left,
-                                                 float low, float high)
+static __device__ __forceinline__ void store_own(float *y, int64_t ld, float acc[SIZE / 8][4],
+                                                 int left, float low, float high)
 {
     const int lane = (int)(threadIdx.x % 32), g = lane / 4, t = lane % 4;
     for (int j = 0; j < SIZE / 8; j++)
@@ -110,13 +115,13 @@ static __device__ __forceinline__ void store_own(float *y, int64_t ld, float acc
         }
 }
 
-/* ---- forward -------------------------------------------------------------------------------------- */
+/* ---- forward -------------------------------------------------------------------------------- */
 
-/* s (scaled by log2 e) becomes probabilities against the largest score so far; what was summed up before
- * shrinks when that grows. */
+/* s (scaled by log2 e) becomes probabilities against the largest score so far; what was summed up
+ * before shrinks when that grows. */
 template <int SIZE>
-static __device__ __forceinline__ void soften(float s[OTHER / 8][4], float o[SIZE / 8][4], float top[2],
-                                              float sum[2])
+static __device__ __forceinline__ void soften(float s[OTHER / 8][4], float o[SIZE / 8][4],
+                                              float top[2], float sum[2])
 {
     for (int half = 0; half < 2; half++) {
         float most = top[half], shrink, part = 0;
@@ -138,8 +143,8 @@ static __device__ __forceinline__ void soften(float s[OTHER / 8][4], float o[SIZ
 
 template <int SIZE>
 static __global__ void __launch_bounds__(TI_BLOCK)
-    attend(float *y, float *lse, const float *q, const float *k, const float *v, const ti_span *spans,
-           int heads, int ld, float scale)
+    attend(float *y, float *lse, const float *q, const float *k, const float *v,
+           const ti_span *spans, int heads, int ld, float scale)
 {
     __shared__ __align__(16) ti_bf16 keys[OTHER * (SIZE + 8)];
     __shared__ __align__(16) ti_bf16 values[OTHER * (SIZE + 8)];
@@ -170,8 +175,8 @@ static __global__ void __launch_bounds__(TI_BLOCK)
     }
     sum[0] = quad_sum(sum[0]);
     sum[1] = quad_sum(sum[1]);
-    store_own<SIZE>(y + ((int64_t)start + first) * ldy + head * SIZE, ldy, o, count - first, 1.0f / sum[0],
-                    1.0f / sum[1]);
+    store_own<SIZE>(y + ((int64_t)start + first) * ldy + head * SIZE, ldy, o, count - first,
+                    1.0f / sum[0], 1.0f / sum[1]);
     for (int half = 0; half < 2; half++) {
         int row = first + lane / 4 + 8 * half;
         if (!t && row < count)
@@ -179,7 +184,7 @@ static __global__ void __launch_bounds__(TI_BLOCK)
     }
 }
 
-/* ---- backward ------------------------------------------------------------------------------------- */
+/* ---- backward ------------------------------------------------------------------------------- */
 
 /* delta[row][head] = y dy, a warp each */
 static __global__ void deltas(float *delta, const float *y, const float *dy, int64_t n, int size)
@@ -193,8 +198,8 @@ static __global__ void deltas(float *delta, const float *y, const float *dy, int
     if (!lane) delta[at] = sum;
 }
 
-/* own1 other1^T are scores, own2 other2^T their slopes by value. KEYS: own rows are keys (own1) and values
- * (own2), the others queries and dy; else the other way round. */
+/* own1 other1^T are scores, own2 other2^T their slopes by value. KEYS: own rows are keys (own1) and
+ * values (own2), the others queries and dy; else the other way round. */
 typedef struct sides {
     const float *own1, *own2, *other1, *other2;
     int64_t ld_own1, ld_own2, ld_other1, ld_other2;
@@ -208,7 +213,8 @@ typedef struct sides {
 /* Probabilities into p and slopes of scores into ds, for others FIRST .. FIRST + 16 of the tile. */
 template <bool KEYS>
 static __device__ __forceinline__ void slopes(float p[2][4], float ds[2][4], const float *lse_of,
-                                              const float *delta_of, int first, int left, float scale)
+                                              const float *delta_of, int first, int left,
+                                              float scale)
 {
     const int lane = (int)(threadIdx.x % 32), t = lane % 4;
     for (int j = 0; j < 2; j++)
@@ -226,7 +232,8 @@ static __global__ void __launch_bounds__(TI_BLOCK) attend_back(sides a)
     __shared__ __align__(16) ti_bf16 tile1[OTHER * (SIZE + 8)];
     __shared__ __align__(16) ti_bf16 tile2[OTHER * (SIZE + 8)];
     __shared__ float lse_tile[OTHER], delta_tile[OTHER];
-    const int head = (int)blockIdx.y, start = a.spans[blockIdx.z].first, count = a.spans[blockIdx.z].count;
+    const int head = (int)blockIdx.y, start = a.spans[blockIdx.z].first,
+              count = a.spans[blockIdx.z].count;
     if ((int)blockIdx.x * OWN >= count) return;
     const int first = (int)(blockIdx.x * OWN + threadIdx.x / 32 * 16);
     unsigned own1[SIZE / 16][4], own2[SIZE / 16][4];
@@ -256,7 +263,8 @@ static __global__ void __launch_bounds__(TI_BLOCK) attend_back(sides a)
             unsigned factor[4];
             by_rows<SIZE>(p, own1, tile1, j);
             by_rows<SIZE>(ds, own2, tile2, j);
-            slopes<KEYS>(p, ds, KEYS ? lse_tile : lse_own, KEYS ? delta_tile : delta_own, j, left, a.scale);
+            slopes<KEYS>(p, ds, KEYS ? lse_tile : lse_own, KEYS ? delta_tile : delta_own, j, left,
+                         a.scale);
             as_factor(factor, ds);
             by_columns<SIZE>(d1, factor, tile1, j);
             if (!KEYS) continue;
@@ -264,12 +272,14 @@ static __global__ void __launch_bounds__(TI_BLOCK) attend_back(sides a)
             by_columns<SIZE>(d2, factor, tile2, j);
         }
     }
-    store_own<SIZE>(a.d1 + row0 * a.ld_own1 + head * SIZE, a.ld_own1, d1, count - first, a.scale, a.scale);
+    store_own<SIZE>(a.d1 + row0 * a.ld_own1 + head * SIZE, a.ld_own1, d1, count - first, a.scale,
+                    a.scale);
     if (KEYS)
-        store_own<SIZE>(a.d2 + row0 * a.ld_own2 + head * SIZE, a.ld_own2, d2, count - first, 1.0f, 1.0f);
+        store_own<SIZE>(a.d2 + row0 * a.ld_own2 + head * SIZE, a.ld_own2, d2, count - first, 1.0f,
+                        1.0f);
 }
 
-/* ---- launching ------------------------------------------------------------------------------------ */
+/* ---- launching ------------------------------------------------------------------------------ */
 
 static dim3 grid_of(const ti_attention_shape *s, int64_t *rows)
 {
@@ -292,12 +302,15 @@ void ti_train_cuda_attend(ti_train_cuda *c, float *y, float *lse, const float *q
     const float scale = LOG2E / sqrtf((float)s->head_size);
     if (!rows) return;
     if (s->head_size == 32)
-        TI_LAUNCH(c, attend<32>, grid, TI_BLOCK, 0, c->stream, y, lse, q, k, v, spans, s->heads, s->ld, scale);
+        TI_LAUNCH(c, attend<32>, grid, TI_BLOCK, 0, c->stream, y, lse, q, k, v, spans, s->heads,
+                  s->ld, scale);
     else
-        TI_LAUNCH(c, attend<64>, grid, TI_BLOCK, 0, c->stream, y, lse, q, k, v, spans, s->heads, s->ld, scale);
+        TI_LAUNCH(c, attend<64>, grid, TI_BLOCK, 0, c->stream, y, lse, q, k, v, spans, s->heads,
+                  s->ld, scale);
 }
 
-template <int SIZE> static void launch_back(ti_train_cuda *c, dim3 grid, const sides *by_query, const sides *by_key)
+template <int SIZE>
+static void launch_back(ti_train_cuda *c, dim3 grid, const sides *by_query, const sides *by_key)
 {
     const sides queries = *by_query, keys = *by_key;
     TI_LAUNCH(c, (attend_back<SIZE, false>), grid, TI_BLOCK, 0, c->stream, queries);
@@ -314,9 +327,11 @@ void ti_train_cuda_attend_back(ti_train_cuda *c, float *dq, float *dk, float *dv
     const int64_t ld = s->ld, ldy = (int64_t)s->heads * s->head_size, n = rows * s->heads;
     float *delta = (float *)ti_train_cuda_room(c, TI_ROOM_SUMS, (size_t)n * sizeof(float));
     if (!rows) return;
-    TI_LAUNCH(c, deltas, (unsigned)((n + 7) / 8), TI_BLOCK, 0, c->stream, delta, y, dy, n, s->head_size);
+    TI_LAUNCH(c, deltas, (unsigned)((n + 7) / 8), TI_BLOCK, 0, c->stream, delta, y, dy, n,
+              s->head_size);
     const float scale = 1.0f / sqrtf((float)s->head_size);
-    const sides by_query = {q, dy, k, v, ld, ldy, ld, ld, dq, NULL, lse, delta, spans, s->heads, scale};
+    const sides by_query = {q,  dy,   k,   v,     ld,    ldy,      ld,   ld,
+                            dq, NULL, lse, delta, spans, s->heads, scale};
     const sides by_key = {k, v, q, dy, ld, ld, ld, ldy, dk, dv, lse, delta, spans, s->heads, scale};
     if (s->head_size == 32)
         launch_back<32>(c, grid, &by_query, &by_key);

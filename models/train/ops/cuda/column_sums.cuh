@@ -1,5 +1,6 @@
-/* column_sums.cuh - two sums per column of a matrix whose elements a functor makes, by chunks of rows that
- * do not cross images: sums[image * chunks + chunk][2][cols]. Any later sum over chunks goes in order. */
+/* column_sums.cuh - two sums per column of a matrix whose elements a functor makes, by chunks of
+ * rows that do not cross images: sums[image * chunks + chunk][2][cols]. Any later sum over chunks
+ * goes in order. */
 #ifndef TI_TRAIN_CUDA_COLUMN_SUMS_CUH
 #define TI_TRAIN_CUDA_COLUMN_SUMS_CUH
 
@@ -24,8 +25,7 @@ static inline size_t ti_columns_bytes(const ti_columns *k)
     return (size_t)k->images * (size_t)k->chunks * 2 * (size_t)k->cols * sizeof(double);
 }
 
-template <typename F>
-static __global__ void ti_column_sums(double *sums, F element, ti_columns k)
+template <typename F> static __global__ void ti_column_sums(double *sums, F element, ti_columns k)
 {
     __shared__ double part[2][TI_BLOCK];
     const int tid = (int)threadIdx.x, left = k.cols - (int)blockIdx.y * TI_BLOCK;
@@ -54,9 +54,10 @@ static __global__ void ti_column_sums(double *sums, F element, ti_columns k)
     }
 }
 
-#define TI_COLUMN_SUMS(c, sums, functor, k)                                                              \
-    TI_LAUNCH(c, ti_column_sums,                                                                         \
-              dim3((unsigned)((k).images * (k).chunks), (unsigned)(((k).cols + TI_BLOCK - 1) / TI_BLOCK)), \
+#define TI_COLUMN_SUMS(c, sums, functor, k)                                                        \
+    TI_LAUNCH(c, ti_column_sums,                                                                   \
+              dim3((unsigned)((k).images * (k).chunks),                                            \
+                   (unsigned)(((k).cols + TI_BLOCK - 1) / TI_BLOCK)),                              \
               TI_BLOCK, 0, (c)->stream, sums, functor, k)
 
 #endif

@@ -1,7 +1,7 @@
-/* conv.cu - convolutions as products with a matrix of patches, built in pieces of whole images: one row a
- * pixel of the result, kernel x kernel x channels values. As on the CPU the gradient of the input is the
- * same walk over the gradient of the output, dilated by the stride, with the kernel turned round. 1 x 1
- * kernels need no patches. */
+/* conv.cu - convolutions as products with a matrix of patches, built in pieces of whole images: one
+ * row a pixel of the result, kernel x kernel x channels values. As on the CPU the gradient of the
+ * input is the same walk over the gradient of the output, dilated by the stride, with the kernel
+ * turned round. 1 x 1 kernels need no patches. */
 #include "ops/cuda/column_sums.cuh"
 #include "ops/cuda/index.cuh"
 
@@ -17,15 +17,15 @@ typedef struct walk {
 
 static walk forward_walk(const ti_conv_shape *s)
 {
-    walk k = {s->height, s->width, s->in, 1, s->stride, s->pad, s->kernel, s->out_height, s->out_width,
-              s->out};
+    walk k = {s->height, s->width,      s->in,        1,     s->stride, s->pad,
+              s->kernel, s->out_height, s->out_width, s->out};
     return k;
 }
 
 static walk backward_walk(const ti_conv_shape *s)
 {
-    walk k = {s->out_height, s->out_width, s->out, s->stride, 1, s->kernel - 1 - s->pad, s->kernel,
-              s->height, s->width, s->in};
+    walk k = {s->out_height,          s->out_width, s->out,    s->stride, 1,
+              s->kernel - 1 - s->pad, s->kernel,    s->height, s->width,  s->in};
     return k;
 }
 
@@ -40,8 +40,7 @@ static bool is_plain(const walk *k)
 }
 
 /* A block is a row of pixels of the result; T is float, or float4 where channels come in fours. */
-template <typename T>
-static __global__ void fill_patches(T *patches, const T *x, walk k, int cells)
+template <typename T> static __global__ void fill_patches(T *patches, const T *x, walk k, int cells)
 {
     const int image = (int)blockIdx.x / k.out_height, oy = (int)blockIdx.x % k.out_height;
     const int row = k.kernel * cells, depth = k.kernel * row;
@@ -52,8 +51,8 @@ static __global__ void fill_patches(T *patches, const T *x, walk k, int cells)
         int kx = in_row / cells, cell = in_row - kx * cells;
         int y = oy * k.stride + ky - k.pad, px = ox * k.stride + kx - k.pad;
         T value = {};
-        if (y >= 0 && px >= 0 && y % k.dilate == 0 && px % k.dilate == 0 && y / k.dilate < k.height &&
-            px / k.dilate < k.width)
+        if (y >= 0 && px >= 0 && y % k.dilate == 0 && px % k.dilate == 0 &&
+            y / k.dilate < k.height && px / k.dilate < k.width)
             value = from[((int64_t)(y / k.dilate) * k.width + px / k.dilate) * cells + cell];
         to[i] = value;
     }
@@ -69,8 +68,8 @@ static const float *patches_of(ti_train_cuda *c, const float *x, const walk *k, 
     if (k->in % 4 || (uintptr_t)x % 16)
         TI_LAUNCH(c, fill_patches<float>, rows, TI_BLOCK, 0, c->stream, room, x, *k, k->in);
     else
-        TI_LAUNCH(c, fill_patches<float4>, rows, TI_BLOCK, 0, c->stream, (float4 *)room, (const float4 *)x,
-                  *k, k->in / 4);
+        TI_LAUNCH(c, fill_patches<float4>, rows, TI_BLOCK, 0, c->stream, (float4 *)room,
+                  (const float4 *)x, *k, k->in / 4);
     return room;
 }
 
@@ -85,29 +84,33 @@ static int images_at_once(const walk *k, int n)
 }
 
 /* w [out][in][taps] to [out][taps][in], or turned: to [in][taps][out], taps from the last. */
-static __global__ void turn_weights(float *to, const float *w, int out, int in, int taps, bool turned)
+static __global__ void turn_weights(float *to, const float *w, int out, int in, int taps,
+                                    bool turned)
 {
     const int i = (int)(blockIdx.x * TI_BLOCK + threadIdx.x);
     if (i >= out * in * taps) return;
     const int o = i / (in * taps), rest = i % (in * taps), channel = rest / taps, tap = rest % taps;
-    const int at = turned ? (channel * taps + taps - 1 - tap) * out + o : (o * taps + tap) * in + channel;
+    const int at =
+        turned ? (channel * taps + taps - 1 - tap) * out + o : (o * taps + tap) * in + channel;
     to[at] = w[i];
 }
 
-static const float *weights_of(ti_train_cuda *c, const float *w, const ti_conv_shape *s, bool turned)
+static const float *weights_of(ti_train_cuda *c, const float *w, const ti_conv_shape *s,
+                               bool turned)
 {
     const int taps = s->kernel * s->kernel, n = s->out * s->in * taps;
     float *room = (float *)ti_train_cuda_room(c, TI_ROOM_WEIGHTS, (size_t)n * sizeof(float));
-    TI_LAUNCH(c, turn_weights, ti_blocks((size_t)n), TI_BLOCK, 0, c->stream, room, w, s->out, s->in, taps,
-              turned);
+    TI_LAUNCH(c, turn_weights, ti_blocks((size_t)n), TI_BLOCK, 0, c->stream, room, w, s->out, s->in,
+              taps, turned);
     return room;
 }
 
 /* y (+)= the walk over N images of x */
-static void run_walk(ti_train_cuda *c, float *y, const float *x, const walk *k, const float *w, int n,
-                     bool accumulate)
+static void run_walk(ti_train_cuda *c, float *y, const float *x, const walk *k, const float *w,
+                     int n, bool accumulate)
 {
-    const int step = images_at_once(k, n), depth = depth_of(k), pixels = k->out_height * k->out_width;
+    const int step = images_at_once(k, n), depth = depth_of(k),
+              pixels = k->out_height * k->out_width;
     for (int first = 0; first < n; first += step) {
         const int count = n - first < step ? n - first : step;
         const size_t image = (size_t)k->height * (size_t)k->width * (size_t)k->in;
@@ -122,11 +125,13 @@ static void run_walk(ti_train_cuda *c, float *y, const float *x, const walk *k, 
         p.lda = p.ldb = depth;
         p.ldc = k->out;
         p.batch = 1;
-        ti_train_cuda_product(c, &p, patches, w, y + (size_t)first * (size_t)pixels * (size_t)k->out);
+        ti_train_cuda_product(c, &p, patches, w,
+                              y + (size_t)first * (size_t)pixels * (size_t)k->out);
     }
 }
 
-static __global__ void begin(float *y, const float *bias, const float *residual, int64_t n, int channels)
+static __global__ void begin(float *y, const float *bias, const float *residual, int64_t n,
+                             int channels)
 {
     const int64_t i = ti_my_index();
     int channel;
@@ -135,14 +140,15 @@ static __global__ void begin(float *y, const float *bias, const float *residual,
     y[i] = bias[channel] + (residual ? residual[i] : 0.0f);
 }
 
-void ti_train_cuda_conv(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,
-                        const float *residual, const ti_conv_shape *s)
+void ti_train_cuda_conv(ti_train_device *d, float *y, const float *x, const float *w,
+                        const float *bias, const float *residual, const ti_conv_shape *s)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     const walk k = forward_walk(s);
     const size_t n = (size_t)s->n * (size_t)s->out_height * (size_t)s->out_width * (size_t)s->out;
     const float *turned = weights_of(c, w, s, false);
-    TI_LAUNCH(c, begin, ti_blocks(n), TI_BLOCK, 0, c->stream, y, bias, residual, (int64_t)n, s->out);
+    TI_LAUNCH(c, begin, ti_blocks(n), TI_BLOCK, 0, c->stream, y, bias, residual, (int64_t)n,
+              s->out);
     run_walk(c, y, x, &k, turned, s->n, true);
 }
 
@@ -154,7 +160,7 @@ void ti_train_cuda_conv_back_input(ti_train_device *d, float *dx, const float *d
     run_walk(c, dx, dy, &k, weights_of(c, w, s, true), s->n, accumulate);
 }
 
-/* ---- gradient of the weights ------------------------------------------------------------------------ */
+/* ---- gradient of the weights ---------------------------------------------------------------- */
 
 struct bias_element {
     const float *dy;
@@ -167,7 +173,8 @@ struct bias_element {
 };
 
 /* dw[out][in][taps] += sum over parts of parts[out][taps][in] */
-static __global__ void add_weight_parts(float *dw, const float *parts, int n_parts, int out, int in, int taps)
+static __global__ void add_weight_parts(float *dw, const float *parts, int n_parts, int out, int in,
+                                        int taps)
 {
     const int i = (int)(blockIdx.x * TI_BLOCK + threadIdx.x), n = out * in * taps;
     if (i >= n) return;
@@ -177,8 +184,10 @@ static __global__ void add_weight_parts(float *dw, const float *parts, int n_par
     dw[(o * in + channel) * taps + tap] += sum;
 }
 
-/* parts (of a number that depends on the shape alone) of dy^T patches over PIXELS rows; returns how many */
-static int weight_parts(ti_train_cuda *c, const float *dy, const float *patches, const walk *k, int pixels)
+/* parts (of a number that depends on the shape alone) of dy^T patches over PIXELS rows; returns how
+ * many */
+static int weight_parts(ti_train_cuda *c, const float *dy, const float *patches, const walk *k,
+                        int pixels)
 {
     const int depth = depth_of(k), size = k->out * depth;
     int parts = pixels / PART_PIXELS < WEIGHT_PARTS ? pixels / PART_PIXELS : WEIGHT_PARTS;

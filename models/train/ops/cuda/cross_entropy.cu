@@ -52,6 +52,6 @@ void ti_train_cuda_cross_entropy(ti_train_device *d, float *logits, float *loss,
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     if (!rows) return;
-    TI_LAUNCH(c, cross_entropy, (unsigned)rows, TI_BLOCK, 0, c->stream, logits, loss, hit, target, weight,
-              cols, scale);
+    TI_LAUNCH(c, cross_entropy, (unsigned)rows, TI_BLOCK, 0, c->stream, logits, loss, hit, target,
+              weight, cols, scale);
 }

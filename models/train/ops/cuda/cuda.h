@@ -1,23 +1,24 @@
 /* cuda.h - what the files of the trainer's CUDA device share.
  *
- * The device is a module of its own (libthinkedit-train-cuda.so, opened at run time; ../../device.h), so
- * the trainer runs on machines without NVIDIA software. Host code is C, kernels and the ops around them
- * are C-style CUDA, one op a file as on the CPU. cuBLAS is opened when a device is made; product.h is the
- * only door to it.
+ * The device is a module of its own (libthinkedit-train-cuda.so, opened at run time;
+ * ../../device.h), so the trainer runs on machines without NVIDIA software. Host code is C, kernels
+ * and the ops around them are C-style CUDA, one op a file as on the CPU. cuBLAS is opened when a
+ * device is made; product.h is the only door to it.
  *
  * Order. Everything is enqueued on one stream. upload() copies to pinned memory and returns; only
- * download() and sum_squares() wait. The host therefore runs a whole step ahead: what it draws or packs
- * between enqueuing a step and asking for its losses costs the card nothing.
+ * download() and sum_squares() wait. The host therefore runs a whole step ahead: what it draws or
+ * packs between enqueuing a step and asking for its losses costs the card nothing.
  *
- * Numbers. As on the CPU: float32, products without TF32, or with inputs rounded to bf16 where a shape
- * says so. Sums are trees of a fixed form over fixed chunks, without atomics; products are cut by us, not
- * by the library, where a sum is long. So the same card and library give the same bits again.
+ * Numbers. As on the CPU: float32, products without TF32, or with inputs rounded to bf16 where a
+ * shape says so. Sums are trees of a fixed form over fixed chunks, without atomics; products are
+ * cut by us, not by the library, where a sum is long. So the same card and library give the same
+ * bits again.
  *
- * Memory. Rooms are scratch that grows when a larger shape comes and stays: after the first step nothing
- * allocates.
+ * Memory. Rooms are scratch that grows when a larger shape comes and stays: after the first step
+ * nothing allocates.
  *
- * Failures. The first failed call is kept; later ops do nothing; download() reports it, and sum_squares()
- * is then not a number.
+ * Failures. The first failed call is kept; later ops do nothing; download() reports it, and
+ * sum_squares() is then not a number.
  */
 #ifndef TI_TRAIN_CUDA_H
 #define TI_TRAIN_CUDA_H
@@ -38,7 +39,7 @@ extern "C" {
 
 /* Scratch by purpose: those of one op at a time may not share a room. */
 typedef enum ti_train_room {
-    TI_ROOM_A,       /* inputs of products as bf16 */
+    TI_ROOM_A, /* inputs of products as bf16 */
     TI_ROOM_B,
     TI_ROOM_PARTS,   /* pieces of a long sum */
     TI_ROOM_PATCHES, /* of convolutions; scores of attention */
@@ -96,51 +97,54 @@ te_status ti_train_cuda_download(ti_train_device *d, void *to, const void *from,
 /* The spans on the card. NULL: failed. */
 const ti_span *ti_train_cuda_spans(ti_train_cuda *c, const ti_span *spans, int n);
 /* c = alpha a b (+ c) with P's shape; inputs float32, or bf16 where P says so. */
-void ti_train_cuda_product(ti_train_cuda *c, const ti_product *p, const void *a, const void *b, float *to);
+void ti_train_cuda_product(ti_train_cuda *c, const ti_product *p, const void *a, const void *b,
+                           float *to);
 
 /* dst[c] += sum over CHUNKS of sums[chunk][WHICH][c], of COLS columns (column_sums.cuh). */
 void ti_train_cuda_add_sums(ti_train_cuda *c, float *dst, const double *sums, int chunks, int cols,
                             int which);
 /* Attention by tensor cores, for head sizes 32 and 64 with 16-byte aligned rows (attend.cu). */
-bool ti_train_cuda_can_attend(const ti_attention_shape *s, const float *q, const float *k, const float *v);
+bool ti_train_cuda_can_attend(const ti_attention_shape *s, const float *q, const float *k,
+                              const float *v);
 void ti_train_cuda_attend(ti_train_cuda *c, float *y, float *lse, const float *q, const float *k,
                           const float *v, const ti_attention_shape *s);
 void ti_train_cuda_attend_back(ti_train_cuda *c, float *dq, float *dk, float *dv, const float *dy,
                                const float *y, const float *lse, const float *q, const float *k,
                                const float *v, const ti_attention_shape *s);
 
-/* ---- the ops; contracts in ops.h ------------------------------------------------------------------ */
+/* ---- the ops; contracts in ops.h ------------------------------------------------------------ */
 
 void ti_train_cuda_zero(ti_train_device *d, float *x, size_t n);
 void ti_train_cuda_copy(ti_train_device *d, float *y, const float *x, size_t n);
 void ti_train_cuda_add(ti_train_device *d, float *y, const float *x, size_t n);
 void ti_train_cuda_gemm(ti_train_device *d, const ti_gemm_shape *s, const float *a, const float *b,
                         float *c);
-void ti_train_cuda_embed(ti_train_device *d, float *x, const float *table, const int32_t *tokens, int rows,
-                         int width);
-void ti_train_cuda_embed_back(ti_train_device *d, float *dtable, const float *dx, const int32_t *tokens,
-                              int rows, int width);
-void ti_train_cuda_scatter(ti_train_device *d, float *dx, const float *dy, const int32_t *index, int rows,
-                           int width);
-void ti_train_cuda_norm(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain,
-                        int rows, int width, float eps);
-void ti_train_cuda_norm_back(ti_train_device *d, float *dx, float *dgain, const float *dy, const float *x,
-                             const float *gain, const float *rstd, int rows, int width);
+void ti_train_cuda_embed(ti_train_device *d, float *x, const float *table, const int32_t *tokens,
+                         int rows, int width);
+void ti_train_cuda_embed_back(ti_train_device *d, float *dtable, const float *dx,
+                              const int32_t *tokens, int rows, int width);
+void ti_train_cuda_scatter(ti_train_device *d, float *dx, const float *dy, const int32_t *index,
+                           int rows, int width);
+void ti_train_cuda_norm(ti_train_device *d, float *y, float *rstd, const float *x,
+                        const float *gain, int rows, int width, float eps);
+void ti_train_cuda_norm_back(ti_train_device *d, float *dx, float *dgain, const float *dy,
+                             const float *x, const float *gain, const float *rstd, int rows,
+                             int width);
 void ti_train_cuda_rope(ti_train_device *d, float *x, const int32_t *positions, int rows, int heads,
                         int head_size, int ld, float theta, int sign);
-void ti_train_cuda_attention(ti_train_device *d, float *y, float *lse, const float *q, const float *k,
-                             const float *v, const ti_attention_shape *s);
-void ti_train_cuda_attention_back(ti_train_device *d, float *dq, float *dk, float *dv, const float *dy,
-                                  const float *y, const float *lse, const float *q, const float *k,
-                                  const float *v, const ti_attention_shape *s);
+void ti_train_cuda_attention(ti_train_device *d, float *y, float *lse, const float *q,
+                             const float *k, const float *v, const ti_attention_shape *s);
+void ti_train_cuda_attention_back(ti_train_device *d, float *dq, float *dk, float *dv,
+                                  const float *dy, const float *y, const float *lse, const float *q,
+                                  const float *k, const float *v, const ti_attention_shape *s);
 void ti_train_cuda_swiglu(ti_train_device *d, float *y, const float *x, int rows, int width);
-void ti_train_cuda_swiglu_back(ti_train_device *d, float *dx, const float *dy, const float *x, int rows,
-                               int width);
+void ti_train_cuda_swiglu_back(ti_train_device *d, float *dx, const float *dy, const float *x,
+                               int rows, int width);
 void ti_train_cuda_cross_entropy(ti_train_device *d, float *logits, float *loss, float *hit,
                                  const int32_t *target, const float *weight, int rows, int cols,
                                  float scale);
-void ti_train_cuda_conv(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,
-                        const float *residual, const ti_conv_shape *s);
+void ti_train_cuda_conv(ti_train_device *d, float *y, const float *x, const float *w,
+                        const float *bias, const float *residual, const ti_conv_shape *s);
 void ti_train_cuda_conv_back_input(ti_train_device *d, float *dx, const float *dy, const float *w,
                                    const ti_conv_shape *s, bool accumulate);
 void ti_train_cuda_conv_back_weight(ti_train_device *d, float *dw, float *dbias, const float *dy,
@@ -151,8 +155,8 @@ void ti_train_cuda_group_norm_back(ti_train_device *d, float *dx, float *dgain, 
                                    const float *dy, const float *x, const float *stats,
                                    const float *gain, const float *bias, const ti_group_shape *s,
                                    bool accumulate);
-void ti_train_cuda_upsample(ti_train_device *d, float *y, const float *x, int n, int height, int width,
-                            int channels);
+void ti_train_cuda_upsample(ti_train_device *d, float *y, const float *x, int n, int height,
+                            int width, int channels);
 void ti_train_cuda_upsample_back(ti_train_device *d, float *dx, const float *dy, int n, int height,
                                  int width, int channels);
 void ti_train_cuda_quantise(ti_train_device *d, float *q, const float *z, const ti_lfq_shape *s);

@@ -27,7 +27,8 @@ void *ti_train_cuda_room(ti_train_cuda *c, ti_train_room room, size_t bytes)
     c->room_bytes[room] = 0;
     memset(c->packed, 0, sizeof c->packed);
     bytes += bytes / 8;
-    if (!ti_train_cuda_check(c, cudaMalloc((void *)&c->rooms[room], bytes), "scratch memory")) return NULL;
+    if (!ti_train_cuda_check(c, cudaMalloc((void *)&c->rooms[room], bytes), "scratch memory"))
+        return NULL;
     c->room_bytes[room] = bytes;
     return c->rooms[room];
 }
@@ -88,8 +89,10 @@ void ti_train_cuda_upload(ti_train_device *d, void *to, const void *from, size_t
         size_t n = bytes - done < left ? bytes - done : left;
         unsigned char *pinned = c->slots[c->slot].pinned + c->slot_used;
         memcpy(pinned, (const unsigned char *)from + done, n);
-        ti_train_cuda_check(c, cudaMemcpyAsync((unsigned char *)to + done, pinned, n,
-                                               cudaMemcpyHostToDevice, c->stream), "an upload");
+        ti_train_cuda_check(c,
+                            cudaMemcpyAsync((unsigned char *)to + done, pinned, n,
+                                            cudaMemcpyHostToDevice, c->stream),
+                            "an upload");
         done += n;
         c->slot_used += (n + 255) & ~(size_t)255; /* slots are multiples of 256 */
     }
@@ -128,7 +131,8 @@ const ti_span *ti_train_cuda_spans(ti_train_cuda *c, const ti_span *spans, int n
     return c->failed ? NULL : c->spans;
 }
 
-void ti_train_cuda_product(ti_train_cuda *c, const ti_product *p, const void *a, const void *b, float *to)
+void ti_train_cuda_product(ti_train_cuda *c, const ti_product *p, const void *a, const void *b,
+                           float *to)
 {
     if (c->failed || !p->m || !p->n || !p->batch) return;
     const char *why = ti_products_run(c->products, p, a, b, to);
@@ -181,10 +185,13 @@ static te_status start(ti_train_cuda *c, te_error *err)
                        code == cudaSuccess ? "there are fewer" : cudaGetErrorString(code));
     ti_train_cuda_check(c, cudaSetDevice(c->card), "the card");
     ti_train_cuda_check(c, cudaGetDeviceProperties(&about, c->card), "the card");
-    ti_train_cuda_check(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking), "a stream");
+    ti_train_cuda_check(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
+                        "a stream");
     for (int i = 0; i < TI_TRAIN_CUDA_SLOTS; i++) {
-        ti_train_cuda_check(c, cudaHostAlloc((void *)&c->slots[i].pinned, TI_TRAIN_CUDA_SLOT_BYTES,
-                                             cudaHostAllocDefault), "pinned memory");
+        ti_train_cuda_check(c,
+                            cudaHostAlloc((void *)&c->slots[i].pinned, TI_TRAIN_CUDA_SLOT_BYTES,
+                                          cudaHostAllocDefault),
+                            "pinned memory");
         ti_train_cuda_check(c, cudaEventCreateWithFlags(&c->slots[i].sent, cudaEventDisableTiming),
                             "an event");
     }
@@ -194,12 +201,13 @@ static te_status start(ti_train_cuda *c, te_error *err)
     return ti_products_create(&c->products, c->stream, err);
 }
 
-__attribute__((visibility("default"))) te_status ti_train_cuda_create(ti_train_device **out, int card,
-                                                                      int version, te_error *err)
+__attribute__((visibility("default"))) te_status
+ti_train_cuda_create(ti_train_device **out, int card, int version, te_error *err)
 {
     *out = NULL;
     if (version != TI_TRAIN_MODULE_VERSION)
-        return ti_fail(err, TE_DEVICE, "%s is of another build of the trainer; build the two together",
+        return ti_fail(err, TE_DEVICE,
+                       "%s is of another build of the trainer; build the two together",
                        TI_TRAIN_CUDA_MODULE);
     ti_train_cuda *c = ti_calloc(1, sizeof *c);
     if (!c) return ti_fail_memory(err, "the card", sizeof *c);

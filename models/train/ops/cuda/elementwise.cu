@@ -1,4 +1,5 @@
-/* elementwise.cu - zero, copy, add, SwiGLU, and the optimiser with the sum of squares it clips by. */
+/* elementwise.cu - zero, copy, add, SwiGLU, and the optimiser with the sum of squares it clips by.
+ */
 #include "ops/cuda/index.cuh"
 
 static __global__ void zero(float *x, int64_t n)
@@ -37,7 +38,7 @@ void ti_train_cuda_add(ti_train_device *d, float *y, const float *x, size_t n)
     TI_LAUNCH(c, add, ti_blocks(n), TI_BLOCK, 0, c->stream, y, x, (int64_t)n);
 }
 
-/* ---- SwiGLU -------------------------------------------------------------------------------------- */
+/* ---- SwiGLU --------------------------------------------------------------------------------- */
 
 static __global__ void swiglu(float *y, const float *x, int64_t n, int width)
 {
@@ -67,15 +68,15 @@ static __global__ void swiglu_back(float *dx, const float *dy, const float *x, i
     dx[at] = g * up * sigmoid * (1.0f + gate * (1.0f - sigmoid));
 }
 
-void ti_train_cuda_swiglu_back(ti_train_device *d, float *dx, const float *dy, const float *x, int rows,
-                               int width)
+void ti_train_cuda_swiglu_back(ti_train_device *d, float *dx, const float *dy, const float *x,
+                               int rows, int width)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     size_t n = (size_t)rows * (size_t)width;
     TI_LAUNCH(c, swiglu_back, ti_blocks(n), TI_BLOCK, 0, c->stream, dx, dy, x, (int64_t)n, width);
 }
 
-/* ---- optimiser ------------------------------------------------------------------------------------ */
+/* ---- optimiser ------------------------------------------------------------------------------ */
 
 enum { SQUARES = 512 }; /* blocks, whatever the length */
 
@@ -99,8 +100,8 @@ double ti_train_cuda_sum_squares(ti_train_device *d, const float *x, size_t n)
     return total;
 }
 
-static __global__ void adamw(float *param, float *m, float *v, float *ema, const float *grad, int64_t n,
-                             ti_adamw o)
+static __global__ void adamw(float *param, float *m, float *v, float *ema, const float *grad,
+                             int64_t n, ti_adamw o)
 {
     int64_t i = ti_my_index();
     if (i >= n) return;
@@ -119,5 +120,6 @@ void ti_train_cuda_adamw(ti_train_device *d, float *param, float *m, float *v, f
                          const float *grad, size_t n, const ti_adamw *o)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
-    TI_LAUNCH(c, adamw, ti_blocks(n), TI_BLOCK, 0, c->stream, param, m, v, ema, grad, (int64_t)n, *o);
+    TI_LAUNCH(c, adamw, ti_blocks(n), TI_BLOCK, 0, c->stream, param, m, v, ema, grad, (int64_t)n,
+              *o);
 }

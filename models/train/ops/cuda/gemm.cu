@@ -1,22 +1,23 @@
-/* gemm.cu - products of the networks. Inputs that are to be rounded are packed as bf16 first, once while
- * neighbouring products share them (a gradient goes into the weights' product and the input's). A
- * gradient of weights sums over all rows of a batch into a small matrix: it is cut into parts by rows,
- * which fill the card and are added in order. */
+/* gemm.cu - products of the networks. Inputs that are to be rounded are packed as bf16 first, once
+ * while neighbouring products share them (a gradient goes into the weights' product and the
+ * input's). A gradient of weights sums over all rows of a batch into a small matrix: it is cut into
+ * parts by rows, which fill the card and are added in order. */
 #include "ops/cuda/index.cuh"
 
 enum { PART_TILES = 264, PARTS = 64, PART_ROWS = 512 };
 
-/* ---- packing -------------------------------------------------------------------------------------- */
+/* ---- packing -------------------------------------------------------------------------------- */
 
-static __global__ void pack_eights(ti_bf16 *to, const float *from, int64_t rows, int eights, int64_t ld)
+static __global__ void pack_eights(ti_bf16 *to, const float *from, int64_t rows, int eights,
+                                   int64_t ld)
 {
     int eight;
     const int64_t i = ti_my_index(), row = ti_divide(i, eights, &eight);
     if (row >= rows) return;
     const float4 *x = (const float4 *)(from + row * ld + eight * 8);
     float4 a = x[0], b = x[1];
-    ((uint4 *)to)[i] = make_uint4(ti_bf16_pair(a.x, a.y), ti_bf16_pair(a.z, a.w), ti_bf16_pair(b.x, b.y),
-                                  ti_bf16_pair(b.z, b.w));
+    ((uint4 *)to)[i] = make_uint4(ti_bf16_pair(a.x, a.y), ti_bf16_pair(a.z, a.w),
+                                  ti_bf16_pair(b.x, b.y), ti_bf16_pair(b.z, b.w));
 }
 
 static __global__ void pack_any(ti_bf16 *to, const float *from, int64_t rows, int cols, int64_t ld,
@@ -35,17 +36,18 @@ static const void *pack(ti_train_cuda *c, int side, const float *from, int64_t r
     ti_train_packed *p = &c->packed[side];
     const int64_t ld_from = *ld, ld_to = (cols + 7) / 8 * 8;
     *ld = ld_to;
-    if (p->from == from && p->rows == rows && p->cols == cols && p->ld == ld_from && p->epoch == c->epoch)
+    if (p->from == from && p->rows == rows && p->cols == cols && p->ld == ld_from &&
+        p->epoch == c->epoch)
         return c->rooms[TI_ROOM_A + side];
     ti_bf16 *to = (ti_bf16 *)ti_train_cuda_room(c, (ti_train_room)(TI_ROOM_A + side),
                                                 (size_t)(rows * ld_to) * sizeof(ti_bf16));
     if (!to) return NULL;
     if (cols % 8 || ld_from % 4 || (uintptr_t)from % 16)
-        TI_LAUNCH(c, pack_any, ti_blocks((size_t)(rows * cols)), TI_BLOCK, 0, c->stream, to, from, rows,
-                  (int)cols, ld_from, ld_to);
+        TI_LAUNCH(c, pack_any, ti_blocks((size_t)(rows * cols)), TI_BLOCK, 0, c->stream, to, from,
+                  rows, (int)cols, ld_from, ld_to);
     else
-        TI_LAUNCH(c, pack_eights, ti_blocks((size_t)(rows * cols / 8)), TI_BLOCK, 0, c->stream, to, from,
-                  rows, (int)(cols / 8), ld_from);
+        TI_LAUNCH(c, pack_eights, ti_blocks((size_t)(rows * cols / 8)), TI_BLOCK, 0, c->stream, to,
+                  from, rows, (int)(cols / 8), ld_from);
     ti_train_packed now = {from, rows, cols, ld_from, c->epoch};
     *p = now;
     return to;
@@ -60,10 +62,10 @@ static void forget(ti_train_cuda *c, const float *first, const float *end)
     }
 }
 
-/* ---- products cut into parts ----------------------------------------------------------------------- */
+/* ---- products cut into parts ---------------------------------------------------------------- */
 
-static __global__ void add_parts(float *c, int64_t ldc, const float *parts, int n_parts, int m, int n,
-                                 float alpha, bool accumulate)
+static __global__ void add_parts(float *c, int64_t ldc, const float *parts, int n_parts, int m,
+                                 int n, float alpha, bool accumulate)
 {
     const int64_t i = ti_my_index(), size = (int64_t)m * n;
     if (i >= size) return;
@@ -82,12 +84,13 @@ static int parts_of(const ti_product *p)
 }
 
 /* c = alpha a^T b (+ c), a [k][m], b [k][n], cut by rows of both. */
-static void run_parts(ti_train_cuda *c, const ti_product *whole, int parts, const void *a, const void *b,
-                      float *to)
+static void run_parts(ti_train_cuda *c, const ti_product *whole, int parts, const void *a,
+                      const void *b, float *to)
 {
     const int rows = whole->k / parts / 64 * 64, rest = whole->k - parts * rows;
     const size_t size = (size_t)whole->m * (size_t)whole->n, cell = whole->bf16 ? 2 : 4;
-    float *room = (float *)ti_train_cuda_room(c, TI_ROOM_PARTS, (size_t)(parts + 1) * size * sizeof(float));
+    float *room =
+        (float *)ti_train_cuda_room(c, TI_ROOM_PARTS, (size_t)(parts + 1) * size * sizeof(float));
     ti_product p = *whole;
     p.alpha = 1;
     p.beta = 0;
@@ -105,8 +108,8 @@ static void run_parts(ti_train_cuda *c, const ti_product *whole, int parts, cons
                               (const char *)b + (size_t)(parts * p.step_b) * cell,
                               room + (size_t)parts * size);
     }
-    TI_LAUNCH(c, add_parts, ti_blocks(size), TI_BLOCK, 0, c->stream, to, whole->ldc, room, parts + (rest > 0),
-              p.m, p.n, whole->alpha, whole->beta != 0);
+    TI_LAUNCH(c, add_parts, ti_blocks(size), TI_BLOCK, 0, c->stream, to, whole->ldc, room,
+              parts + (rest > 0), p.m, p.n, whole->alpha, whole->beta != 0);
 }
 
 void ti_train_cuda_gemm(ti_train_device *d, const ti_gemm_shape *s, const float *a, const float *b,

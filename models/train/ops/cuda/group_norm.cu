@@ -1,5 +1,6 @@
-/* group_norm.cu - group normalisation followed by SiLU where asked, and its gradient. Sums per image and
- * channel first, in chunks; then a block an image and group makes of them what the pixels need. */
+/* group_norm.cu - group normalisation followed by SiLU where asked, and its gradient. Sums per
+ * image and channel first, in chunks; then a block an image and group makes of them what the pixels
+ * need. */
 #include "ops/cuda/column_sums.cuh"
 #include "ops/cuda/index.cuh"
 
@@ -8,7 +9,7 @@ static __device__ __forceinline__ float silu(float z)
     return z / (1.0f + expf(-z));
 }
 
-/* ---- forward -------------------------------------------------------------------------------------- */
+/* ---- forward -------------------------------------------------------------------------------- */
 
 struct square_element {
     const float *x;
@@ -22,8 +23,8 @@ struct square_element {
 };
 
 /* Sums of one image's channel over its chunks. */
-static __device__ __forceinline__ double over_chunks(const double *sums, const ti_columns *k, int image,
-                                                     int which, int col)
+static __device__ __forceinline__ double over_chunks(const double *sums, const ti_columns *k,
+                                                     int image, int which, int col)
 {
     double sum = 0;
     for (int i = 0; i < k->chunks; i++)
@@ -31,9 +32,11 @@ static __device__ __forceinline__ double over_chunks(const double *sums, const t
     return sum;
 }
 
-static __global__ void group_stats(float *stats, const double *sums, ti_columns k, int groups, float eps)
+static __global__ void group_stats(float *stats, const double *sums, ti_columns k, int groups,
+                                   float eps)
 {
-    const int image = (int)blockIdx.x / groups, group = (int)blockIdx.x % groups, width = k.cols / groups;
+    const int image = (int)blockIdx.x / groups, group = (int)blockIdx.x % groups,
+              width = k.cols / groups;
     double sum = 0, square = 0;
     for (int c = (int)threadIdx.x; c < width; c += TI_BLOCK) {
         sum += over_chunks(sums, &k, image, 0, group * width + c);
@@ -42,7 +45,8 @@ static __global__ void group_stats(float *stats, const double *sums, ti_columns 
     sum = ti_block_sum(sum);
     square = ti_block_sum(square);
     if (threadIdx.x) return;
-    const double count = (double)k.rows * width, mean = sum / count, var = square / count - mean * mean;
+    const double count = (double)k.rows * width, mean = sum / count,
+                 var = square / count - mean * mean;
     stats[2 * blockIdx.x] = (float)mean;
     stats[2 * blockIdx.x + 1] = (float)(1 / sqrt((var > 0 ? var : 0) + (double)eps));
 }
@@ -76,7 +80,8 @@ static __global__ void apply(float *y, const float *x, affine f, int64_t n, bool
     y[i] = with_silu ? silu(z) : z;
 }
 
-static affine affine_of(const ti_group_shape *s, const float *stats, const float *gain, const float *bias)
+static affine affine_of(const ti_group_shape *s, const float *stats, const float *gain,
+                        const float *bias)
 {
     affine f = {stats, gain, bias, s->pixels, s->channels, s->groups};
     return f;
@@ -98,7 +103,7 @@ void ti_train_cuda_group_norm(ti_train_device *d, float *y, float *stats, const 
               (int64_t)n, s->silu);
 }
 
-/* ---- backward ------------------------------------------------------------------------------------- */
+/* ---- backward ------------------------------------------------------------------------------- */
 
 /* dz, the gradient before SiLU */
 static __device__ __forceinline__ float before_silu(const affine *f, float dy, float x, int image,
@@ -121,9 +126,10 @@ struct slope_element {
     }
 };
 
-/* dx = a dz + b x + e: a, b and e of every channel into coefs[image][3][channels]; the channel's share of
- * dgain and dbias into own[image][2][channels]. */
-static __global__ void group_slopes(float *coefs, double *own, const double *sums, affine f, ti_columns k)
+/* dx = a dz + b x + e: a, b and e of every channel into coefs[image][3][channels]; the channel's
+ * share of dgain and dbias into own[image][2][channels]. */
+static __global__ void group_slopes(float *coefs, double *own, const double *sums, affine f,
+                                    ti_columns k)
 {
     const int image = (int)blockIdx.x / f.groups, group = (int)blockIdx.x % f.groups;
     const int width = f.channels / f.groups;
@@ -150,7 +156,8 @@ static __global__ void group_slopes(float *coefs, double *own, const double *sum
     }
 }
 
-static __global__ void apply_back(float *dx, slope_element g, const float *coefs, int64_t n, bool accumulate)
+static __global__ void apply_back(float *dx, slope_element g, const float *coefs, int64_t n,
+                                  bool accumulate)
 {
     const int64_t i = ti_my_index();
     int channel;
@@ -172,15 +179,15 @@ void ti_train_cuda_group_norm_back(ti_train_device *d, float *dx, float *dgain, 
     const size_t channels = (size_t)s->n * (size_t)s->channels;
     if (!n) return;
     ti_columns k = ti_columns_of(s->n, s->pixels, s->channels);
-    double *sums = (double *)ti_train_cuda_room(c, TI_ROOM_SUMS,
-                                                ti_columns_bytes(&k) + channels * 2 * sizeof(double));
+    double *sums = (double *)ti_train_cuda_room(
+        c, TI_ROOM_SUMS, ti_columns_bytes(&k) + channels * 2 * sizeof(double));
     float *coefs = (float *)ti_train_cuda_room(c, TI_ROOM_NUMBERS, channels * 3 * sizeof(float));
     if (c->failed) return;
     double *own = sums + ti_columns_bytes(&k) / sizeof(double);
     const slope_element element = {dy, x, affine_of(s, stats, gain, bias), s->silu};
     TI_COLUMN_SUMS(c, sums, element, k);
-    TI_LAUNCH(c, group_slopes, (unsigned)(s->n * s->groups), TI_BLOCK, 0, c->stream, coefs, own, sums,
-              element.f, k);
+    TI_LAUNCH(c, group_slopes, (unsigned)(s->n * s->groups), TI_BLOCK, 0, c->stream, coefs, own,
+              sums, element.f, k);
     TI_LAUNCH(c, apply_back, ti_blocks(n), TI_BLOCK, 0, c->stream, dx, element, coefs, (int64_t)n,
               accumulate);
     ti_train_cuda_add_sums(c, dgain, own, s->n, s->channels, 0);

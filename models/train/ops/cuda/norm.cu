@@ -1,4 +1,5 @@
-/* norm.cu - RMS normalisation and its gradient, a warp a row; the gain's gradient is a sum of columns. */
+/* norm.cu - RMS normalisation and its gradient, a warp a row; the gain's gradient is a sum of
+ * columns. */
 #include "ops/cuda/column_sums.cuh"
 
 enum { WARPS = TI_BLOCK / 32 };
@@ -9,8 +10,8 @@ static __device__ __forceinline__ float warp_sum(float x)
     return x;
 }
 
-static __global__ void norm(float *y, float *rstd, const float *x, const float *gain, int rows, int width,
-                            float eps)
+static __global__ void norm(float *y, float *rstd, const float *x, const float *gain, int rows,
+                            int width, float eps)
 {
     const int64_t row = (int64_t)blockIdx.x * WARPS + threadIdx.x / 32;
     const int lane = (int)(threadIdx.x % 32);
@@ -23,13 +24,13 @@ static __global__ void norm(float *y, float *rstd, const float *x, const float *
     for (int i = lane; i < width; i += 32) to[i] = from[i] * scale * gain[i];
 }
 
-void ti_train_cuda_norm(ti_train_device *d, float *y, float *rstd, const float *x, const float *gain,
-                        int rows, int width, float eps)
+void ti_train_cuda_norm(ti_train_device *d, float *y, float *rstd, const float *x,
+                        const float *gain, int rows, int width, float eps)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     if (!rows) return;
-    TI_LAUNCH(c, norm, (unsigned)((rows + WARPS - 1) / WARPS), TI_BLOCK, 0, c->stream, y, rstd, x, gain,
-              rows, width, eps);
+    TI_LAUNCH(c, norm, (unsigned)((rows + WARPS - 1) / WARPS), TI_BLOCK, 0, c->stream, y, rstd, x,
+              gain, rows, width, eps);
 }
 
 /* dx += rstd (g - xhat mean(g xhat)), g = dy gain */
@@ -56,8 +57,9 @@ struct gain_element {
     }
 };
 
-void ti_train_cuda_norm_back(ti_train_device *d, float *dx, float *dgain, const float *dy, const float *x,
-                             const float *gain, const float *rstd, int rows, int width)
+void ti_train_cuda_norm_back(ti_train_device *d, float *dx, float *dgain, const float *dy,
+                             const float *x, const float *gain, const float *rstd, int rows,
+                             int width)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     if (!rows) return;
@@ -66,17 +68,18 @@ void ti_train_cuda_norm_back(ti_train_device *d, float *dx, float *dgain, const 
     gain_element element = {dy, x, rstd, width};
     TI_COLUMN_SUMS(c, sums, element, k);
     ti_train_cuda_add_sums(c, dgain, sums, k.chunks, width, 0);
-    TI_LAUNCH(c, norm_back, (unsigned)((rows + WARPS - 1) / WARPS), TI_BLOCK, 0, c->stream, dx, dy, x,
-              gain, rstd, rows, width);
+    TI_LAUNCH(c, norm_back, (unsigned)((rows + WARPS - 1) / WARPS), TI_BLOCK, 0, c->stream, dx, dy,
+              x, gain, rstd, rows, width);
 }
 
-/* ---- the end of every sum of columns: a block a column -------------------------------------------- */
+/* ---- the end of every sum of columns: a block a column -------------------------------------- */
 
 static __global__ void add_sums(float *dst, const double *sums, int chunks, int cols, int which)
 {
     const int col = (int)blockIdx.x;
     double sum = 0;
-    for (int i = (int)threadIdx.x; i < chunks; i += TI_BLOCK) sum += sums[((int64_t)i * 2 + which) * cols + col];
+    for (int i = (int)threadIdx.x; i < chunks; i += TI_BLOCK)
+        sum += sums[((int64_t)i * 2 + which) * cols + col];
     sum = ti_block_sum(sum);
     if (!threadIdx.x) dst[col] += (float)sum;
 }

@@ -1,4 +1,5 @@
-/* picture_loss.cu - how far pictures are from what they should be, and the gradient; a thread a value. */
+/* picture_loss.cu - how far pictures are from what they should be, and the gradient; a thread a
+ * value. */
 #include "ops/cuda/index.cuh"
 
 enum { CHANNELS = 3 };
@@ -13,8 +14,8 @@ typedef struct weights {
 } weights;
 
 /* The block's sums of the three terms into sums[block][3]. */
-static __global__ void picture_loss(float *dy, double *sums, const float *y, const float *target, int64_t n,
-                                    int height, int width, weights w)
+static __global__ void picture_loss(float *dy, double *sums, const float *y, const float *target,
+                                    int64_t n, int height, int width, weights w)
 {
     const int64_t i = ti_my_index(), line = (int64_t)width * CHANNELS;
     double l1 = 0, l2 = 0, steps = 0;
@@ -48,7 +49,8 @@ static __global__ void picture_loss(float *dy, double *sums, const float *y, con
     sums[3 * blockIdx.x + 2] = steps;
 }
 
-static __global__ void end_loss(float *terms, const double *sums, int blocks, double values, double steps)
+static __global__ void end_loss(float *terms, const double *sums, int blocks, double values,
+                                double steps)
 {
     for (int t = 0; t < 3; t++) {
         double sum = 0;
@@ -69,8 +71,9 @@ void ti_train_cuda_picture_loss(ti_train_device *d, float *dy, float *terms, con
     const weights w = {(float)(scale * s->l1 / values), (float)(scale * s->l2 / values),
                        (float)(scale * s->gradient / steps)};
     const unsigned blocks = ti_blocks(n);
-    double *sums = (double *)ti_train_cuda_room(c, TI_ROOM_SUMS, (size_t)blocks * 3 * sizeof(double));
-    TI_LAUNCH(c, picture_loss, blocks, TI_BLOCK, 0, c->stream, dy, sums, y, target, (int64_t)n, s->height,
-              s->width, w);
+    double *sums =
+        (double *)ti_train_cuda_room(c, TI_ROOM_SUMS, (size_t)blocks * 3 * sizeof(double));
+    TI_LAUNCH(c, picture_loss, blocks, TI_BLOCK, 0, c->stream, dy, sums, y, target, (int64_t)n,
+              s->height, s->width, w);
     TI_LAUNCH(c, end_loss, 1, TI_BLOCK, 0, c->stream, terms, sums, (int)blocks, values, steps);
 }

@@ -1,4 +1,5 @@
-/* quantise.cu - look-up-free quantisation and its terms; the mathematics stands in ../quantise.c. */
+/* quantise.cu - look-up-free quantisation and its terms; the mathematics stands in ../quantise.c.
+ */
 #include "ops/cuda/index.cuh"
 
 enum { GROUP = 7, CODES = 1 << GROUP, ROWS = 256 /* of a chunk */ };
@@ -23,13 +24,16 @@ static __device__ __forceinline__ float clamped_sigmoid(float x)
 }
 
 /* dz = dq + commitment and certainty; the block's sums of both terms into sums[block][2]. */
-static __global__ void own_terms(float *dz, double *sums, const float *dq, const float *z, ti_lfq_shape s)
+static __global__ void own_terms(float *dz, double *sums, const float *dq, const float *z,
+                                 ti_lfq_shape s)
 {
     const int64_t i = ti_my_index(), n = (int64_t)s.n * s.bits;
-    const float commit = 2 * s.commitment / ((float)s.n * (float)s.bits), certain = s.certainty / (float)s.n;
+    const float commit = 2 * s.commitment / ((float)s.n * (float)s.bits),
+                certain = s.certainty / (float)s.n;
     double square = 0, entropy = 0;
     if (i < n) {
-        const float gap = z[i] - (z[i] > 0 ? 1.0f : -1.0f), l = s.sharpness * z[i], p = clamped_sigmoid(l);
+        const float gap = z[i] - (z[i] > 0 ? 1.0f : -1.0f), l = s.sharpness * z[i],
+                    p = clamped_sigmoid(l);
         dz[i] = dq[i] + commit * gap - certain * s.sharpness * p * (1 - p) * l * 1.44269504f;
         square = (double)(gap * gap);
         entropy = -(double)(p * log2f(p) + (1 - p) * log2f(1 - p));
@@ -78,7 +82,8 @@ static __global__ void joint_sums(double *sums, const float *z, ti_lfq_shape s, 
     const int rows = s.n - first < ROWS ? s.n - first : ROWS;
     if (tid < rows)
         for (int b = 0; b < g.bits; b++)
-            p[tid][b] = clamped_sigmoid(s.sharpness * z[(int64_t)(first + tid) * s.bits + g.first + b]);
+            p[tid][b] =
+                clamped_sigmoid(s.sharpness * z[(int64_t)(first + tid) * s.bits + g.first + b]);
     __syncthreads();
     if (tid >= size) return;
     double sum = 0;
@@ -87,8 +92,8 @@ static __global__ void joint_sums(double *sums, const float *z, ti_lfq_shape s, 
 }
 
 /* Slopes of the mean code's entropy by each mean probability; the entropy is added to terms[2]. */
-static __global__ void mean_slopes(float *slope, float *terms, const double *sums, int chunks, ti_lfq_shape s,
-                                   group g)
+static __global__ void mean_slopes(float *slope, float *terms, const double *sums, int chunks,
+                                   ti_lfq_shape s, group g)
 {
     const int tid = (int)threadIdx.x;
     double entropy = 0;
@@ -105,7 +110,8 @@ static __global__ void mean_slopes(float *slope, float *terms, const double *sum
 }
 
 /* dz -= diversity * gradient of that entropy, a thread a row */
-static __global__ void diversity_back(float *dz, const float *z, const float *slope, ti_lfq_shape s, group g)
+static __global__ void diversity_back(float *dz, const float *z, const float *slope, ti_lfq_shape s,
+                                      group g)
 {
     const int row = (int)(blockIdx.x * TI_BLOCK + threadIdx.x);
     if (row >= s.n) return;
@@ -146,7 +152,8 @@ void ti_train_cuda_quantise_back(ti_train_device *d, float *dz, float *terms, co
         const group g = {first, (s->bits - first + groups - i - 1) / (groups - i)};
         TI_LAUNCH(c, joint_sums, (unsigned)chunks, TI_BLOCK, 0, c->stream, sums, z, *s, g);
         TI_LAUNCH(c, mean_slopes, 1, TI_BLOCK, 0, c->stream, slope, terms, sums, chunks, *s, g);
-        TI_LAUNCH(c, diversity_back, ti_blocks((size_t)s->n), TI_BLOCK, 0, c->stream, dz, z, slope, *s, g);
+        TI_LAUNCH(c, diversity_back, ti_blocks((size_t)s->n), TI_BLOCK, 0, c->stream, dz, z, slope,
+                  *s, g);
         first += g.bits;
     }
 }

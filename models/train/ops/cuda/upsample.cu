@@ -18,12 +18,13 @@ static __global__ void upsample(float *y, const float *x, int64_t n, int width, 
     to[0] = to[channels] = to[below] = to[below + channels] = value;
 }
 
-void ti_train_cuda_upsample(ti_train_device *d, float *y, const float *x, int n, int height, int width,
-                            int channels)
+void ti_train_cuda_upsample(ti_train_device *d, float *y, const float *x, int n, int height,
+                            int width, int channels)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     const size_t all = (size_t)n * (size_t)height * (size_t)width * (size_t)channels;
-    TI_LAUNCH(c, upsample, ti_blocks(all), TI_BLOCK, 0, c->stream, y, x, (int64_t)all, width, channels);
+    TI_LAUNCH(c, upsample, ti_blocks(all), TI_BLOCK, 0, c->stream, y, x, (int64_t)all, width,
+              channels);
 }
 
 static __global__ void upsample_back(float *dx, const float *dy, int64_t n, int width, int channels)
