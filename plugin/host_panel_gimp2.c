@@ -182,6 +182,7 @@ int ti_host_text_layer(int image, int layer, const char *text, GError **error)
                                 beside ? gimp_image_get_item_position(image, layer) : 0);
         gimp_text_layer_resize(made, width - size, height - size);
         gimp_layer_set_offsets(made, x + (gint)(size / 2), y + (gint)(size / 2));
+        if (beside) gimp_image_set_active_layer(image, layer); /* what is edited stays chosen */
     }
     gimp_image_undo_group_end(image);
     gimp_displays_flush();

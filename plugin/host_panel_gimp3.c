@@ -145,6 +145,10 @@ static void place_text(GimpTextLayer *text, GimpImage *image, GimpLayer *layer, 
                             layer ? gimp_image_get_item_position(image, GIMP_ITEM(layer)) : 0);
     gimp_text_layer_resize(text, width - size, height - size);
     gimp_layer_set_offsets(GIMP_LAYER(text), x + (gint)(size / 2), y + (gint)(size / 2));
+    if (layer) { /* what is edited stays chosen */
+        GimpLayer *chosen[] = {layer, NULL};
+        gimp_image_set_selected_layers(image, (const GimpLayer **)chosen);
+    }
 }
 
 int ti_host_text_layer(int image_id, int layer_id, const char *text, GError **error)

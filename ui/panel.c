@@ -152,6 +152,7 @@ static GtkWidget *build_target(ti_panel *panel)
         gtk_label_set_xalign(GTK_LABEL(labels[i]), 0);
         gtk_label_set_ellipsize(GTK_LABEL(labels[i]), PANGO_ELLIPSIZE_END);
     }
+    gtk_label_set_single_line_mode(GTK_LABEL(panel->target_name), TRUE); /* a name may be a text */
     gtk_label_set_ellipsize(GTK_LABEL(panel->target_size), PANGO_ELLIPSIZE_NONE);
     gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);
     panel->use_selection = gtk_check_button_new_with_mnemonic(_("Edit the _selection only"));
