@@ -25,7 +25,8 @@ typedef struct ti_reading {
     int first_column, columns;
 } ti_reading;
 
-/* Image tokens that must stay as in the input picture are counted apart: they are most of them. */
+/* Image tokens that stay as in the input picture, where the sequence has it, are counted apart:
+ * they are most of them. */
 enum { TI_READ_TEXT, TI_READ_IMAGE, TI_READ_KEPT, TI_READINGS };
 
 typedef struct ti_packed {

@@ -25,13 +25,13 @@
 
 enum { FLAG_ANY, FLAG_MASK, BITS_SEEN };
 
-#define FLAG     6.0f /* size of a flag in an embedding */
-#define BIT      2.5f /* of a bit */
-#define NOISE    0.5  /* standard deviation of the other coordinates */
-#define HEAD_BIT 0.5f /* of a bit in a row of the head: a copy is believed to some 60 % at first   \
-                       */
-#define QUERY 0.9     /* of each rotary pair of the planted query and key */
-#define PAIRS 20      /* the fastest pairs, which tell neighbours apart */
+#define FLAG  6.0f /* size of a flag in an embedding */
+#define BIT   2.5f /* of a bit */
+#define NOISE 0.5  /* standard deviation of the other coordinates */
+#define HEAD_BIT                                                                                   \
+    1.0f          /* of a bit in a row of the head: a copy is believed, and one wrong bit costs 6 */
+#define QUERY 0.9 /* of each rotary pair of the planted query and key */
+#define PAIRS 20  /* the fastest pairs, which tell neighbours apart */
 
 static void random_fill(ti_llada *l, float *all, uint64_t seed)
 {

@@ -136,8 +136,9 @@ static bool choose(ti_random random, uint64_t draw, int *needed, int left)
     return chosen;
 }
 
-static void put_image(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio,
-                      double share)
+/* SHOWN: the sequence has the input picture. */
+static void put_image(ti_packer *p, const ti_pool_sample *s, bool shown, ti_random random,
+                      double ratio, double share)
 {
     const int n = p->layout.grid_h * p->layout.grid_w;
     int needed = (int)lround(ratio * n);
@@ -145,7 +146,7 @@ static void put_image(ti_packer *p, const ti_pool_sample *s, ti_random random, d
     const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (n + 2);
     for (int i = 0; i < n; i++) {
         const int32_t token = p->layout.image_offset + s->output[i];
-        const bool kept = !s->generation && s->input[i] == s->output[i];
+        const bool kept = shown && s->input[i] == s->output[i];
         if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, n - i))
             put_masked(p, kept ? TI_READ_KEPT : TI_READ_IMAGE, token,
                        kept ? weight * p->objective.kept_weight : weight);
@@ -181,7 +182,7 @@ void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, doub
     span->first = p->packed.rows;
     put_prefix(p, s, dropped);
     put(p, p->layout.soi);
-    put_image(p, s, random, image, share);
+    put_image(p, s, !s->generation && !dropped, random, image, share);
     put(p, p->layout.eoi);
     put(p, p->layout.bos);
     put_text(p, s, random, text, share);
