@@ -121,7 +121,8 @@ te_status ti_command_pool(const char *config, te_error *err)
     const double started = ti_seconds();
     for (int64_t first = 0; !st && first < samples; first += ROUND) {
         st = ti_pool_fill(pool, first, (int)(samples - first < ROUND ? samples - first : ROUND), err);
-        fprintf(stderr, "sample %lld of %lld  %.0f s\n", (long long)(first + ROUND), (long long)samples,
+        fprintf(stderr, "sample %lld of %lld  %.0f s\n",
+                (long long)(first + ROUND < samples ? first + ROUND : samples), (long long)samples,
                 ti_seconds() - started);
     }
     ti_pool_free(pool);
