@@ -14,7 +14,7 @@
 #
 # State lies in models/checkpoints/gpu and stays on the machine between calls. What is worth taking home is
 # copied to $OUT if that is set, in parts below 16 MB (put together with cat).
-set -eu
+set -euo pipefail
 
 here=.gpu state=models/checkpoints/gpu
 
@@ -23,9 +23,9 @@ fail() { echo "train-gpu: $*" >&2; exit 1; }
 [ -f models/default/gpu-sft.json ] || fail "run it from the root of the repository"
 
 pack() {
-    build=build-gpu
-    cmake -S . -B $build -G Ninja -DTE_CUDA=ON -DTE_CUDA_ARCHITECTURES="${ARCHITECTURES:-80-real;90}" >/dev/null
-    cmake --build $build -j "${JOBS:-2}" --target thinkedit-train thinkedit-train-cuda test_train_cuda
+    build="build-gpu"
+    cmake -S . -B "$build" -G Ninja -DTE_CUDA=ON -DTE_CUDA_ARCHITECTURES="${ARCHITECTURES:-80-real;90}" >/dev/null
+    cmake --build "$build" -j "${JOBS:-2}" --target thinkedit-train thinkedit-train-cuda test_train_cuda
     rm -rf $here
     mkdir -p $here/bin $here/lib $here/libc
     cp $build/models/train/thinkedit-train $build/models/train/libthinkedit-train-cuda.so \
@@ -66,12 +66,11 @@ prepare() {
     if [ ! -e "$root" ]; then mkdir -p "$(dirname "$root")" && ln -s "$PWD" "$root"; fi
     blas=$(cublas)
     [ -n "$blas" ] || fail "no libcublas.so.13 on this machine"
-    driver=/usr/local/nvidia/lib64:/usr/lib/x86_64-linux-gnu
-    export LD_LIBRARY_PATH=$PWD/$here/lib:$blas:${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
-    run=
-    if ! $here/bin/thinkedit-train --help >/dev/null 2>&1; then # another C library: bring ours
+    path=$PWD/$here/lib:$blas:${LD_LIBRARY_PATH:-}:/usr/local/nvidia/lib64
+    run="env LD_LIBRARY_PATH=$path" # the trainer's alone: other programs have their own libraries
+    if ! $run $here/bin/thinkedit-train --help >/dev/null 2>&1; then # another C library: bring ours
         echo "this machine's C library does not do; using the carried one"
-        run="$here/libc/ld-linux-x86-64.so.2 --library-path $PWD/$here/libc:$LD_LIBRARY_PATH:$driver"
+        run="$here/libc/ld-linux-x86-64.so.2 --library-path $PWD/$here/libc:$path:/usr/lib/x86_64-linux-gnu"
         $run $here/bin/thinkedit-train --help >/dev/null || fail "the trainer does not run here"
     fi
     train="$run $here/bin/thinkedit-train"
