@@ -13,7 +13,7 @@
 #                                                (default: M) in all; another call goes on. Exports each time
 #
 # State lies in models/checkpoints/gpu and stays on the machine between calls. What is worth taking home is
-# copied to $OUT if that is set, in parts below 16 MB (put together with cat).
+# copied to DIR with --out DIR, in parts below 16 MB (put together with cat).
 set -euo pipefail
 
 here=.gpu state=models/checkpoints/gpu
@@ -50,12 +50,10 @@ pack() {
 # ---- on the card ------------------------------------------------------------------------------------
 
 cublas() {
-    for folder in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib \
-        /opt/torch/.venv/lib/python3*/site-packages/nvidia/cu13/lib \
-        /usr/lib/python3*/site-packages/nvidia/cu13/lib /usr/local/lib/python3*/*-packages/nvidia/cu13/lib; do
+    for folder in /usr/local/cuda/lib64 /usr/local/cuda/targets/x86_64-linux/lib; do
         if [ -e "$folder/libcublas.so.13" ]; then echo "$folder"; return; fi
     done
-    folder=$(find / -xdev -name libcublas.so.13 -print -quit 2>/dev/null) || true
+    folder=$(find / -name libcublas.so.13 -print -quit 2>/dev/null) || true
     if [ -n "$folder" ]; then dirname "$folder"; fi
 }
 
@@ -94,12 +92,12 @@ configure() {
 
 # Steps a second of COMMAND with TEMPLATE, from steps 40 to 140 of a run thrown away.
 measure() {
-    command=$1 template=$2 out=$state/measure
-    configure "$template" $state/measure.json out=\"$out\" steps=140 stop_at=140 log_every=20 save_every=100000 warmup=10
+    command=$1 template=$2 stem=$state/measure
+    configure "$template" $state/measure.json out=\"$stem\" steps=140 stop_at=140 log_every=20 save_every=100000 warmup=10
     $train "$command" $state/measure.json 2>&1 | while read -r line; do echo "$EPOCHREALTIME $line"; done >$state/measure.log ||
         true
     awk '/ step 40 of / { a = $1 } / step 140 of / { b = $1 } END { if (a && b) printf "%.3f\n", 100 / (b - a) }' $state/measure.log
-    rm -f $out.safetensors $out.csv $out.png
+    rm -f $stem.safetensors $stem.csv $stem.png
 }
 
 rate_of() { # NAME TEMPLATE
@@ -143,13 +141,13 @@ share() { # RATE
 }
 
 take_home() {
-    [ -n "${OUT:-}" ] || return 0
-    mkdir -p "$OUT"
+    [ -n "$out" ] || return 0
+    mkdir -p "$out"
     for file in "$@"; do
         [ -f "$file" ] || continue
-        if [ "$(stat -c %s "$file")" -lt 15000000 ]; then cp "$file" "$OUT/"; else split -b 15000000 "$file" "$OUT/$(basename "$file")."; fi
+        if [ "$(stat -c %s "$file")" -lt 15000000 ]; then cp "$file" "$out/"; else split -b 15000000 "$file" "$out/$(basename "$file")."; fi
     done
-    ls -la "$OUT"
+    ls -la "$out"
 }
 
 tokens() { # MINUTES
@@ -197,11 +195,12 @@ check() {
 
 command=${1:-}
 [ $# -gt 0 ] && shift
-minutes=5 of=
+minutes=5 of= out=
 while [ $# -gt 0 ]; do
     case $1 in
     --minutes) minutes=$2 ;;
     --of) of=$2 ;;
+    --out) out=$2 ;;
     *) fail "unknown option $1" ;;
     esac
     shift 2
