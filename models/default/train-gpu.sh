@@ -195,7 +195,7 @@ check() {
 
 command=${1:-}
 [ $# -gt 0 ] && shift
-minutes=5 of= out=
+minutes=5 of='' out=''
 while [ $# -gt 0 ]; do
     case $1 in
     --minutes) minutes=$2 ;;
