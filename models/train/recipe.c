@@ -17,6 +17,7 @@ te_status ti_config_load(json_t **out, const char *path, te_error *err)
 {
     json_error_t e;
     *out = json_load_file(path, JSON_REJECT_DUPLICATES, &e);
+    if (!*out && e.line < 0) return ti_fail(err, TE_IO, "%s: cannot be opened", path);
     if (!*out) return ti_fail(err, TE_FORMAT, "%s: line %d: %s", path, e.line, e.text);
     if (json_is_object(*out)) return TE_OK;
     json_decref(*out);

@@ -215,7 +215,7 @@ static void refuses_bad_configurations(void **state)
 {
     (void)state;
     te_error err;
-    assert_int_equal(ti_command_sft(path_of("absent.json"), false, &err), TE_FORMAT);
+    assert_int_equal(ti_command_sft(path_of("absent.json"), false, &err), TE_IO);
     write_text(path_of("bad.json"), "{\"out\": 3, \"recipe\": {}}");
     assert_int_equal(ti_command_image_tokens(path_of("bad.json"), false, &err), TE_INVALID);
     sft_config("sft-c", 1, 4);
