@@ -28,12 +28,28 @@ const Babl *ti_picture_colour_format(const Babl *format)
     return babl_format_with_space(name, space);
 }
 
+static const Babl *without_space(const Babl *format)
+{
+    return babl_format(babl_format_get_encoding(format));
+}
+
+/* Within one space the numbers stay: babl chooses its way between two formats of a space that is not
+ * sRGB by timing them, and some of those ways round. So both pass as formats without one. */
 GeglBuffer *ti_picture_convert(GeglBuffer *buffer, const Babl *format)
 {
-    if (gegl_buffer_get_format(buffer) == format) return g_object_ref(buffer);
+    const Babl *before = gegl_buffer_get_format(buffer);
+    if (before == format) return g_object_ref(buffer);
     const GeglRectangle *extent = gegl_buffer_get_extent(buffer);
     GeglBuffer *converted = gegl_buffer_new(extent, format);
-    gegl_buffer_copy(buffer, extent, GEGL_ABYSS_NONE, converted, extent);
+    gboolean one_space = babl_format_get_space(before) == babl_format_get_space(format);
+    GeglBuffer *from = one_space ? gegl_buffer_dup(buffer) : g_object_ref(buffer);
+    if (one_space) {
+        gegl_buffer_set_format(from, without_space(before));
+        gegl_buffer_set_format(converted, without_space(format));
+    }
+    gegl_buffer_copy(from, extent, GEGL_ABYSS_NONE, converted, extent);
+    gegl_buffer_set_format(converted, format);
+    g_object_unref(from);
     return converted;
 }
 
