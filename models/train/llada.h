@@ -61,6 +61,8 @@ te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start,
 /* A backbone with the configuration and the weights of FILE, computing in f32 unless BF16. */
 te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
                         bool bf16, te_error *err);
+/* Values and averages from FILE, whose backbone must have this one's shapes. */
+te_status ti_llada_read(ti_llada *l, const ti_gguf *file, te_error *err);
 /* Enqueues forward and backward: adds the gradient of the weighted loss to the parameters'
  * gradients. BATCH may change afterwards, but for its readings. */
 te_status ti_llada_step(ti_llada *l, const ti_packed *batch, te_error *err);

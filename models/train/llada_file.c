@@ -77,6 +77,25 @@ te_status ti_llada_write(const ti_llada *l, ti_gguf_writer *w, ti_type type, te_
     return st;
 }
 
+te_status ti_llada_read(ti_llada *l, const ti_gguf *file, te_error *err)
+{
+    float *room = ti_malloc_array(l->params.floats, sizeof *room);
+    te_status st =
+        room ? TE_OK : ti_fail_memory(err, "the weights", l->params.floats * sizeof *room);
+    for (int i = 0; !st && i < l->params.n; i++) {
+        const ti_param *p = &l->params.items[i];
+        const ti_tensor *t = NULL;
+        char name[TI_PARAM_NAME] = "";
+        file_name(name, p->name);
+        st = ti_gguf_need(file, name, p->n_dims, p->shape, &t, err);
+        if (st) break;
+        ti_dequantize(t->type, t->data, room, (int64_t)p->count);
+        ti_params_set(&l->params, i, room);
+    }
+    free(room);
+    return st;
+}
+
 te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *file, int max_rows,
                         bool bf16, te_error *err)
 {
@@ -103,19 +122,7 @@ te_status ti_llada_open(ti_llada **out, ti_train_device *device, const ti_gguf *
                          .bf16 = bf16};
     ti_llada *l = NULL;
     st = ti_llada_create(&l, device, &c, max_rows, err);
-    float *room = st ? NULL : ti_malloc_array(l->params.floats, sizeof *room);
-    if (!st && !room) st = ti_fail_memory(err, "the weights", l->params.floats * sizeof *room);
-    for (int i = 0; !st && i < l->params.n; i++) {
-        const ti_param *p = &l->params.items[i];
-        const ti_tensor *t = NULL;
-        char name[TI_PARAM_NAME] = "";
-        file_name(name, p->name);
-        st = ti_gguf_need(file, name, p->n_dims, p->shape, &t, err);
-        if (st) break;
-        ti_dequantize(t->type, t->data, room, (int64_t)p->count);
-        ti_params_set(&l->params, i, room);
-    }
-    free(room);
+    if (!st) st = ti_llada_read(l, file, err);
     if (st) {
         ti_llada_free(l);
         return st;

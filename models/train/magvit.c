@@ -230,7 +230,7 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
     return st;
 }
 
-/* ---- writing
+/* ---- model files
  * ------------------------------------------------------------------------------------- */
 
 static te_status put_levels(ti_gguf_writer *w, const char *key, const int *values, int n,
@@ -351,6 +351,27 @@ te_status ti_magvit_write(const ti_magvit *m, ti_gguf_writer *w, ti_type type, t
     if (!st) st = write_all(m, w, type, values, grown, room, err);
     free(values);
     free(grown);
+    free(room);
+    return st;
+}
+
+te_status ti_magvit_read(ti_magvit *m, const ti_gguf *file, te_error *err)
+{
+    float *room = ti_malloc_array(9 * m->params.floats, sizeof *room);
+    te_status st = room ? TE_OK : ti_fail_memory(err, "the image tokeniser", 9 * m->params.floats);
+    for (int i = 0; !st && i < m->params.n; i++) {
+        const ti_param *p = &m->params.items[i];
+        const ti_tensor *t = NULL;
+        const bool grown = grows(m, p);
+        int64_t shape[TI_MAX_DIMS];
+        memcpy(shape, p->shape, sizeof shape);
+        if (grown) shape[2] = shape[3] = 3;
+        st = ti_gguf_need(file, named("image.%s", p->name).text, p->n_dims, shape, &t, err);
+        if (st) break;
+        ti_dequantize(t->type, t->data, room, (int64_t)(grown ? 9 * p->count : p->count));
+        for (size_t j = 0; grown && j < p->count; j++) room[j] = room[9 * j + 4];
+        ti_params_set(&m->params, i, room);
+    }
     free(room);
     return st;
 }

@@ -50,5 +50,7 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
  * averages in TYPE (f32 or f16). */
 te_status ti_magvit_declare(const ti_magvit *m, ti_gguf_writer *w, ti_type type, te_error *err);
 te_status ti_magvit_write(const ti_magvit *m, ti_gguf_writer *w, ti_type type, te_error *err);
+/* Values and averages from such a file. */
+te_status ti_magvit_read(ti_magvit *m, const ti_gguf *file, te_error *err);
 
 #endif

@@ -11,9 +11,7 @@
 
 static te_status read_tokenizer(ti_project *p, te_error *err)
 {
-    const char *path = NULL;
-    te_status st = ti_config_text(p->config, "tokenizer", NULL, &path, err);
-    if (st) return st;
+    const char *path = p->tokenizer_path;
     FILE *file = fopen(path, "rb");
     if (!file) return ti_fail(err, TE_IO, "%s: cannot be opened; make it first", path);
     long size = fseek(file, 0, SEEK_END) ? -1 : ftell(file);
@@ -58,15 +56,19 @@ static te_status make_layout(ti_project *p, te_error *err)
     return TE_OK;
 }
 
-/* The image tokeniser of the configuration named in ours, from its checkpoint, averages as values.
- */
-static te_status open_magvit(ti_project *p, te_error *err)
+te_status ti_project_begin(ti_project *p, const char *config, te_error *err)
 {
     const char *path = NULL, *out = NULL;
-    char checkpoint[512];
-    int64_t size = 0, steps = 0, batch = 0;
+    int64_t size = 0, batch = 0;
     ti_magvit_config network;
-    te_status st = ti_config_text(p->config, "image_tokens", NULL, &path, err);
+    *p = (ti_project){0};
+    te_status st = ti_config_load(&p->config, config, err);
+    if (!st) st = ti_recipe_read(&p->recipe, p->config, err);
+    if (!st) st = ti_objective_read(&p->objective, p->config, err);
+    if (!st) st = ti_config_text(p->config, "out", NULL, &p->out, err);
+    if (!st) st = ti_config_text(p->config, "tokenizer", NULL, &p->tokenizer_path, err);
+    if (!st) st = ti_train_device_create(&p->device, p->recipe.device, p->recipe.threads, err);
+    if (!st) st = ti_config_text(p->config, "image_tokens", NULL, &path, err);
     if (!st) st = ti_config_load(&p->image_config, path, err);
     if (!st) st = ti_config_text(p->image_config, "out", NULL, &out, err);
     if (!st) st = ti_config_int(p->image_config, "size", 16, 1024, 128, &size, err);
@@ -76,29 +78,26 @@ static te_status open_magvit(ti_project *p, te_error *err)
     if (!st) st = ti_magvit_config_read(&network, json_object_get(p->image_config, "network"), err);
     if (!st) st = ti_magvit_create(&p->magvit, p->device, &network, (int)size, (int)batch, err);
     if (st) return st;
-    snprintf(checkpoint, sizeof checkpoint, "%s.safetensors", out);
-    ti_params *w = &p->magvit->params;
-    st = ti_params_load(w, &steps, checkpoint, err);
-    if (!st) p->device->op->copy(p->device, w->value, w->average, w->floats);
-    return st;
+    snprintf(p->checkpoint, sizeof p->checkpoint, "%s.safetensors", p->out);
+    snprintf(p->image_checkpoint, sizeof p->image_checkpoint, "%s.safetensors", out);
+    return TE_OK;
 }
 
 te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_error *err)
 {
-    *p = (ti_project){0};
-    te_status st = ti_config_load(&p->config, config, err);
-    if (!st) st = ti_recipe_read(&p->recipe, p->config, err);
-    if (!st) st = ti_objective_read(&p->objective, p->config, err);
-    if (!st) st = ti_config_text(p->config, "out", NULL, &p->out, err);
-    if (!st) st = ti_train_device_create(&p->device, p->recipe.device, p->recipe.threads, err);
+    int64_t steps = 0;
+    te_status st = ti_project_begin(p, config, err);
     if (!st) st = read_tokenizer(p, err);
-    if (!st) st = open_magvit(p, err);
-    if (!st) st = make_layout(p, err);
+    if (!st) st = ti_params_load(&p->magvit->params, &steps, p->image_checkpoint, err);
+    if (!st) {
+        ti_params *w = &p->magvit->params;
+        p->device->op->copy(p->device, w->value, w->average, w->floats);
+        st = make_layout(p, err);
+    }
     if (!st)
         st =
             ti_llada_config_read(&p->network, json_object_get(p->config, "network"), p->vocab, err);
     if (st) return st;
-    snprintf(p->checkpoint, sizeof p->checkpoint, "%s.safetensors", p->out);
     const int image = p->layout.grid_h * p->layout.grid_w;
     p->network.context = 2 * image + 8 + TI_MAX_INSTRUCTION + p->objective.text_len;
     if (!max_rows) max_rows = p->recipe.micro_batch * p->network.context;

@@ -12,8 +12,8 @@ typedef struct ti_project {
     ti_llada_config network;
     ti_layout layout;
     int vocab; /* rows of embedding and head */
-    const char *out;
-    char checkpoint[512]; /* OUT.safetensors */
+    const char *out, *tokenizer_path;
+    char checkpoint[512], image_checkpoint[512]; /* OUT.safetensors, of this and the image_config */
     ti_train_device *device;
     ti_tokenizer *tokenizer;
     char *tokenizer_json;
@@ -22,7 +22,9 @@ typedef struct ti_project {
     ti_llada *llada;
 } ti_project;
 
-/* MAX_ROWS: tokens the backbone has room for; 0: those of a micro-batch. */
+/* What a configuration says alone: recipe, paths, and an image tokeniser without weights. */
+te_status ti_project_begin(ti_project *p, const char *config, te_error *err);
+/* All of it, from the checkpoints. MAX_ROWS: tokens the backbone has room for; 0: those of a micro-batch. */
 te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_error *err);
 void ti_project_close(ti_project *p);
 

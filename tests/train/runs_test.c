@@ -211,6 +211,30 @@ static void exported_model_opens(void **state)
     ti_gguf_free(file);
 }
 
+/* Published weights come back as checkpoints, and export to the same file again. */
+static void imported_model_exports_alike(void **state)
+{
+    (void)state;
+    te_error err;
+    char before[512], tokenizer[512];
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    assert_ok(ti_command_export(path_of("sft-a.json"), &err), err);
+    snprintf(before, sizeof before, "%s", path_of("before.gguf"));
+    snprintf(tokenizer, sizeof tokenizer, "%s", path_of("tokenizer.before"));
+    assert_int_equal(rename(path_of("model.gguf"), before), 0);
+    assert_int_equal(link(before, path_of("model.gguf")), 0);
+    assert_int_equal(rename(path_of("tokenizer.json"), tokenizer), 0);
+    assert_int_equal(unlink(path_of("sft-a.safetensors")), 0);
+    assert_ok(ti_command_import(path_of("sft-a.json"), &err), err);
+    assert_same_file(tokenizer, path_of("tokenizer.json"));
+    assert_int_equal(unlink(path_of("model.gguf")), 0);
+    assert_ok(ti_command_export(path_of("sft-a.json"), &err), err);
+    assert_same_file(before, path_of("model.gguf"));
+    assert_int_equal(unlink(path_of("sft-a.pool")), 0); /* the tokeniser is a rounded one now */
+    assert_ok(ti_command_sft(path_of("sft-a.json"), true, &err), err); /* and training goes on */
+}
+
 static void refuses_bad_configurations(void **state)
 {
     (void)state;
@@ -242,6 +266,7 @@ int main(void)
         cmocka_unit_test(decoder_learns_on),
         cmocka_unit_test(sft_resume),
         cmocka_unit_test(exported_model_opens),
+        cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
     };
