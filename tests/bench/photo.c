@@ -1,0 +1,239 @@
+/* photo.c - what a model does to real photographs, measured in CIE Lab.
+ *
+ *     photo-bench MODEL PHOTO... [--keep DIR] [--seed N]
+ *
+ * Each photograph is edited at full size, as `thinkedit edit` does it, by instructions whose effect
+ * can be measured: the mean of L* (lightness), of b* (blue to yellow) and of chroma before and
+ * after, and how well the edges - magnitudes of the gradient of L* - correlate with the original's.
+ * A Markdown table on standard output, one row an edit, with the reasoning; --keep writes the
+ * pictures. Exit status 1 if any edit misses what is asked of it.
+ */
+#include <getopt.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/error.h"
+#include "base/memory.h"
+#include "picture/picture.h"
+
+typedef struct {
+    double lightness, b, chroma; /* means */
+    double most_chroma;          /* of all pixels but the most colourful thousandth */
+} tones;
+
+/* What an instruction must do: how far the means move, at least (negative: downwards), and how much
+ * chroma may stay. 0 asks for nothing. */
+typedef struct {
+    const char *instruction, *name;
+    double lightness, b, most_chroma;
+} demand;
+
+static const demand demands[] = {
+    {"make it black and white", "black-and-white", 0, 0, 2},
+    {"make it warmer", "warmer", 0, 4, 0},
+    {"make it cooler", "cooler", 0, -4, 0},
+    {"make it brighter", "brighter", 8, 0, 0},
+    {"make it darker", "darker", -8, 0, 0},
+    {"make it night", "night", -8, -1, 0},
+    {"give it a sepia tone", "sepia", 0, 4, 0},
+    {"golden hour light", "golden-hour", 0, 4, 0},
+    {"what would this look like in snow light", "snow-light", 0, -1, 0},
+    {"put it in fog", "fog", 0, 0, 0},
+    {"make the colours faded", "faded", 0, 0, 0},
+};
+enum { DEMANDS = sizeof demands / sizeof *demands };
+
+/* Pixels of BUFFER as Lab, three floats each; the caller's to free(). */
+static float *read_lab(GeglBuffer *buffer, int *width, int *height, te_error *err)
+{
+    const GeglRectangle *all = gegl_buffer_get_extent(buffer);
+    *width = all->width;
+    *height = all->height;
+    const size_t n = (size_t)all->width * (size_t)all->height;
+    float *lab = ti_malloc_array(n, 3 * sizeof *lab);
+    if (!lab) {
+        ti_fail_memory(err, "a photograph", n * 12);
+        return NULL;
+    }
+    gegl_buffer_get(buffer, all, 1.0, babl_format("CIE Lab float"), lab, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    return lab;
+}
+
+static int ascending(const void *a, const void *b)
+{
+    const float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* CHROMA: room for one float a pixel. */
+static tones measure(const float *lab, size_t n, float *chroma)
+{
+    tones t = {0};
+    for (size_t i = 0; i < n; i++) {
+        const float *p = lab + 3 * i;
+        chroma[i] = hypotf(p[1], p[2]);
+        t.lightness += (double)p[0] / (double)n;
+        t.b += (double)p[2] / (double)n;
+        t.chroma += (double)chroma[i] / (double)n;
+    }
+    qsort(chroma, n, sizeof *chroma, ascending);
+    t.most_chroma = (double)chroma[n - 1 - n / 1000];
+    return t;
+}
+
+static double edge(const float *lab, int width, size_t i)
+{
+    const double dx = (double)(lab[3 * (i + 1)] - lab[3 * i]);
+    const double dy = (double)(lab[3 * (i + (size_t)width)] - lab[3 * i]);
+    return hypot(dx, dy);
+}
+
+/* Pearson's correlation of the two pictures' edges. */
+static double edge_correlation(const float *a, const float *b, int width, int height)
+{
+    double n = 0, sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+    for (int y = 0; y + 1 < height; y++)
+        for (int x = 0; x + 1 < width; x++) {
+            const size_t i = (size_t)y * (size_t)width + (size_t)x;
+            const double p = edge(a, width, i), q = edge(b, width, i);
+            n++;
+            sa += p;
+            sb += q;
+            saa += p * p;
+            sbb += q * q;
+            sab += p * q;
+        }
+    const double both = (n * saa - sa * sa) * (n * sbb - sb * sb);
+    return both > 0 ? (n * sab - sa * sb) / sqrt(both) : 0;
+}
+
+static bool moved(double by, double asked)
+{
+    return asked == 0 || (asked > 0 ? by >= asked : by <= asked);
+}
+
+typedef struct {
+    te_model *model;
+    const char *keep;
+    te_options options;
+    float *chroma; /* room */
+} bench;
+
+/* The photograph after INSTRUCTION, at its own size, and what was said. */
+static te_status edit(const bench *b, GeglBuffer *photo, const char *instruction, GeglBuffer **out,
+                      char **said, te_error *err)
+{
+    const GeglRectangle *all = gegl_buffer_get_extent(photo);
+    int width, height;
+    te_image *small = NULL;
+    te_result *result = NULL;
+    te_model_working_size(b->model, all->width, all->height, &width, &height);
+    te_status st = ti_picture_sample(&small, photo, NULL, width, height, err);
+    if (!st) st = te_edit(b->model, small, instruction, &b->options, NULL, &result, err);
+    if (!st) {
+        ti_carry job = {
+            .original = photo, .input = te_result_input(result), .edited = te_result_image(result)};
+        job.change = te_result_change(result, &job.grid_width, &job.grid_height);
+        *said = ti_strdup(te_result_reasoning(result));
+        st = *said ? ti_picture_carry(&job, out, NULL, err)
+                   : ti_fail_memory(err, "the reasoning", 1);
+    }
+    te_result_free(result);
+    ti_picture_image_free(small);
+    return st;
+}
+
+static te_status keep(const bench *b, GeglBuffer *after, const char *photo, const demand *d,
+                      te_error *err)
+{
+    char path[4096];
+    const char *slash = strrchr(photo, '/');
+    if (!b->keep) return TE_OK;
+    snprintf(path, sizeof path, "%s/%s-%s.png", b->keep, slash ? slash + 1 : photo, d->name);
+    return ti_picture_save(after, path, err);
+}
+
+/* One row of the table; *missed counts edits that did not do what was asked. */
+static te_status judge(const bench *b, const char *path, GeglBuffer *photo, const float *lab,
+                       const demand *d, int *missed, te_error *err)
+{
+    GeglBuffer *after = NULL;
+    char *said = NULL;
+    float *edited = NULL;
+    int width, height;
+    te_status st = edit(b, photo, d->instruction, &after, &said, err);
+    if (!st && !(edited = read_lab(after, &width, &height, err))) st = TE_NOMEM;
+    if (!st) {
+        const size_t n = (size_t)width * (size_t)height;
+        const tones t = measure(lab, n, b->chroma), u = measure(edited, n, b->chroma);
+        const double same = edge_correlation(lab, edited, width, height);
+        const bool holds = moved(u.lightness - t.lightness, d->lightness) &&
+                           moved(u.b - t.b, d->b) && same > 0.9 &&
+                           (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
+        *missed += !holds;
+        printf("| %s | %+.1f | %+.1f | %.1f to %.1f | %.3f | %s | %s |\n", d->instruction,
+               u.lightness - t.lightness, u.b - t.b, t.chroma, u.chroma, same,
+               holds ? "yes" : "**no**", said);
+        st = keep(b, after, path, d, err);
+    }
+    free(edited);
+    free(said);
+    g_clear_object(&after);
+    return st;
+}
+
+static te_status judge_photo(bench *b, const char *path, int *missed, te_error *err)
+{
+    GeglBuffer *photo = NULL;
+    float *lab = NULL;
+    int width, height;
+    te_status st = ti_picture_load(&photo, path, err);
+    if (!st && !(lab = read_lab(photo, &width, &height, err))) st = TE_NOMEM;
+    if (!st) {
+        b->chroma = ti_malloc_array((size_t)width * (size_t)height, sizeof *b->chroma);
+        if (!b->chroma) st = ti_fail_memory(err, "a photograph", (size_t)width * (size_t)height);
+    }
+    if (!st)
+        printf("\n%s, %d x %d\n\n| instruction | L* | b* | chroma | edges | holds | reasoning |\n"
+               "|---|---|---|---|---|---|---|\n",
+               path, width, height);
+    for (int i = 0; !st && i < DEMANDS; i++)
+        st = judge(b, path, photo, lab, &demands[i], missed, err);
+    free(b->chroma);
+    free(lab);
+    g_clear_object(&photo);
+    return st;
+}
+
+int main(int argc, char **argv)
+{
+    static const struct option options[] = {
+        {"keep", required_argument, NULL, 'k'}, {"seed", required_argument, NULL, 's'}, {0}};
+    bench b = {0};
+    te_error err;
+    int missed = 0;
+    te_options_init(&b.options);
+    b.options.seed = 1;
+    for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
+        if (o == 'k')
+            b.keep = optarg;
+        else if (o == 's')
+            b.options.seed = strtol(optarg, NULL, 10);
+        else
+            optind = argc;
+    }
+    if (optind + 2 > argc) {
+        fputs("usage: photo-bench MODEL PHOTO... [--keep DIR] [--seed N]\n", stderr);
+        return 2;
+    }
+    gegl_init(NULL, NULL);
+    te_status st = te_model_open(&b.model, argv[optind], NULL, &err);
+    for (int i = optind + 1; !st && i < argc; i++) st = judge_photo(&b, argv[i], &missed, &err);
+    te_model_free(b.model);
+    gegl_exit();
+    if (st) fprintf(stderr, "%s\n", err.message);
+    return st || missed ? 1 : 0;
+}
