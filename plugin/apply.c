@@ -19,6 +19,7 @@ struct ti_shot {
     int image, layer;
     ti_host_kind kind;
     char *layer_name;
+    unsigned tattoo; /* of the layer */
     GeglBuffer *source, *selection; /* the layer as it was; NULL: everything */
     GeglRectangle region;           /* of the layer, shown to the model */
     GBytes *png, *mask;
@@ -138,6 +139,7 @@ ti_shot *ti_shot_read(int image, int layer, bool use_selection, GError **error)
     shot->image = image;
     shot->layer = layer;
     shot->layer_name = ti_host_layer_name(layer);
+    shot->tattoo = ti_host_tattoo(layer);
     ti_host_kind_read(image, &shot->kind);
     shot->source = ti_host_read(image, layer, &why);
     if (shot->source) {
@@ -224,7 +226,8 @@ int ti_shot_put(const ti_shot *shot, const ti_client_result *result, const ti_ca
                 const char *instruction, ti_output output, GError **error)
 {
     g_autofree char *name = layer_name(instruction);
-    g_autofree char *record = ti_record_write(result, instruction, shot->layer_name, &shot->region);
+    const ti_record_source source = {shot->layer_name, shot->tattoo};
+    g_autofree char *record = ti_record_write(result, instruction, &source, &shot->region);
     g_autofree char *before = ti_host_history(shot->image);
     g_autofree char *history = ti_record_remember(before, record);
     ti_host_result made = {.image = shot->image,

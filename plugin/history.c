@@ -5,7 +5,7 @@
 #include <json-glib/json-glib.h>
 #include <string.h>
 
-enum { SIDE = 64, MOST_FILES = 500 };
+enum { LIST_SIDE = 64, KEPT_SIDE = 256, MOST_FILES = 300 };
 
 /* ---- entries ------------------------------------------------------------------------------- */
 
@@ -13,6 +13,15 @@ static char *string_of(JsonObject *o, const char *name)
 {
     JsonNode *node = json_object_get_member(o, name);
     return node && JSON_NODE_HOLDS_VALUE(node) ? g_strdup(json_node_get_string(node)) : NULL;
+}
+
+static void read_size(JsonObject *region, ti_entry *entry)
+{
+    gint64 width = json_object_get_int_member_with_default(region, "width", 0);
+    gint64 height = json_object_get_int_member_with_default(region, "height", 0);
+    if (width < 1 || width > G_MAXINT || height < 1 || height > G_MAXINT) return;
+    entry->width = (int)width;
+    entry->height = (int)height;
 }
 
 static ti_entry *read_entry(JsonNode *node)
@@ -31,6 +40,9 @@ static ti_entry *read_entry(JsonNode *node)
     if (model && JSON_NODE_HOLDS_OBJECT(model))
         entry->model = string_of(json_node_get_object(model), "name");
     entry->seed = json_object_get_int_member_with_default(o, "seed", -1);
+    entry->source = (unsigned)json_object_get_int_member_with_default(o, "source_tattoo", 0);
+    JsonNode *region = json_object_get_member(o, "region");
+    if (region && JSON_NODE_HOLDS_OBJECT(region)) read_size(json_node_get_object(region), entry);
     return entry;
 }
 
@@ -67,19 +79,28 @@ static char *folder_of(const char *folder)
                   : g_build_filename(g_get_user_cache_dir(), "thinkedit", "thumbnails", NULL);
 }
 
-/* An id comes out of a file that anybody may have made: only what a server gives becomes a name. */
+bool ti_history_is_id(const char *id)
+{
+    return *id && strlen(id) <= 64 && strspn(id, "0123456789abcdef") == strlen(id);
+}
+
 static char *path_of(const char *folder, const char *id)
 {
-    if (!*id || strspn(id, "0123456789abcdef") != strlen(id)) return NULL;
+    if (!ti_history_is_id(id)) return NULL;
     g_autofree char *name = g_strconcat(id, ".png", NULL);
     g_autofree char *place = folder_of(folder);
     return g_build_filename(place, name, NULL);
 }
 
-static GdkPixbuf *find_thumbnail(const char *id)
+static GdkPixbuf *find_picture(const char *id, int side)
 {
     g_autofree char *path = path_of(NULL, id);
-    return path ? gdk_pixbuf_new_from_file_at_size(path, SIDE, SIDE, NULL) : NULL;
+    return path ? gdk_pixbuf_new_from_file_at_size(path, side, side, NULL) : NULL;
+}
+
+GdkPixbuf *ti_history_picture(const char *id)
+{
+    return find_picture(id, KEPT_SIDE);
 }
 
 /* Removes the file that was written longest ago when there are more than enough. */
@@ -109,7 +130,7 @@ void ti_history_keep_thumbnail(const char *folder, const char *id, GdkPixbuf *pi
     if (!path || !picture) return;
     g_autofree char *place = g_path_get_dirname(path);
     int width = gdk_pixbuf_get_width(picture), height = gdk_pixbuf_get_height(picture);
-    double scale = (double)SIDE / MAX(width, height);
+    double scale = (double)KEPT_SIDE / MAX(width, height);
     g_autoptr(GdkPixbuf) small =
         gdk_pixbuf_scale_simple(picture, MAX(1, (int)(width * scale)),
                                 MAX(1, (int)(height * scale)), GDK_INTERP_BILINEAR);
@@ -142,7 +163,7 @@ GPtrArray *ti_history_read(const char *history, GPtrArray **thumbnails)
         ti_entry *entry = read_entry(json_array_get_element(edits, i));
         if (!entry) continue;
         g_ptr_array_add(entries, entry);
-        g_ptr_array_add(*thumbnails, find_thumbnail(entry->id));
+        g_ptr_array_add(*thumbnails, find_picture(entry->id, LIST_SIDE));
     }
     return entries;
 }

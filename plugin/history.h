@@ -16,9 +16,14 @@ ti_entry *ti_history_entry(const char *record);
  * for each. The caller's, both. */
 GPtrArray *ti_history_read(const char *history, GPtrArray **thumbnails);
 
+/* An id comes out of a file that anybody may have made: only what a server gives becomes part of a path. */
+bool ti_history_is_id(const char *id);
+
 /* An entry's options as "key=value ...", all but the seed; the caller's. */
 char *ti_history_options(const ti_entry *entry);
 
+/* The edit's picture as large as it is kept, NULL: not any more. The caller's. */
+GdkPixbuf *ti_history_picture(const char *id);
 /* FOLDER: NULL is the user's cache. */
 void ti_history_keep_thumbnail(const char *folder, const char *id, GdkPixbuf *picture);
 void ti_history_drop_thumbnail(const char *folder, const char *id);

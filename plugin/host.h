@@ -31,6 +31,9 @@ GeglBuffer *ti_host_read(int image, int layer, GError **error);
 GeglBuffer *ti_host_selection(int image, int layer, GeglRectangle *bounds, GError **error);
 
 char *ti_host_layer_name(int layer);
+/* A number that stays with the layer, in its file too; and the layer that has it, -1: none. */
+unsigned ti_host_tattoo(int layer);
+int ti_host_tattooed(int image, unsigned tattoo);
 
 /* What an image of its own would need, kept by the caller in case IMAGE is closed meanwhile. */
 typedef struct ti_host_kind {
@@ -55,7 +58,8 @@ typedef struct ti_host_result {
 
 /* Puts the result into the image in one undo step and returns the layer's id, -1 on failure. When
  * the image was closed or the source layer deleted meanwhile, nothing is lost: the result becomes a
- * new image, or a layer on top. */
+ * new image, or a layer on top. A new layer lies above the source and above earlier edits that lie
+ * on it, so that it is seen. */
 int ti_host_apply(const ti_host_result *result, GError **error);
 
 /* The record kept with a layer; NULL when there is none. */

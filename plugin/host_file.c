@@ -170,6 +170,17 @@ char *ti_host_layer_name(int layer_id)
     return g_strdup(find_layer(layer_id)->name);
 }
 
+unsigned ti_host_tattoo(int layer_id)
+{
+    return (unsigned)layer_id;
+}
+
+int ti_host_tattooed(int image_id, unsigned tattoo)
+{
+    layer *l = find_layer((int)tattoo);
+    return l && l->image == image_id ? l->id : -1;
+}
+
 void ti_host_kind_read(int image_id, ti_host_kind *kind)
 {
     (void)image_id;

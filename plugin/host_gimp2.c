@@ -116,6 +116,16 @@ char *ti_host_layer_name(int layer)
     return gimp_item_get_name(layer);
 }
 
+unsigned ti_host_tattoo(int layer)
+{
+    return gimp_item_get_tattoo(layer);
+}
+
+int ti_host_tattooed(int image, unsigned tattoo)
+{
+    return gimp_image_is_valid(image) ? gimp_image_get_layer_by_tattoo(image, tattoo) : -1;
+}
+
 void ti_host_kind_read(int image, ti_host_kind *kind)
 {
     GimpColorProfile *profile = gimp_image_get_color_profile(image);
@@ -189,6 +199,24 @@ static void add_mask(gint32 layer, GeglBuffer *mask)
     gimp_layer_set_edit_mask(layer, FALSE);
 }
 
+static bool came_of_an_edit(gint32 layer)
+{
+    GimpParasite *parasite = gimp_item_get_parasite(layer, TI_PARASITE);
+    if (parasite) gimp_parasite_free(parasite);
+    return parasite != NULL;
+}
+
+/* The place above LAYER and the edits that lie on it. */
+static gint place_above(gint32 image, gint32 layer)
+{
+    gint n = 0, place = gimp_image_get_item_position(image, layer);
+    gint32 parent = gimp_item_get_parent(layer);
+    gint *all = parent == -1 ? gimp_image_get_layers(image, &n) : gimp_item_get_children(parent, &n);
+    while (place > 0 && place <= n && came_of_an_edit(all[place - 1])) place--;
+    g_free(all);
+    return place;
+}
+
 static int apply_layer(const ti_host_result *r)
 {
     bool source = gimp_item_is_valid(r->layer) && gimp_item_get_image(r->layer) == r->image;
@@ -200,7 +228,7 @@ static int apply_layer(const ti_host_result *r)
         gimp_layer_set_offsets(layer, x, y);
     }
     gimp_image_insert_layer(r->image, layer, source ? gimp_item_get_parent(r->layer) : -1,
-                            source ? gimp_image_get_item_position(r->image, r->layer) : 0);
+                            source ? place_above(r->image, r->layer) : 0);
     if (r->mask) add_mask(layer, r->mask);
     gimp_drawable_update(layer, 0, 0, gimp_drawable_width(layer), gimp_drawable_height(layer));
     return layer;

@@ -154,6 +154,18 @@ char *ti_host_layer_name(int layer_id)
     return gimp_item_get_name(GIMP_ITEM(gimp_layer_get_by_id(layer_id)));
 }
 
+unsigned ti_host_tattoo(int layer_id)
+{
+    return gimp_item_get_tattoo(GIMP_ITEM(gimp_layer_get_by_id(layer_id)));
+}
+
+int ti_host_tattooed(int image_id, unsigned tattoo)
+{
+    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpLayer *layer = image ? gimp_image_get_layer_by_tattoo(image, tattoo) : NULL;
+    return layer ? gimp_item_get_id(GIMP_ITEM(layer)) : -1;
+}
+
 void ti_host_kind_read(int image_id, ti_host_kind *kind)
 {
     GimpImage *image = gimp_image_get_by_id(image_id);
@@ -230,6 +242,26 @@ static void add_mask(GimpLayer *layer, GeglBuffer *mask)
     gimp_layer_set_edit_mask(layer, FALSE);
 }
 
+static bool came_of_an_edit(GimpItem *layer)
+{
+    GimpParasite *parasite = gimp_item_get_parasite(layer, TI_PARASITE);
+    if (parasite) gimp_parasite_free(parasite);
+    return parasite != NULL;
+}
+
+/* The place above LAYER and the edits that lie on it. */
+static gint place_above(GimpImage *image, GimpItem *layer)
+{
+    gint place = gimp_image_get_item_position(image, layer);
+    GimpItem *parent = gimp_item_get_parent(layer);
+    GimpItem **all =
+        parent ? gimp_item_get_children(parent) : (GimpItem **)gimp_image_get_layers(image);
+    gint n = gimp_core_object_array_get_length((GObject **)all);
+    while (place > 0 && place <= n && came_of_an_edit(all[place - 1])) place--;
+    g_free(all);
+    return place;
+}
+
 static GimpLayer *apply_layer(const ti_host_result *r, GimpImage *image)
 {
     GimpLayer *source = gimp_layer_get_by_id(r->layer);
@@ -243,7 +275,7 @@ static GimpLayer *apply_layer(const ti_host_result *r, GimpImage *image)
         gimp_layer_set_offsets(layer, x, y);
     }
     gimp_image_insert_layer(image, layer, parent ? GIMP_LAYER(parent) : NULL,
-                            source ? gimp_image_get_item_position(image, GIMP_ITEM(source)) : 0);
+                            source ? place_above(image, GIMP_ITEM(source)) : 0);
     if (r->mask) add_mask(layer, r->mask);
     update_all(GIMP_DRAWABLE(layer));
     return layer;

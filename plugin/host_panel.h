@@ -35,6 +35,7 @@ void ti_host_keep_above(GtkWindow *window);
 bool ti_host_has_image(int image);
 bool ti_host_has_layer(int image, int layer);
 char *ti_host_image_name(int image);
+int ti_host_image_of(int layer);     /* -1: the layer is gone */
 int ti_host_active_layer(int image); /* -1: none, or several */
 void ti_host_layer_size(int layer, int *width, int *height);
 /* The selection's bounds within the layer, in its coordinates; false when nothing is selected. */

@@ -115,6 +115,11 @@ char *ti_host_image_name(int image)
     return gimp_image_get_name(image);
 }
 
+int ti_host_image_of(int layer)
+{
+    return gimp_item_is_valid(layer) ? gimp_item_get_image(layer) : -1;
+}
+
 int ti_host_active_layer(int image)
 {
     return gimp_image_get_active_layer(image);

@@ -88,6 +88,13 @@ char *ti_host_image_name(int image)
     return gimp_image_get_name(gimp_image_get_by_id(image));
 }
 
+int ti_host_image_of(int layer)
+{
+    GimpLayer *l = gimp_layer_get_by_id(layer);
+    GimpImage *image = l ? gimp_item_get_image(GIMP_ITEM(l)) : NULL;
+    return image ? gimp_image_get_id(image) : -1;
+}
+
 int ti_host_active_layer(int image)
 {
     GimpImage *i = gimp_image_get_by_id(image);

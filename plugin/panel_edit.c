@@ -28,9 +28,8 @@ struct ti_panel_edit {
 
 /* ---- ending -------------------------------------------------------------------------------- */
 
-static void end(ti_panel_edit *edit)
+void ti_panel_edit_free(ti_panel_edit *edit)
 {
-    edit->owner.ended(edit->owner.user, edit);
     ti_carried_clear(&edit->carried);
     ti_client_result_free(edit->result);
     ti_shot_free(edit->shot);
@@ -38,6 +37,12 @@ static void end(ti_panel_edit *edit)
     g_free(edit->instruction);
     g_free(edit->options);
     g_free(edit);
+}
+
+static void end(ti_panel_edit *edit)
+{
+    edit->owner.ended(edit->owner.user, edit);
+    ti_panel_edit_free(edit);
 }
 
 /* Retrying makes sense where nothing is wrong with the request itself. */
@@ -100,8 +105,7 @@ static void put(ti_panel_edit *edit)
     ti_panel_made told = {edit->image, made, r, picture, edit->width, edit->height};
     bool last = edit->variation == edit->variations;
     if (last)
-        ti_panel_done(edit->owner.panel, r->reasoning, picture, r->seed, r->grid_width,
-                      r->grid_height);
+        ti_panel_done(edit->owner.panel, r->reasoning, picture, r->seed);
     say_where_it_went(edit, image_there, layer_there);
     edit->owner.made(edit->owner.user, &told);
     ti_carried_clear(&edit->carried);
@@ -251,18 +255,14 @@ static void got_size(GObject *source, GAsyncResult *result, void *user)
     }
 }
 
-ti_panel_edit *ti_panel_edit_start(const ti_panel_edit_owner *owner,
-                                   const ti_panel_request *request, int image, int layer)
+ti_panel_edit *ti_panel_edit_new(const ti_panel_edit_owner *owner, const ti_panel_request *request,
+                                 int image, int layer, GError **error)
 {
-    g_autoptr(GError) error = NULL;
     ti_output output = (ti_output)request->output;
-    ti_shot *shot = ti_host_check(image, layer, output, &error)
-                        ? ti_shot_read(image, layer, request->use_selection, &error)
+    ti_shot *shot = ti_host_check(image, layer, output, error)
+                        ? ti_shot_read(image, layer, request->use_selection, error)
                         : NULL;
-    if (!shot) {
-        ti_panel_failed(owner->panel, error->message, false);
-        return NULL;
-    }
+    if (!shot) return NULL;
     ti_panel_edit *edit = g_new0(ti_panel_edit, 1);
     edit->owner = *owner;
     edit->instruction = g_strdup(request->instruction);
@@ -279,8 +279,13 @@ ti_panel_edit *ti_panel_edit_start(const ti_panel_edit_owner *owner,
     double scale = (double)SHOWN_SIDE / MAX(region->width, region->height);
     edit->width = MAX(1, (int)(region->width * scale + 0.5));
     edit->height = MAX(1, (int)(region->height * scale + 0.5));
-    ti_panel_submitted(owner->panel, 1, edit->variations);
-    g_autofree char *path = ti_client_size_path(region->width, region->height);
-    ti_client_get(owner->client, path, edit->cancel, got_size, edit);
     return edit;
+}
+
+void ti_panel_edit_run(ti_panel_edit *edit)
+{
+    const GeglRectangle *region = ti_shot_region(edit->shot);
+    ti_panel_submitted(edit->owner.panel, 1, edit->variations);
+    g_autofree char *path = ti_client_size_path(region->width, region->height);
+    ti_client_get(edit->owner.client, path, edit->cancel, got_size, edit);
 }

@@ -28,9 +28,12 @@ typedef struct ti_panel_edit_owner {
     void (*ended)(void *user, ti_panel_edit *edit); /* after a cancel, too; EDIT is gone then */
 } ti_panel_edit_owner;
 
-/* NULL when the layer cannot be edited; the panel has been told why. */
-ti_panel_edit *ti_panel_edit_start(const ti_panel_edit_owner *owner,
-                                   const ti_panel_request *request, int image, int layer);
+/* Reads the layer as it is now; running it may wait. NULL when the layer cannot be edited. */
+ti_panel_edit *ti_panel_edit_new(const ti_panel_edit_owner *owner, const ti_panel_request *request,
+                                 int image, int layer, GError **error);
+void ti_panel_edit_run(ti_panel_edit *edit);
+/* Of one that has not run. */
+void ti_panel_edit_free(ti_panel_edit *edit);
 /* Hangs up. The panel hears nothing more of this edit. */
 void ti_panel_edit_cancel(ti_panel_edit *edit);
 

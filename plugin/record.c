@@ -17,7 +17,7 @@ static void add_int(JsonBuilder *b, const char *name, gint64 value)
 }
 
 char *ti_record_write(const ti_client_result *result, const char *instruction,
-                      const char *source_layer, const GeglRectangle *region)
+                      const ti_record_source *source, const GeglRectangle *region)
 {
     g_autoptr(JsonBuilder) b = json_builder_new();
     g_autoptr(GDateTime) now = g_date_time_new_now_utc();
@@ -36,7 +36,8 @@ char *ti_record_write(const ti_client_result *result, const char *instruction,
     add_string(b, "name", result->model);
     add_string(b, "hash", result->hash);
     json_builder_end_object(b);
-    add_string(b, "source_layer", source_layer);
+    add_string(b, "source_layer", source->name);
+    add_int(b, "source_tattoo", source->tattoo);
     json_builder_set_member_name(b, "region");
     json_builder_begin_object(b);
     add_int(b, "x", region->x);

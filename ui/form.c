@@ -191,15 +191,35 @@ bool ti_form_set(ti_form *form, const char *name, const char *value)
     return true;
 }
 
-char *ti_form_options(const ti_form *form)
+char *ti_form_values(const ti_form *form)
 {
     GString *text = g_string_new(NULL);
-    g_string_append_printf(text, "preset=%s", form->preset);
     for (guint i = 0; i < form->rows->len; i++) {
         const ti_form_row *row = g_ptr_array_index(form->rows, i);
-        if (row->value) g_string_append_printf(text, " %s=%s", row->name, row->value);
+        if (row->value)
+            g_string_append_printf(text, "%s%s=%s", text->len ? " " : "", row->name, row->value);
     }
     return g_string_free(text, FALSE);
+}
+
+void ti_form_take(ti_form *form, const char *values)
+{
+    char **pairs = g_strsplit(values, " ", -1);
+    for (char **pair = pairs; *pair; pair++) {
+        char *equals = strchr(*pair, '=');
+        if (!equals) continue;
+        *equals = '\0';
+        ti_form_set(form, *pair, equals + 1);
+    }
+    g_strfreev(pairs);
+}
+
+char *ti_form_options(const ti_form *form)
+{
+    char *values = ti_form_values(form);
+    char *text = g_strdup_printf("preset=%s%s%s", form->preset, *values ? " " : "", values);
+    g_free(values);
+    return text;
 }
 
 void ti_form_reuse(ti_form *form, const char *options_json)

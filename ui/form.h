@@ -35,6 +35,10 @@ const char *ti_form_effective(const ti_form *form, const ti_form_row *row);
 void ti_form_set_preset(ti_form *form, const char *preset); /* forgets the person's values */
 /* Takes VALUE for NAME if it is in range; false otherwise, nothing changed. */
 bool ti_form_set(ti_form *form, const char *name, const char *value);
+/* The person's values, "text-steps=20 ..."; caller frees. */
+char *ti_form_values(const ti_form *form);
+/* Takes such a string back; what is out of range or unknown is left out. */
+void ti_form_take(ti_form *form, const char *values);
 /* "preset=fast text-steps=20"; caller frees. */
 char *ti_form_options(const ti_form *form);
 /* Takes over the values of a JSON object of resolved options (an older edit's), seed left out. */

@@ -14,11 +14,24 @@ GtkWidget *ti_panel_label(const char *text, GtkWidget *names)
 
 /* ---- settings and messages ----------------------------------------------------------------------- */
 
+static void save(ti_panel *panel)
+{
+    g_autoptr(GError) error = NULL;
+    bool saved = ti_settings_save(panel->settings, &error);
+    if (!saved && !panel->said_unsaved && panel->window) {
+        char *text = g_strdup_printf(_("What you write here cannot be kept (%s): free some disk space."),
+                                     error->message);
+        ti_panel_message(panel, GTK_MESSAGE_WARNING, text, false);
+        g_free(text);
+    }
+    panel->said_unsaved = !saved;
+}
+
 static gboolean save_now(gpointer data)
 {
     ti_panel *panel = data;
     panel->save = 0;
-    ti_settings_save(panel->settings);
+    save(panel);
     return G_SOURCE_REMOVE;
 }
 
@@ -30,7 +43,12 @@ void ti_panel_save_soon(ti_panel *panel)
 void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bool retry)
 {
     gtk_info_bar_set_message_type(GTK_INFO_BAR(panel->info_bar), type);
-    gtk_label_set_text(GTK_LABEL(panel->info_text), text);
+    /* the engine's sentences begin as those of command lines do */
+    char *first = g_utf8_strup(text, g_utf8_next_char(text) - text);
+    char *sentence = g_strconcat(first, *text ? g_utf8_next_char(text) : "", NULL);
+    gtk_label_set_text(GTK_LABEL(panel->info_text), sentence);
+    g_free(sentence);
+    g_free(first);
     gtk_widget_set_visible(panel->retry, retry);
     gtk_widget_show(panel->info_bar);
 }
@@ -40,10 +58,10 @@ void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bo
 static void generate(ti_panel *panel)
 {
     char *instruction = ti_panel_instruction(panel);
-    if (!ti_state_busy(panel->state) && !ti_state_obstacle(panel->state, instruction)) {
+    if (!ti_state_obstacle(panel->state, instruction)) {
         const ti_settings *s = panel->settings;
         char *options = panel->form ? ti_form_options(panel->form)
-                                    : g_strdup_printf("preset=%s", s->preset);
+                                    : g_strdup_printf("preset=%s %s", s->preset, s->options);
         const char *seed = gtk_entry_get_text(GTK_ENTRY(panel->seed));
         ti_panel_request request = {
             instruction,
@@ -63,9 +81,9 @@ static void generate(ti_panel *panel)
     g_free(instruction);
 }
 
-static void cancel(ti_panel *panel)
+static void cancel(ti_panel *panel, bool all)
 {
-    if (ti_state_busy(panel->state)) panel->host.cancel(panel->host.user);
+    if (ti_state_busy(panel->state)) panel->host.cancel(panel->host.user, all);
 }
 
 static void on_generate(GtkWidget *button, gpointer data)
@@ -76,14 +94,25 @@ static void on_generate(GtkWidget *button, gpointer data)
 
 static void on_cancel(GtkWidget *button, gpointer data)
 {
-    (void)button;
-    cancel(data);
+    ti_panel *panel = data;
+    cancel(panel, button == panel->cancel_all);
 }
 
 static void on_response(GtkInfoBar *bar, int response, gpointer data)
 {
     gtk_widget_hide(GTK_WIDGET(bar));
     if (response == GTK_RESPONSE_ACCEPT) generate(data);
+}
+
+/* Alt+1 to Alt+3 turn the pages. */
+static bool turn_page(ti_panel *panel, const GdkEventKey *event)
+{
+    static const char *const pages[] = {"result", "history", "advanced"};
+    guint page = event->keyval - GDK_KEY_1;
+    if (!(event->state & GDK_MOD1_MASK) || page >= G_N_ELEMENTS(pages)) return false;
+    gtk_stack_set_visible_child_name(GTK_STACK(panel->stack), pages[page]);
+    gtk_widget_child_focus(gtk_stack_get_visible_child(GTK_STACK(panel->stack)), GTK_DIR_TAB_FORWARD);
+    return true;
 }
 
 static gboolean on_key(GtkWidget *window, GdkEventKey *event, gpointer data)
@@ -96,10 +125,10 @@ static gboolean on_key(GtkWidget *window, GdkEventKey *event, gpointer data)
         return TRUE;
     }
     if (event->keyval == GDK_KEY_Escape && ti_state_busy(panel->state)) {
-        cancel(panel);
+        cancel(panel, event->state & GDK_SHIFT_MASK);
         return TRUE;
     }
-    return FALSE;
+    return turn_page(panel, event);
 }
 
 void ti_panel_refresh(ti_panel *panel)
@@ -108,9 +137,13 @@ void ti_panel_refresh(ti_panel *panel)
     char *instruction = ti_panel_instruction(panel), *status = ti_state_status(s);
     const char *obstacle = ti_state_obstacle(s, instruction);
     bool busy = ti_state_busy(s);
-    gtk_widget_set_sensitive(panel->generate, !busy && !obstacle);
-    gtk_widget_set_tooltip_text(panel->generate, obstacle && !busy ? obstacle : _("Ctrl+Enter"));
+    gtk_widget_set_sensitive(panel->generate, !obstacle);
+    gtk_widget_set_tooltip_text(panel->generate,
+                                obstacle ? obstacle
+                                : busy   ? _("Ctrl+Enter: this edit follows those before it")
+                                         : _("Ctrl+Enter"));
     gtk_widget_set_sensitive(panel->cancel, busy);
+    gtk_widget_set_visible(panel->cancel_all, s->waiting > 0);
     double fraction = ti_state_fraction(s);
     if (fraction < 0)
         gtk_progress_bar_pulse(GTK_PROGRESS_BAR(panel->progress));
@@ -127,49 +160,6 @@ void ti_panel_refresh(ti_panel *panel)
 
 /* ---- building ------------------------------------------------------------------------------------ */
 
-static void on_use_selection(GtkToggleButton *toggle, gpointer data)
-{
-    ti_panel *panel = data;
-    if (panel->filling) return;
-    panel->settings->use_selection = gtk_toggle_button_get_active(toggle);
-    ti_panel_save_soon(panel);
-    char *text = ti_state_target_text(panel->state, panel->settings->use_selection);
-    gtk_label_set_text(GTK_LABEL(panel->target_size), text);
-    g_free(text);
-}
-
-static GtkWidget *build_target(ti_panel *panel)
-{
-    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
-    GtkWidget *text = gtk_box_new(GTK_ORIENTATION_VERTICAL, 2);
-    panel->thumbnail = gtk_image_new_from_icon_name("image-x-generic", GTK_ICON_SIZE_DIALOG);
-    gtk_widget_set_size_request(panel->thumbnail, 72, 72);
-    panel->target_name = gtk_label_new(_("No image"));
-    panel->target_size = gtk_label_new("");
-    panel->model_text = gtk_label_new(_("Connecting to the engine…"));
-    GtkWidget *labels[] = {panel->target_name, panel->target_size, panel->model_text};
-    for (gsize i = 0; i < G_N_ELEMENTS(labels); i++) {
-        gtk_label_set_xalign(GTK_LABEL(labels[i]), 0);
-        gtk_label_set_ellipsize(GTK_LABEL(labels[i]), PANGO_ELLIPSIZE_END);
-    }
-    gtk_label_set_single_line_mode(GTK_LABEL(panel->target_name), TRUE); /* a name may be a text */
-    gtk_label_set_ellipsize(GTK_LABEL(panel->target_size), PANGO_ELLIPSIZE_NONE);
-    gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);
-    panel->use_selection = gtk_check_button_new_with_mnemonic(_("Edit the _selection only"));
-    gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(panel->use_selection),
-                                 panel->settings->use_selection);
-    gtk_widget_set_sensitive(panel->use_selection, FALSE);
-    g_signal_connect(panel->use_selection, "toggled", G_CALLBACK(on_use_selection), panel);
-    gtk_container_add(GTK_CONTAINER(text), panel->target_name);
-    gtk_container_add(GTK_CONTAINER(text), panel->target_size);
-    gtk_container_add(GTK_CONTAINER(text), panel->use_selection);
-    gtk_container_add(GTK_CONTAINER(text), panel->model_text);
-    gtk_widget_set_hexpand(text, TRUE);
-    gtk_container_add(GTK_CONTAINER(row), panel->thumbnail);
-    gtk_container_add(GTK_CONTAINER(row), text);
-    return row;
-}
-
 static GtkWidget *build_buttons(ti_panel *panel)
 {
     GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 4);
@@ -180,10 +170,16 @@ static GtkWidget *build_buttons(ti_panel *panel)
     gtk_widget_set_tooltip_text(panel->cancel, _("Escape"));
     g_signal_connect(panel->generate, "clicked", G_CALLBACK(on_generate), panel);
     g_signal_connect(panel->cancel, "clicked", G_CALLBACK(on_cancel), panel);
+    panel->cancel_all = gtk_button_new_with_mnemonic(_("Cancel _all"));
+    gtk_widget_set_tooltip_text(panel->cancel_all, _("Shift+Escape: also those that wait"));
+    g_signal_connect(panel->cancel_all, "clicked", G_CALLBACK(on_cancel), panel);
+    gtk_widget_set_no_show_all(panel->cancel_all, TRUE);
     gtk_widget_set_hexpand(panel->generate, TRUE);
     gtk_container_add(GTK_CONTAINER(row), panel->generate);
     gtk_container_add(GTK_CONTAINER(row), panel->cancel);
+    gtk_container_add(GTK_CONTAINER(row), panel->cancel_all);
     panel->progress = gtk_progress_bar_new();
+    atk_object_set_name(gtk_widget_get_accessible(panel->progress), _("Progress"));
     panel->status = gtk_label_new("");
     gtk_label_set_xalign(GTK_LABEL(panel->status), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->status), TRUE);
@@ -200,6 +196,7 @@ static GtkWidget *build_info_bar(ti_panel *panel)
     panel->info_text = gtk_label_new("");
     gtk_label_set_line_wrap(GTK_LABEL(panel->info_text), TRUE);
     gtk_label_set_selectable(GTK_LABEL(panel->info_text), TRUE);
+    gtk_widget_set_can_focus(panel->info_text, FALSE); /* or all of it is marked when it comes */
     gtk_label_set_xalign(GTK_LABEL(panel->info_text), 0);
     gtk_container_add(GTK_CONTAINER(gtk_info_bar_get_content_area(GTK_INFO_BAR(panel->info_bar))),
                       panel->info_text);
@@ -231,13 +228,24 @@ static void on_destroy(GtkWidget *window, gpointer data)
 {
     (void)window;
     ti_panel *panel = data;
-    cancel(panel);
+    cancel(panel, true);
     if (panel->poll) g_source_remove(panel->poll);
     if (panel->save) g_source_remove(panel->save);
     panel->poll = panel->save = 0;
-    ti_settings_save(panel->settings);
     panel->window = NULL;
+    save(panel);
     panel->host.closed(panel->host.user);
+}
+
+/* Tall enough to be of use, on a small screen as tall as that. */
+static int fitting_height(void)
+{
+    GdkDisplay *display = gdk_display_get_default();
+    GdkMonitor *monitor = gdk_display_get_primary_monitor(display);
+    if (!monitor) monitor = gdk_display_get_monitor(display, 0);
+    GdkRectangle area = {0};
+    if (monitor) gdk_monitor_get_workarea(monitor, &area);
+    return area.height ? CLAMP(area.height - 60, 600, 900) : 720;
 }
 
 static void build(ti_panel *panel)
@@ -247,9 +255,9 @@ static void build(ti_panel *panel)
     panel->window = gtk_window_new(GTK_WINDOW_TOPLEVEL);
     gtk_window_set_title(GTK_WINDOW(panel->window), _("Thinking-Aware Edit"));
     gtk_window_set_default_size(GTK_WINDOW(panel->window), panel->settings->width,
-                                panel->settings->height);
+                                panel->settings->height ? panel->settings->height : fitting_height());
     gtk_container_add(GTK_CONTAINER(box), build_info_bar(panel));
-    gtk_container_add(GTK_CONTAINER(box), build_target(panel));
+    gtk_container_add(GTK_CONTAINER(box), ti_panel_build_target(panel));
     gtk_container_add(GTK_CONTAINER(box), ti_panel_build_prompt(panel));
     gtk_container_add(GTK_CONTAINER(box), ti_panel_build_options(panel));
     gtk_container_add(GTK_CONTAINER(box), build_buttons(panel));
@@ -311,39 +319,25 @@ void ti_panel_present(ti_panel *panel)
 
 /* ---- what the owner tells ------------------------------------------------------------------------ */
 
-void ti_panel_set_info(ti_panel *panel, const char *json, gssize length)
+bool ti_panel_set_info(ti_panel *panel, const char *json, gssize length)
 {
     ti_form *form = ti_form_parse(json, length, NULL);
-    if (!form) return;
-    ti_form_set_preset(form, panel->form ? panel->form->preset : panel->settings->preset);
+    if (!form) return false;
+    ti_form_set_preset(form, panel->settings->preset);
+    ti_form_take(form, panel->settings->options);
     ti_form_free(panel->form);
     panel->form = form;
     ti_panel_fill_options(panel);
     gtk_label_set_text(GTK_LABEL(panel->model_text), form->model ? form->model : _("No model"));
     gtk_widget_set_tooltip_text(panel->model_text, form->model ? form->model : form->problem);
     if (form->problem) ti_panel_message(panel, GTK_MESSAGE_ERROR, form->problem, false);
-}
-
-void ti_panel_set_target(ti_panel *panel, const ti_target *target, GdkPixbuf *thumbnail)
-{
-    ti_state_set_target(panel->state, target);
-    char *name = target->image ? g_strdup_printf("%s · %s", target->layer ? target->layer : "–",
-                                                 target->image)
-                               : g_strdup(_("No image"));
-    char *size = ti_state_target_text(panel->state, panel->settings->use_selection);
-    gtk_label_set_text(GTK_LABEL(panel->target_name), name);
-    gtk_label_set_text(GTK_LABEL(panel->target_size), size);
-    gtk_widget_set_sensitive(panel->use_selection, target->has_selection);
-    if (thumbnail)
-        gtk_image_set_from_pixbuf(GTK_IMAGE(panel->thumbnail), thumbnail);
-    g_free(name);
-    g_free(size);
-    ti_panel_refresh(panel);
+    return form->model != NULL;
 }
 
 void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
 {
-    if (ti_state_busy(panel->state) || !g_strcmp0(entry ? entry->id : NULL, panel->shown_entry)) return;
+    if (ti_state_busy(panel->state)) return;
+    if (entry && !g_strcmp0(entry->id, panel->shown_entry)) return;
     g_free(panel->shown_entry);
     panel->shown_entry = g_strdup(entry ? entry->id : NULL);
     ti_state_set_timeline(panel->state, NULL);
@@ -371,9 +365,16 @@ void ti_panel_set_history(ti_panel *panel, GPtrArray *entries, GPtrArray *thumbn
     ti_panel_fill_history(panel, thumbnails);
 }
 
+void ti_panel_set_waiting(ti_panel *panel, int edits)
+{
+    ti_state_set_waiting(panel->state, edits);
+    ti_panel_refresh(panel);
+}
+
 void ti_panel_submitted(ti_panel *panel, int variation, int variations)
 {
     ti_state_submitted(panel->state, variation, variations);
+    g_clear_pointer(&panel->shown_entry, g_free);
     g_hash_table_remove_all(panel->step_pictures);
     ti_panel_show_timeline(panel);
     ti_panel_show_text(panel, "", NULL);
@@ -410,11 +411,10 @@ void ti_panel_applying(ti_panel *panel)
     ti_panel_refresh(panel);
 }
 
-void ti_panel_done(ti_panel *panel, const char *reasoning, GdkPixbuf *picture, gint64 seed,
-                   int grid_width, int grid_height)
+void ti_panel_done(ti_panel *panel, const char *reasoning, GdkPixbuf *picture, gint64 seed)
 {
     char text[24];
-    ti_state_done(panel->state, reasoning, grid_width, grid_height);
+    ti_state_done(panel->state, reasoning);
     g_clear_pointer(&panel->shown_entry, g_free);
     ti_panel_show_text(panel, reasoning, NULL);
     if (picture) ti_picture_set(panel->picture, picture);

@@ -33,13 +33,14 @@ typedef struct ti_panel_request {
 typedef struct ti_panel_host {
     void *user;
     void (*generate)(void *user, const ti_panel_request *request);
-    void (*cancel)(void *user);
+    void (*cancel)(void *user, bool all); /* the running edit; ALL: the waiting ones, too */
     void (*draw_step)(void *user, int step); /* answer: ti_panel_step_picture() */
     void (*apply_again)(void *user, const char *entry);
     void (*forget)(void *user, const char *entry);
+    void (*show)(void *user, const char *entry); /* was opened in the history */
     void (*text_layer)(void *user, const char *reasoning);
     void (*poll)(void *user);                /* once a second while visible */
-    void (*closed)(void *user);              /* the window is gone; an edit under way is cancelled */
+    void (*closed)(void *user);              /* the window is gone; edits are cancelled */
 } ti_panel_host;
 
 typedef struct ti_panel ti_panel;
@@ -50,8 +51,11 @@ void ti_panel_free(ti_panel *panel);
 GtkWidget *ti_panel_window(ti_panel *panel);
 void ti_panel_present(ti_panel *panel);
 
-/* What /v1/info said: options, presets and model for the form. */
-void ti_panel_set_info(ti_panel *panel, const char *json, gssize length);
+/* What /v1/info said: options, presets and model for the form. False when there is no usable model: ask
+ * again later. */
+bool ti_panel_set_info(ti_panel *panel, const char *json, gssize length);
+/* Does the person want to start again from the layer that the chosen one was made of? */
+bool ti_panel_wants_source(const ti_panel *panel);
 void ti_panel_set_target(ti_panel *panel, const ti_target *target, GdkPixbuf *thumbnail);
 /* A layer that came from an edit was selected: shows its reasoning and settings; ENTRY NULL: it did
  * not. Ignored while an edit runs. */
@@ -60,6 +64,7 @@ void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry);
 void ti_panel_set_history(ti_panel *panel, GPtrArray *entries, GPtrArray *thumbnails);
 
 /* ---- the job's life ---- */
+void ti_panel_set_waiting(ti_panel *panel, int edits); /* asked for, not begun */
 void ti_panel_submitted(ti_panel *panel, int variation, int variations);
 void ti_panel_queued(ti_panel *panel, int position);
 void ti_panel_progress(ti_panel *panel, const char *stage, int step, int steps, double seconds,
@@ -67,8 +72,7 @@ void ti_panel_progress(ti_panel *panel, const char *stage, int step, int steps, 
 void ti_panel_text(ti_panel *panel, const char *text);
 void ti_panel_preview(ti_panel *panel, GdkPixbuf *picture);
 void ti_panel_applying(ti_panel *panel);
-void ti_panel_done(ti_panel *panel, const char *reasoning, GdkPixbuf *picture, gint64 seed,
-                   int grid_width, int grid_height);
+void ti_panel_done(ti_panel *panel, const char *reasoning, GdkPixbuf *picture, gint64 seed);
 /* RETRY offers the same request again. */
 void ti_panel_failed(ti_panel *panel, const char *message, bool retry);
 void ti_panel_cancelled(ti_panel *panel);

@@ -15,7 +15,10 @@ void ti_panel_reuse(ti_panel *panel, const ti_entry *entry)
 {
     char seed[24];
     ti_panel_set_instruction(panel, entry->instruction ? entry->instruction : "");
-    if (panel->form) ti_form_reuse(panel->form, entry->options);
+    if (panel->form) {
+        ti_form_reuse(panel->form, entry->options);
+        ti_panel_keep_options(panel);
+    }
     g_snprintf(seed, sizeof seed, "%" G_GINT64_FORMAT, MAX(0, entry->seed));
     gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(panel->seed_lock), TRUE);
     gtk_entry_set_text(GTK_ENTRY(panel->seed), seed);
@@ -66,6 +69,20 @@ static GtkWidget *wrapped(const char *text, bool strong)
     return label;
 }
 
+/* "Seed 7 · thinkedit-small · 26/01/31 12:00", as far as it is known. */
+static char *entry_details(const ti_entry *entry)
+{
+    GString *text = g_string_new(NULL);
+    g_autofree char *seed = g_strdup_printf("%" G_GINT64_FORMAT, entry->seed);
+    g_string_append_printf(text, _("Seed %s"), seed);
+    if (entry->model) g_string_append_printf(text, " · %s", entry->model);
+    g_autoptr(GDateTime) when = entry->time ? g_date_time_new_from_iso8601(entry->time, NULL) : NULL;
+    g_autoptr(GDateTime) here = when ? g_date_time_to_local(when) : NULL;
+    g_autofree char *shown = here ? g_date_time_format(here, "%x %H:%M") : NULL;
+    if (shown) g_string_append_printf(text, " · %s", shown);
+    return g_string_free(text, FALSE);
+}
+
 static GtkWidget *build_entry(ti_panel *panel, const ti_entry *entry, GdkPixbuf *thumbnail)
 {
     GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);
@@ -78,6 +95,10 @@ static GtkWidget *build_entry(ti_panel *panel, const ti_entry *entry, GdkPixbuf 
     gtk_container_add(GTK_CONTAINER(row), image);
     gtk_container_add(GTK_CONTAINER(text), wrapped(entry->instruction, true));
     gtk_container_add(GTK_CONTAINER(text), wrapped(entry->reasoning, false));
+    g_autofree char *details = entry_details(entry);
+    GtkWidget *small = wrapped(details, false);
+    gtk_style_context_add_class(gtk_widget_get_style_context(small), "dim-label");
+    gtk_container_add(GTK_CONTAINER(text), small);
     add_button(panel, buttons, entry, _("Apply again"),
                _("Runs this edit again on what is selected now."), G_CALLBACK(on_apply));
     add_button(panel, buttons, entry, _("Reuse settings"),
@@ -108,11 +129,26 @@ void ti_panel_fill_history(ti_panel *panel, GPtrArray *thumbnails)
     gtk_widget_show_all(panel->history);
 }
 
+/* Enter or a click on an entry: its words, picture and timeline on the first page. */
+static void on_row(GtkListBox *list, GtkListBoxRow *row, gpointer data)
+{
+    (void)list;
+    ti_panel *panel = data;
+    guint i = (guint)gtk_list_box_row_get_index(row);
+    if (ti_state_busy(panel->state) || i >= panel->state->history->len) return;
+    const ti_entry *entry = g_ptr_array_index(panel->state->history, i);
+    gtk_stack_set_visible_child_name(GTK_STACK(panel->stack), "result");
+    panel->host.show(panel->host.user, entry->id);
+}
+
 GtkWidget *ti_panel_build_history(ti_panel *panel)
 {
     GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     panel->history = gtk_list_box_new();
     gtk_list_box_set_selection_mode(GTK_LIST_BOX(panel->history), GTK_SELECTION_NONE);
+    g_signal_connect(panel->history, "row-activated", G_CALLBACK(on_row), panel);
+    gtk_scrolled_window_set_policy(GTK_SCROLLED_WINDOW(scroll), GTK_POLICY_NEVER,
+                                   GTK_POLICY_AUTOMATIC);
     atk_object_set_name(gtk_widget_get_accessible(panel->history), _("History"));
     gtk_container_add(GTK_CONTAINER(scroll), panel->history);
     ti_panel_fill_history(panel, NULL);

@@ -14,15 +14,16 @@ struct ti_panel {
     ti_settings *settings;
     ti_form *form; /* NULL until the server has spoken */
     guint poll, save;
+    bool said_unsaved; /* that the settings cannot be written */
     char *shown_entry; /* id of the entry on show, NULL: the newest result */
     char *entry_text;  /* what is said of it */
 
     GtkWidget *window;
     GtkWidget *info_bar, *info_text, *retry;
-    GtkWidget *thumbnail, *target_name, *target_size, *use_selection, *model_text;
+    GtkWidget *thumbnail, *target_name, *target_size, *use_selection, *from_source, *model_text;
     GtkWidget *instruction, *prompt_menu;
-    GtkWidget *preset, *variations, *output, *seed, *seed_lock, *advanced_grid;
-    GtkWidget *generate, *cancel, *progress, *status;
+    GtkWidget *preset, *variations, *output, *seed, *seed_lock, *advanced_grid, *reset;
+    GtkWidget *generate, *cancel, *cancel_all, *progress, *status;
     GtkWidget *stack, *picture, *reasoning, *timeline_box, *timeline, *timeline_text;
     GtkWidget *copy, *to_layer, *history;
     GtkTextTag *new_words, *masked;
@@ -30,6 +31,9 @@ struct ti_panel {
     int wanted_step;
     bool filling; /* widgets are being set by the program: handlers keep still */
 };
+
+/* panel_target.c */
+GtkWidget *ti_panel_build_target(ti_panel *panel);
 
 /* panel_prompt.c */
 GtkWidget *ti_panel_build_prompt(ti_panel *panel);
@@ -40,6 +44,7 @@ void ti_panel_set_instruction(ti_panel *panel, const char *text);
 GtkWidget *ti_panel_build_options(ti_panel *panel);
 GtkWidget *ti_panel_build_advanced(ti_panel *panel);
 void ti_panel_fill_options(ti_panel *panel);
+void ti_panel_keep_options(ti_panel *panel); /* the form's values into the settings */
 
 /* panel_result.c */
 GtkWidget *ti_panel_build_result(ti_panel *panel);

@@ -79,8 +79,8 @@ static void show_step(ti_panel *panel, int number)
     bool last = number == n - 1;
     ti_panel_show_text(panel, last ? panel->state->text : step->reasoning, step);
     ti_picture_mark(panel->picture, (const int *)step->revealed_image->data,
-                    (int)step->revealed_image->len, panel->state->grid_width,
-                    panel->state->grid_height);
+                    (int)step->revealed_image->len, panel->state->timeline->grid_width,
+                    panel->state->timeline->grid_height);
     char *text = g_strdup_printf(_("Step %d of %d: %d words and %d picture tokens still hidden"),
                                  number + 1, n, step->masked_text, step->masked_image);
     gtk_label_set_text(GTK_LABEL(panel->timeline_text), text);
@@ -110,7 +110,7 @@ void ti_panel_show_timeline(ti_panel *panel)
     gtk_range_set_value(GTK_RANGE(panel->timeline), n);
     panel->filling = false;
     gtk_label_set_text(GTK_LABEL(panel->timeline_text),
-                       _("Move the slider to see how words and picture came about together."));
+                       _("Move it to see how words and picture came about."));
 }
 
 static GtkWidget *build_timeline(ti_panel *panel)
@@ -136,15 +136,11 @@ static GtkWidget *build_timeline(ti_panel *panel)
     return panel->timeline_box;
 }
 
-GtkWidget *ti_panel_build_result(ti_panel *panel)
+static GtkWidget *build_text(ti_panel *panel)
 {
-    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 6);
-    panel->picture = ti_picture_new();
-    atk_object_set_name(gtk_widget_get_accessible(panel->picture), _("Picture so far"));
-    gtk_widget_set_vexpand(panel->picture, TRUE);
-    gtk_container_add(GTK_CONTAINER(box), panel->picture);
     panel->reasoning = gtk_text_view_new();
     gtk_text_view_set_editable(GTK_TEXT_VIEW(panel->reasoning), FALSE);
+    gtk_text_view_set_accepts_tab(GTK_TEXT_VIEW(panel->reasoning), FALSE);
     gtk_text_view_set_wrap_mode(GTK_TEXT_VIEW(panel->reasoning), GTK_WRAP_WORD_CHAR);
     gtk_text_view_set_left_margin(GTK_TEXT_VIEW(panel->reasoning), 6);
     gtk_text_view_set_right_margin(GTK_TEXT_VIEW(panel->reasoning), 6);
@@ -157,12 +153,20 @@ GtkWidget *ti_panel_build_result(ti_panel *panel)
     GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scroll), GTK_SHADOW_IN);
     gtk_scrolled_window_set_min_content_height(GTK_SCROLLED_WINDOW(scroll), 72);
+    gtk_widget_set_vexpand(scroll, TRUE);
     gtk_container_add(GTK_CONTAINER(scroll), panel->reasoning);
-    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6);
+    return scroll;
+}
+
+static GtkWidget *build_reasoning(ti_panel *panel)
+{
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 6);
+    GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 6), *text = build_text(panel);
     GtkWidget *label = ti_panel_label(_("Reaso_ning"), panel->reasoning);
     gtk_widget_set_hexpand(label, TRUE);
     gtk_container_add(GTK_CONTAINER(row), label);
     panel->copy = gtk_button_new_with_mnemonic(_("_Copy"));
+    gtk_widget_set_tooltip_text(panel->copy, _("Copies the reasoning as text."));
     panel->to_layer = gtk_button_new_with_mnemonic(_("To a te_xt layer"));
     gtk_widget_set_tooltip_text(panel->to_layer, _("Puts the reasoning on the canvas as a text layer."));
     g_signal_connect(panel->copy, "clicked", G_CALLBACK(on_copy), panel);
@@ -172,7 +176,21 @@ GtkWidget *ti_panel_build_result(ti_panel *panel)
     gtk_widget_set_sensitive(panel->copy, FALSE);
     gtk_widget_set_sensitive(panel->to_layer, FALSE);
     gtk_container_add(GTK_CONTAINER(box), row);
-    gtk_container_add(GTK_CONTAINER(box), scroll);
+    gtk_container_add(GTK_CONTAINER(box), text);
+    return box;
+}
+
+/* Picture above, words below; the handle between them gives room to either. */
+GtkWidget *ti_panel_build_result(ti_panel *panel)
+{
+    GtkWidget *box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 6);
+    GtkWidget *paned = gtk_paned_new(GTK_ORIENTATION_VERTICAL);
+    panel->picture = ti_picture_new();
+    atk_object_set_name(gtk_widget_get_accessible(panel->picture), _("Picture so far"));
+    gtk_paned_pack1(GTK_PANED(paned), panel->picture, TRUE, FALSE);
+    gtk_paned_pack2(GTK_PANED(paned), build_reasoning(panel), FALSE, FALSE);
+    gtk_widget_set_vexpand(paned, TRUE);
+    gtk_container_add(GTK_CONTAINER(box), paned);
     gtk_container_add(GTK_CONTAINER(box), build_timeline(panel));
     return box;
 }

@@ -75,7 +75,8 @@ static char *words_at(int step, GString *ranges)
 
 static char *steps_json(void)
 {
-    GString *json = g_string_new("{\"steps\":[");
+    GString *json = g_string_new(NULL);
+    g_string_printf(json, "{\"grid\":{\"width\":%d,\"height\":%d},\"steps\":[", GRID, GRID);
     for (int s = 0; s < STEPS; s++) {
         GString *ranges = g_string_new(NULL), *cells = g_string_new(NULL);
         char *text = words_at(s, ranges);
@@ -109,6 +110,7 @@ static void fill_history(owner *o)
         entry->reasoning = g_strdup(reasoning);
         entry->options = g_strdup("{\"text-steps\": 24}");
         entry->model = g_strdup("thinkedit-small");
+        entry->time = g_strdup("2026-01-31T12:00:00Z");
         entry->seed = 7 + i;
         g_ptr_array_add(entries, entry);
         GdkPixbuf *large = drawing(i ? 4 : STEPS);
@@ -123,7 +125,7 @@ static void finish(owner *o)
 {
     GdkPixbuf *picture = drawing(STEPS);
     char *json = steps_json();
-    ti_panel_done(o->panel, reasoning, picture, 1764000000, GRID, GRID);
+    ti_panel_done(o->panel, reasoning, picture, 1764000000);
     ti_panel_set_steps(o->panel, json, -1);
     fill_history(o);
     g_object_unref(picture);
@@ -160,6 +162,7 @@ static void on_generate(void *user, const ti_panel_request *request)
     g_print("generate \"%s\" %s seed=%" G_GINT64_FORMAT " selection=%d output=%d variations=%d\n",
             request->instruction, request->options, request->seed, request->use_selection,
             request->output, request->variations);
+    if (o->timer) g_source_remove(o->timer);
     o->step = 0;
     ti_panel_submitted(o->panel, 1, request->variations);
     if (strstr(request->instruction, "fail")) {
@@ -169,12 +172,12 @@ static void on_generate(void *user, const ti_panel_request *request)
     o->timer = g_timeout_add((guint)(1000 * o->seconds / STEPS), on_tick, o);
 }
 
-static void on_cancel(void *user)
+static void on_cancel(void *user, bool all)
 {
     owner *o = user;
     if (o->timer) g_source_remove(o->timer);
     o->timer = 0;
-    g_print("cancel\n");
+    g_print(all ? "cancel all\n" : "cancel\n");
     ti_panel_cancelled(o->panel);
 }
 
@@ -212,11 +215,11 @@ static void on_closed(void *user)
 static const char info[] =
     "{\"model\":{\"name\":\"thinkedit-small\",\"device\":\"cpu (2 threads)\"},\"problem\":null,"
     "\"options\":[{\"name\":\"text-steps\",\"type\":\"int\",\"min\":1,\"max\":4096,\"choices\":null,"
-    "\"summary\":\"Denoising steps\",\"advanced\":true,\"default\":24},"
+    "\"summary\":\"denoising steps of the reasoning\",\"advanced\":true,\"default\":24},"
     "{\"name\":\"image-cfg\",\"type\":\"real\",\"min\":0,\"max\":20,\"choices\":null,"
-    "\"summary\":\"Guidance of the picture\",\"advanced\":true,\"default\":3.5},"
+    "\"summary\":\"how strictly the picture follows what is asked\",\"advanced\":true,\"default\":3.5},"
     "{\"name\":\"strategy\",\"type\":\"choice\",\"min\":0,\"max\":2,\"choices\":[\"parallel\","
-    "\"semi-parallel\",\"sequential\"],\"summary\":\"In which order words and picture come\","
+    "\"semi-parallel\",\"sequential\"],\"summary\":\"in which order reasoning and picture appear\","
     "\"advanced\":true,\"default\":\"parallel\"}],\"presets\":[{\"name\":\"fast\",\"options\":"
     "{\"text-steps\":8}}]}";
 
@@ -224,7 +227,8 @@ static void show(owner *o)
 {
     ti_target target = {.image = (char *)"street.xcf", .layer = (char *)"Street", .width = 6000,
                         .height = 4000, .has_selection = true, .select_x = 10, .select_y = 10,
-                        .select_width = 1800, .select_height = 1200};
+                        .select_width = 1800, .select_height = 1200,
+                        .source = (char *)(g_strcmp0(o->show, "done") ? NULL : "Photograph")};
     GdkPixbuf *large = drawing(0);
     GdkPixbuf *small = gdk_pixbuf_scale_simple(large, 72, 72, GDK_INTERP_BILINEAR);
     ti_panel_set_info(o->panel, info, -1);
@@ -262,7 +266,7 @@ int main(int argc, char **argv)
     }
     ti_i18n_init(locale);
     const ti_panel_host host = {&o,       on_generate, on_cancel,     on_draw_step, on_entry,
-                                on_entry, on_text_layer, on_poll, on_closed};
+                                on_entry, on_entry,    on_text_layer, on_poll,      on_closed};
     o.panel = ti_panel_new(&host, o.settings);
     show(&o);
     ti_panel_present(o.panel);

@@ -29,13 +29,16 @@ static void read_all(ti_settings *s, JsonObject *o)
     read_strings(o, "saved", s->saved);
     g_free(s->preset);
     s->preset = g_strdup(json_object_get_string_member_with_default(o, "preset", "balanced"));
+    g_free(s->options);
+    s->options = g_strdup(json_object_get_string_member_with_default(o, "options", ""));
     s->seed = json_object_get_int_member_with_default(o, "seed", -1);
     s->seed_locked = json_object_get_boolean_member_with_default(o, "seed_locked", FALSE);
     s->variations = read_int(o, "variations", 1, 8, 1);
     s->output = read_int(o, "output", 0, 2, 0);
     s->use_selection = json_object_get_boolean_member_with_default(o, "use_selection", TRUE);
-    s->width = read_int(o, "width", 200, 10000, 420);
-    s->height = read_int(o, "height", 200, 10000, 720);
+    s->from_source = json_object_get_boolean_member_with_default(o, "from_source", FALSE);
+    s->width = read_int(o, "width", 200, 10000, 440);
+    s->height = read_int(o, "height", 200, 10000, 0);
 }
 
 ti_settings *ti_settings_load(const char *path)
@@ -62,6 +65,7 @@ void ti_settings_free(ti_settings *s)
     g_free(s->path);
     g_free(s->draft);
     g_free(s->preset);
+    g_free(s->options);
     g_ptr_array_unref(s->recent);
     g_ptr_array_unref(s->saved);
     g_free(s);
@@ -75,18 +79,20 @@ static void write_strings(JsonObject *o, const char *name, const GPtrArray *list
     json_object_set_array_member(o, name, array);
 }
 
-bool ti_settings_save(const ti_settings *s)
+bool ti_settings_save(const ti_settings *s, GError **error)
 {
     JsonObject *o = json_object_new();
     json_object_set_string_member(o, "draft", s->draft);
     write_strings(o, "recent", s->recent);
     write_strings(o, "saved", s->saved);
     json_object_set_string_member(o, "preset", s->preset);
+    json_object_set_string_member(o, "options", s->options);
     json_object_set_int_member(o, "seed", s->seed);
     json_object_set_boolean_member(o, "seed_locked", s->seed_locked);
     json_object_set_int_member(o, "variations", s->variations);
     json_object_set_int_member(o, "output", s->output);
     json_object_set_boolean_member(o, "use_selection", s->use_selection);
+    json_object_set_boolean_member(o, "from_source", s->from_source);
     json_object_set_int_member(o, "width", s->width);
     json_object_set_int_member(o, "height", s->height);
     JsonNode *root = json_node_new(JSON_NODE_OBJECT);
@@ -94,7 +100,7 @@ bool ti_settings_save(const ti_settings *s)
     char *text = json_to_string(root, TRUE);
     char *folder = g_path_get_dirname(s->path);
     g_mkdir_with_parents(folder, 0700);
-    gboolean ok = g_file_set_contents(s->path, text, -1, NULL); /* writes beside and renames */
+    gboolean ok = g_file_set_contents(s->path, text, -1, error); /* writes beside and renames */
     g_free(folder);
     g_free(text);
     json_node_unref(root);
@@ -135,4 +141,13 @@ void ti_settings_set_draft(ti_settings *s, const char *text)
     char *copy = g_strdup(text);
     g_free(s->draft);
     s->draft = copy;
+}
+
+void ti_settings_set_options(ti_settings *s, const char *preset, const char *options)
+{
+    char *new_preset = g_strdup(preset), *new_options = g_strdup(options);
+    g_free(s->preset);
+    g_free(s->options);
+    s->preset = new_preset;
+    s->options = new_options;
 }

@@ -14,11 +14,12 @@ typedef struct ti_settings {
     GPtrArray *recent;    /* char *, newest first, no duplicates */
     GPtrArray *saved;     /* char *, in the order they were saved */
     char *preset;
+    char *options;        /* values other than the preset's, "key=value ..." */
     gint64 seed;
     bool seed_locked;
     int variations, output;
-    bool use_selection;
-    int width, height;    /* of the window */
+    bool use_selection, from_source;
+    int width, height;    /* of the window; height 0: not chosen yet */
 } ti_settings;
 
 /* Reads PATH; a missing or damaged file gives the defaults. NULL: the user's own
@@ -26,10 +27,11 @@ typedef struct ti_settings {
 ti_settings *ti_settings_load(const char *path);
 void ti_settings_free(ti_settings *settings);
 /* False when the disk does not take it; the file is then what it was. */
-bool ti_settings_save(const ti_settings *settings);
+bool ti_settings_save(const ti_settings *settings, GError **error);
 void ti_settings_used(ti_settings *settings, const char *instruction); /* to the front of recent */
 void ti_settings_keep(ti_settings *settings, const char *prompt);      /* to saved, once */
 void ti_settings_drop(ti_settings *settings, const char *prompt);      /* from saved */
 void ti_settings_set_draft(ti_settings *settings, const char *text);
+void ti_settings_set_options(ti_settings *settings, const char *preset, const char *options);
 
 #endif

@@ -18,6 +18,7 @@ static void target_clear(ti_target *target)
     g_free(target->image);
     g_free(target->layer);
     g_free(target->problem);
+    g_free(target->source);
     memset(target, 0, sizeof *target);
 }
 
@@ -47,8 +48,14 @@ void ti_state_set_target(ti_state *s, const ti_target *target)
     copy.image = g_strdup(target->image);
     copy.layer = g_strdup(target->layer);
     copy.problem = g_strdup(target->problem);
+    copy.source = g_strdup(target->source);
     target_clear(&s->target);
     s->target = copy;
+}
+
+void ti_state_set_waiting(ti_state *s, int edits)
+{
+    s->waiting = edits;
 }
 
 void ti_state_submitted(ti_state *s, int variation, int variations)
@@ -92,11 +99,9 @@ void ti_state_applying(ti_state *s)
     s->phase = TI_PHASE_APPLYING;
 }
 
-void ti_state_done(ti_state *s, const char *reasoning, int grid_width, int grid_height)
+void ti_state_done(ti_state *s, const char *reasoning)
 {
     s->phase = TI_PHASE_DONE;
-    s->grid_width = grid_width;
-    s->grid_height = grid_height;
     replace(&s->text, reasoning);
 }
 
@@ -156,27 +161,61 @@ char *ti_duration_text(double seconds)
     return g_strdup_printf("%d:%02d", (int)(s / 60), (int)(s % 60));
 }
 
+/* The server's words for what it does (API.md); others are shown as they come. */
+static const char *stage_text(const char *stage)
+{
+    static const char *const stages[] = {N_("loading the model"), N_("reading the picture"),
+                                         N_("denoising"), N_("drawing the picture")};
+    for (gsize i = 0; i < G_N_ELEMENTS(stages); i++)
+        if (!strcmp(stages[i], stage)) return _(stages[i]);
+    return stage;
+}
+
+/* Takes PART. */
+static void add_part(GString *text, char *part)
+{
+    if (text->len) g_string_append(text, " · ");
+    g_string_append(text, part);
+    g_free(part);
+}
+
 static char *working_text(const ti_state *s)
 {
     GString *text = g_string_new(NULL);
     if (s->variations > 1)
-        g_string_append_printf(text, _("Variation %d of %d"), s->variation, s->variations);
-    if (s->steps > 0 && s->step > 0) {
-        if (text->len) g_string_append(text, " · ");
-        g_string_append_printf(text, _("Step %d of %d"), s->step, s->steps);
-    } else if (s->stage && *s->stage) {
-        if (text->len) g_string_append(text, " · ");
-        g_string_append(text, _(s->stage));
-    }
-    char *elapsed = ti_duration_text(s->seconds);
-    g_string_append_printf(text, " · %s", elapsed);
-    g_free(elapsed);
+        add_part(text, g_strdup_printf(_("Variation %d of %d"), s->variation, s->variations));
+    if (s->steps > 0 && s->step > 0)
+        add_part(text, g_strdup_printf(_("Step %d of %d"), s->step, s->steps));
+    else if (s->stage && *s->stage)
+        add_part(text, g_strdup(stage_text(s->stage)));
+    add_part(text, ti_duration_text(s->seconds));
     if (s->seconds_left >= 0) {
-        char *left = ti_duration_text(s->seconds_left);
-        g_string_append(text, " · ");
-        g_string_append_printf(text, _("%s left"), left);
-        g_free(left);
+        g_autofree char *left = ti_duration_text(s->seconds_left);
+        add_part(text, g_strdup_printf(_("%s left"), left));
     }
+    return g_string_free(text, FALSE);
+}
+
+static char *starting_text(const ti_state *s)
+{
+    if (s->position <= 0) return g_strdup(_("Starting…"));
+    return g_strdup_printf(g_dngettext(TI_DOMAIN, "Waiting behind %d other edit",
+                                       "Waiting behind %d other edits", (gulong)s->position),
+                           s->position);
+}
+
+/* What is said while an edit is under way ends with how many follow it. */
+static char *busy_text(const ti_state *s)
+{
+    char *now = s->phase == TI_PHASE_WORKING   ? working_text(s)
+                : s->phase == TI_PHASE_WAITING ? starting_text(s)
+                                               : g_strdup(_("Bringing the edit to full size…"));
+    if (!s->waiting) return now;
+    GString *text = g_string_new(NULL);
+    add_part(text, now);
+    add_part(text, g_strdup_printf(g_dngettext(TI_DOMAIN, "%d more waiting", "%d more waiting",
+                                               (gulong)s->waiting),
+                                   s->waiting));
     return g_string_free(text, FALSE);
 }
 
@@ -186,16 +225,9 @@ char *ti_state_status(const ti_state *s)
     case TI_PHASE_IDLE:
         return g_strdup("");
     case TI_PHASE_WAITING:
-        return s->position > 0
-                   ? g_strdup_printf(g_dngettext(TI_DOMAIN, "Waiting behind %d other edit",
-                                                 "Waiting behind %d other edits",
-                                                 (gulong)s->position),
-                                     s->position)
-                   : g_strdup(_("Starting…"));
     case TI_PHASE_WORKING:
-        return working_text(s);
     case TI_PHASE_APPLYING:
-        return g_strdup(_("Bringing the edit to full size…"));
+        return busy_text(s);
     case TI_PHASE_DONE: {
         char *elapsed = ti_duration_text(s->seconds);
         char *text = g_strdup_printf(_("Done in %s"), elapsed);

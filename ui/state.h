@@ -14,6 +14,7 @@ typedef struct ti_target {
     int width, height;     /* of the layer, pixels */
     bool has_selection;
     int select_x, select_y, select_width, select_height;
+    char *source;          /* name of the layer that the chosen one was made of, if it is there */
     char *problem;         /* one sentence when this cannot be edited as it is, else NULL */
 } ti_target;
 
@@ -31,14 +32,16 @@ typedef struct ti_entry { /* one past edit of this image */
     char *id;             /* the owner's */
     char *instruction, *reasoning, *options, *model, *time;
     gint64 seed;
-    bool applied;         /* its layer is still in the image */
+    int width, height;    /* of what the model was shown, pixels; 0: not told */
+    unsigned source;      /* the owner's number for the layer that was edited; 0: not told */
 } ti_entry;
 
 typedef struct ti_state {
     ti_target target;
     ti_phase phase;
     int variation, variations; /* running one, from 1, and how many were asked for */
-    int position;              /* in the queue */
+    int position;              /* in the server's queue */
+    int waiting;               /* edits asked for that have not begun */
     int step, steps;
     double seconds, seconds_left;
     char *stage;
@@ -47,7 +50,6 @@ typedef struct ti_state {
     bool retry;                /* failure: trying again makes sense */
     ti_timeline *timeline;     /* of the newest result, NULL without */
     int shown_step;            /* on the timeline; last = the result */
-    int grid_width, grid_height;
     GPtrArray *history;        /* ti_entry, newest first */
 } ti_state;
 
@@ -55,6 +57,7 @@ ti_state *ti_state_new(void);
 void ti_state_free(ti_state *state);
 
 void ti_state_set_target(ti_state *state, const ti_target *target); /* copies */
+void ti_state_set_waiting(ti_state *state, int edits);
 /* A job's life, in this order. */
 void ti_state_submitted(ti_state *state, int variation, int variations);
 void ti_state_queued(ti_state *state, int position);
@@ -62,7 +65,7 @@ void ti_state_progress(ti_state *state, const char *stage, int step, int steps, 
                        double seconds_left);
 void ti_state_text(ti_state *state, const char *text);
 void ti_state_applying(ti_state *state);
-void ti_state_done(ti_state *state, const char *reasoning, int grid_width, int grid_height);
+void ti_state_done(ti_state *state, const char *reasoning);
 void ti_state_failed(ti_state *state, const char *message, bool retry);
 void ti_state_cancelled(ti_state *state);
 void ti_state_set_timeline(ti_state *state, ti_timeline *timeline); /* takes it */

@@ -5,6 +5,8 @@
 
 #include "ui/i18n.h"
 
+enum { MOST_CELLS = 4096 /* a side */ };
+
 static void step_free(gpointer data)
 {
     ti_step *step = data;
@@ -30,6 +32,18 @@ static void read_ranges(JsonArray *rows, glong length, GArray *out)
         ti_range range = {(int)CLAMP(first, 0, length), (int)CLAMP(end, 0, length)};
         if (range.first < range.end) g_array_append_val(out, range);
     }
+}
+
+static void read_grid(JsonObject *root, ti_timeline *timeline)
+{
+    JsonNode *node = json_object_get_member(root, "grid");
+    if (!node || !JSON_NODE_HOLDS_OBJECT(node)) return;
+    JsonObject *grid = json_node_get_object(node);
+    gint64 width = json_object_get_int_member_with_default(grid, "width", 0);
+    gint64 height = json_object_get_int_member_with_default(grid, "height", 0);
+    if (width < 1 || width > MOST_CELLS || height < 1 || height > MOST_CELLS) return;
+    timeline->grid_width = (int)width;
+    timeline->grid_height = (int)height;
 }
 
 static ti_step *read_step(JsonObject *object)
@@ -63,6 +77,7 @@ ti_timeline *ti_timeline_parse(const char *json, gssize length, GError **error)
         if (steps) {
             timeline = g_new0(ti_timeline, 1);
             timeline->steps = g_ptr_array_new_with_free_func(step_free);
+            read_grid(json_node_get_object(root), timeline);
         } else {
             g_set_error_literal(error, JSON_PARSER_ERROR, JSON_PARSER_ERROR_PARSE,
                                 _("The steps of this edit could not be read."));

@@ -17,10 +17,11 @@ typedef struct ti_step {
 
 typedef struct ti_timeline {
     GPtrArray *steps; /* ti_step */
+    int grid_width, grid_height; /* of the picture, in tokens; 0: not told */
 } ti_timeline;
 
-/* Parses {"steps": [...]}; NULL and *ERROR when it is no such document. Ranges are clipped to the
- * text, so that what is drawn is always inside it. */
+/* Parses {"grid": {...}, "steps": [...]}; NULL and *ERROR when it is no such document. Ranges are
+ * clipped to the text, so that what is drawn is always inside it. */
 ti_timeline *ti_timeline_parse(const char *json, gssize length, GError **error);
 void ti_timeline_free(ti_timeline *timeline);
 int ti_timeline_length(const ti_timeline *timeline);

@@ -138,6 +138,15 @@ static void add_change(JsonBuilder *b, const te_result *result)
     json_builder_end_array(b);
 }
 
+static void add_grid(JsonBuilder *b, const ti_job *job)
+{
+    json_builder_set_member_name(b, "grid");
+    json_builder_begin_object(b);
+    add_int(b, "width", job->grid_width);
+    add_int(b, "height", job->grid_height);
+    json_builder_end_object(b);
+}
+
 static void add_result(JsonBuilder *b, const ti_job *job)
 {
     const te_image *image = te_result_image(job->result);
@@ -154,11 +163,7 @@ static void add_result(JsonBuilder *b, const ti_job *job)
     json_builder_add_value(b, ti_options_json(te_result_options(job->result)));
     add_int(b, "width", image->width);
     add_int(b, "height", image->height);
-    json_builder_set_member_name(b, "grid");
-    json_builder_begin_object(b);
-    add_int(b, "width", job->grid_width);
-    add_int(b, "height", job->grid_height);
-    json_builder_end_object(b);
+    add_grid(b, job);
     add_change(b, job->result);
     add_int(b, "steps", te_result_steps(job->result));
     add_seconds(b, "seconds", job->seconds);
@@ -241,6 +246,7 @@ JsonNode *ti_job_steps_json(const ti_job *job)
     JsonBuilder *b = json_builder_new();
     json_builder_begin_object(b);
     add_string(b, "mask", "\xE2\x96\x88");
+    add_grid(b, job);
     json_builder_set_member_name(b, "steps");
     json_builder_begin_array(b);
     const gint32 *before = NULL;

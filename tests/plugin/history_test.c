@@ -13,8 +13,9 @@ static char *record_of(const char *id, const char *reasoning)
                                .hash = (char *)"h",
                                .options = (char *)"{\"seed\":7,\"text-steps\":4,\"strategy\":\"parallel\"}",
                                .seed = 7};
-    const GeglRectangle region = {0, 0, 4, 4};
-    return ti_record_write(&result, "make it winter", "Background", &region);
+    const GeglRectangle region = {0, 0, 4, 3};
+    const ti_record_source source = {"Background", 12};
+    return ti_record_write(&result, "make it winter", &source, &region);
 }
 
 static char *remember(char *history, const char *id, const char *reasoning)
@@ -38,6 +39,9 @@ static void newest_comes_first_and_once(void **state)
     assert_string_equal(first->reasoning, "z");
     assert_string_equal(first->instruction, "make it winter");
     assert_int_equal(first->seed, 7);
+    assert_int_equal(first->source, 12);
+    assert_int_equal(first->width, 4);
+    assert_int_equal(first->height, 3);
     assert_string_equal(second->id, "b2");
     g_autofree char *options = ti_history_options(first);
     assert_string_equal(options, "text-steps=4 strategy=parallel");
@@ -99,6 +103,9 @@ static void thumbnails_stay_in_their_folder(void **state)
     ti_history_keep_thumbnail(folder, "../evil", picture);
     assert_true(g_file_test(inside, G_FILE_TEST_EXISTS));
     assert_false(g_file_test(outside, G_FILE_TEST_EXISTS));
+    assert_false(ti_history_is_id("../evil"));
+    assert_false(ti_history_is_id(""));
+    assert_true(ti_history_is_id("00ff"));
     ti_history_drop_thumbnail(folder, "00ff");
     assert_false(g_file_test(inside, G_FILE_TEST_EXISTS));
     assert_int_equal(remove(folder), 0);

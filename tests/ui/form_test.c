@@ -28,6 +28,9 @@ static void test_values(void **unused)
     char *text = ti_form_options(form);
     assert_string_equal(text, "preset=fast text-steps=20 image-cfg=4.25 strategy=sequential");
     g_free(text);
+    text = ti_form_values(form);
+    assert_string_equal(text, "text-steps=20 image-cfg=4.25 strategy=sequential");
+    g_free(text);
     assert_true(ti_form_set(form, "text-steps", "32")); /* what the preset says anyway */
     ti_form_set_preset(form, "fast");
     text = ti_form_options(form);
@@ -60,6 +63,11 @@ static void test_reuse(void **unused)
     ti_form_reuse(form, "{\"seed\": 7, \"text-steps\": 64, \"image-cfg\": 2.5, \"strategy\": \"parallel\"}");
     char *text = ti_form_options(form);
     assert_string_equal(text, "preset=balanced text-steps=64 image-cfg=2.5");
+    g_free(text);
+    ti_form_set_preset(form, "fast");
+    ti_form_take(form, "image-cfg=4.5 text-steps=0 no-such=1 nonsense  strategy=sequential");
+    text = ti_form_options(form);
+    assert_string_equal(text, "preset=fast image-cfg=4.5 strategy=sequential");
     g_free(text);
     ti_form_reuse(form, "not json");
     ti_form_reuse(form, NULL);

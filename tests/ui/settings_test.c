@@ -29,7 +29,9 @@ static void test_round_trip(void **unused)
     ti_settings_drop(s, "dropped");
     s->seed = 1234567890123;
     s->seed_locked = true;
-    assert_true(ti_settings_save(s));
+    s->from_source = true;
+    ti_settings_set_options(s, "fast", "text-steps=20");
+    assert_true(ti_settings_save(s, NULL));
     ti_settings_free(s);
 
     s = ti_settings_load(file);
@@ -40,6 +42,9 @@ static void test_round_trip(void **unused)
     assert_string_equal(g_ptr_array_index(s->saved, 0), "kept");
     assert_true(s->seed == 1234567890123);
     assert_true(s->seed_locked);
+    assert_true(s->from_source);
+    assert_string_equal(s->preset, "fast");
+    assert_string_equal(s->options, "text-steps=20");
     ti_settings_free(s);
     g_free(file);
 }
@@ -71,7 +76,7 @@ static void test_damaged_file_gives_defaults(void **unused)
         assert_true(g_file_set_contents(file, damaged[i], -1, NULL));
         ti_settings *s = ti_settings_load(file);
         assert_non_null(s->draft);
-        assert_int_equal(s->width, 420);
+        assert_int_equal(s->width, 440);
         assert_int_equal(s->variations, 1);
         assert_int_equal(s->saved->len, i == 4 ? 1 : 0);
         ti_settings_free(s);
@@ -84,7 +89,10 @@ static void test_unwritable_place_is_reported(void **unused)
 {
     (void)unused;
     ti_settings *s = ti_settings_load("/proc/no-such-place/panel.json");
-    assert_false(ti_settings_save(s));
+    GError *error = NULL;
+    assert_false(ti_settings_save(s, &error));
+    assert_non_null(error);
+    g_clear_error(&error);
     ti_settings_free(s);
 }
 

@@ -40,12 +40,17 @@ static void test_life_of_an_edit(void **unused)
     assert_text(ti_state_status(s), "Starting…");
     ti_state_queued(s, 2);
     assert_text(ti_state_status(s), "Waiting behind 2 other edits");
+    ti_state_progress(s, "loading the model", 0, 0, 1, -1);
+    assert_text(ti_state_status(s), "loading the model · 0:01");
+    ti_state_set_waiting(s, 2);
     ti_state_progress(s, "denoising", 12, 128, 9.2, 88);
+    assert_text(ti_state_status(s), "Step 12 of 128 · 0:09 · 1:28 left · 2 more waiting");
+    ti_state_set_waiting(s, 0);
     assert_text(ti_state_status(s), "Step 12 of 128 · 0:09 · 1:28 left");
     assert_true(ti_state_fraction(s) > 0.09 && ti_state_fraction(s) < 0.10);
     ti_state_text(s, "the sky █");
     assert_string_equal(s->text, "the sky █");
-    ti_state_done(s, "the sky darkens", 32, 32);
+    ti_state_done(s, "the sky darkens");
     assert_false(ti_state_busy(s));
     assert_text(ti_state_status(s), "Done in 0:09");
     assert_true(ti_state_fraction(s) == 1);
@@ -107,13 +112,15 @@ static void test_timeline(void **unused)
 {
     (void)unused;
     static const char json[] =
-        "{\"steps\": [{\"step\": 0, \"reasoning\": \"█ sky\", \"revealed_text\": [[2, 5], [4, 99], [9, 3]],"
+        "{\"grid\": {\"width\": 32, \"height\": 24}, \"steps\": [{\"step\": 0, \"reasoning\": \"█ sky\", \"revealed_text\": [[2, 5], [4, 99], [9, 3]],"
         " \"revealed_image\": [0, 17], \"masked_text\": 1, \"masked_image\": 1022}, 7,"
         " {\"step\": 1, \"reasoning\": \"the sky\"}]}";
     GError *error = NULL;
     ti_timeline *t = ti_timeline_parse(json, -1, &error);
     assert_non_null(t);
     assert_int_equal(ti_timeline_length(t), 2);
+    assert_int_equal(t->grid_width, 32);
+    assert_int_equal(t->grid_height, 24);
     const ti_step *step = ti_timeline_step(t, 0);
     assert_string_equal(step->reasoning, "█ sky");
     assert_int_equal(step->revealed_text->len, 2); /* [9, 3] lies outside */
@@ -121,6 +128,10 @@ static void test_timeline(void **unused)
     assert_int_equal(g_array_index(step->revealed_image, int, 1), 17);
     assert_int_equal(step->masked_image, 1022);
     assert_null(ti_timeline_step(t, 2));
+    ti_timeline_free(t);
+    t = ti_timeline_parse("{\"grid\": {\"width\": -1, \"height\": 5}, \"steps\": []}", -1, &error);
+    assert_non_null(t);
+    assert_int_equal(t->grid_width, 0);
     ti_timeline_free(t);
     assert_null(ti_timeline_parse("[1, 2", -1, &error));
     assert_non_null(error);
