@@ -24,6 +24,11 @@ struct te_model {
     te_model_info info;
     char *name;
     char hash[17];
+    /* device.c */
+    int threads;
+    bool automatic, running; /* the device was left to us; a job has pointers into its parts */
+    char devices[2][256];    /* what runs it; the second after a retreat */
+    char note[600];
     pthread_mutex_t lock; /* recursive: held by the running job, whose callbacks may come back */
     bool has_lock;
 };
@@ -45,6 +50,12 @@ struct te_result {
     uint8_t *change;        /* the same */
     int patch;
 };
+
+/* device.c: binds the parts of the file to DEVICE, or to what "auto" finds. */
+te_status ti_model_bind(te_model *m, const char *device, int threads, te_error *err);
+/* After FAILURE of a card that "auto" chose: moves everything to the CPU. False: there is no way back, or
+ * a job is in the way. The caller holds the lock. */
+bool ti_model_retreat(te_model *m, te_status failure, const te_error *why);
 
 /* options.c: the defaults of the model in FILE, seed left open. */
 te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf *file, te_error *err);

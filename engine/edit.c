@@ -345,34 +345,53 @@ static te_status lock_model(const task *t, te_error *err)
     }
 }
 
+/* The job from beginning to end, its result in T. */
+static te_status attempt(task *t, int width, int height, te_error *err)
+{
+    t->result = ti_calloc(1, sizeof *t->result);
+    if (!t->result) return ti_fail_memory(err, "the result", sizeof *t->result);
+    t->image_steps = 0;
+    t->model->running = true;
+    te_status st = run(t, width, height, err);
+    t->model->running = false;
+    ti_sequence_free(t->sequence);
+    free(t->pinned);
+    free(t->codes);
+    free(t->preview.pixels);
+    t->sequence = NULL;
+    t->pinned = t->codes = NULL;
+    t->preview.pixels = NULL;
+    if (st) {
+        te_result_free(t->result);
+        t->result = NULL;
+    }
+    return st;
+}
+
+/* A card that gives up hands the job to the CPU, which begins it anew with the same options and seed. */
 static te_status run_locked(task *t, const te_options *opt, int width, int height, te_result **out,
                             te_error *err)
 {
     static const te_callbacks nobody;
+    te_error why;
     *out = NULL;
     if (!t->calls) t->calls = &nobody;
     if (opt)
         t->options = *opt;
     else
         te_options_init(&t->options);
-    t->result = ti_calloc(1, sizeof *t->result);
-    if (!t->result) return ti_fail_memory(err, "the result", sizeof *t->result);
     t->began = now_seconds();
-    te_status st = lock_model(t, err);
+    te_status st = lock_model(t, &why);
     if (!st) {
-        st = run(t, width, height, err);
+        st = attempt(t, width, height, &why);
+        if (ti_model_retreat(t->model, st, &why)) {
+            tell_stage(t, t->model->note);
+            st = attempt(t, width, height, &why);
+        }
         pthread_mutex_unlock(&t->model->lock);
     }
-    ti_sequence_free(t->sequence);
-    free(t->pinned);
-    free(t->codes);
-    free(t->preview.pixels);
-    if (st) {
-        te_result_free(t->result);
-        return st;
-    }
     *out = t->result;
-    return TE_OK;
+    return st ? ti_fail(err, st, "%s", why.message) : TE_OK;
 }
 
 te_status te_edit_region(te_model *model, const te_image *picture, const te_region *region,

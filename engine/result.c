@@ -109,9 +109,13 @@ te_status te_result_step_image_pixels(te_model *model, const te_result *result, 
     if (!st) {
         ti_codes_of_ids(codes, te_result_step_image(result, step, NULL), result->input_codes,
                         t->n_image, &t->layout);
+        te_error why = {0};
         pthread_mutex_lock(&model->lock);
-        st = ti_draw_codes(image, model, codes, t->grid_h, t->grid_w, NULL, err);
+        st = ti_draw_codes(image, model, codes, t->grid_h, t->grid_w, NULL, &why);
+        if (ti_model_retreat(model, st, &why))
+            st = ti_draw_codes(image, model, codes, t->grid_h, t->grid_w, NULL, &why);
         pthread_mutex_unlock(&model->lock);
+        if (st) ti_fail(err, st, "%s", why.message);
     }
     free(codes);
     if (st) {

@@ -46,7 +46,6 @@ static te_status describe(te_model *m, te_error *err)
     info->name = m->name;
     info->profile = m->layout.codebook ? ti_profile_name(m->layout.profile) : "";
     info->hash = m->hash;
-    info->device = m->backend->description;
     info->type = commonest_type(m->file, &info->parameters);
     info->file_bytes = ti_gguf_size(m->file);
     info->patch = m->pictures ? ti_image_tokenizer_patch(m->pictures) : 0;
@@ -70,14 +69,6 @@ static te_status open_words(te_model *m, te_error *err)
     te_status st = ti_gguf_string(m->file, "tokenizer.huggingface.json", &json, &length, err);
     if (st || !json) return st;
     return ti_tokenizer_create(&m->words, ti_gguf_path(m->file), json, length, err);
-}
-
-static te_status open_pictures(te_model *m, te_error *err)
-{
-    te_error reason;
-    te_status st = ti_image_tokenizer_create(&m->pictures, m->file, m->backend, &reason);
-    if (st == TE_UNSUPPORTED && m->backbone) return TE_OK; /* a backbone alone is a model, too */
-    return st ? ti_fail(err, st, "%s", reason.message) : TE_OK;
 }
 
 static te_status check_parts_agree(const te_model *m, te_error *err)
@@ -104,14 +95,11 @@ static te_status open_lock(te_model *m, te_error *err)
 
 static te_status open_parts(te_model *m, const te_model_options *opt, te_error *err)
 {
-    bool backbone = ti_gguf_find(m->file, "token_embd.weight") != NULL;
     te_status st = open_lock(m, err);
-    if (!st && (backbone || ti_gguf_has(m->file, "thinkedit.layout.profile")))
+    if (!st && (ti_gguf_find(m->file, "token_embd.weight") || ti_gguf_has(m->file, "thinkedit.layout.profile")))
         st = ti_layout_read(&m->layout, m->file, err);
     if (!st) st = ti_options_defaults(&m->defaults, m->layout.profile, m->file, err);
-    if (!st) st = ti_backend_create(&m->backend, opt ? opt->device : NULL, opt ? opt->threads : 0, err);
-    if (!st && backbone) st = ti_backbone_create(&m->backbone, m->file, m->backend, err);
-    if (!st) st = open_pictures(m, err);
+    if (!st) st = ti_model_bind(m, opt ? opt->device : NULL, opt ? opt->threads : 0, err);
     if (!st) st = open_words(m, err);
     if (!st) st = check_parts_agree(m, err);
     if (!st) st = describe(m, err);

@@ -79,6 +79,8 @@ typedef struct te_image {
 
 typedef struct te_model te_model;
 
+/* "auto" takes a graphics card that can be used, else the CPU; and when the card fails in the middle of
+ * an edit, the edit begins again on the CPU, where the model then stays: te_model_info says why. */
 typedef struct te_model_options {
     const char *device; /* "auto" (NULL), "cpu", "cuda", "cuda:1" */
     int threads;        /* 0: one per core the process may use */
@@ -89,6 +91,7 @@ typedef struct te_model_info {
     const char *profile; /* "mmada-parallel-m" or "mmada-parallel-a" */
     const char *hash;    /* 16 hex digits over the file's header and sampled content */
     const char *device;  /* what runs it, e.g. "cpu (AVX-512 VNNI, 2 threads)" */
+    const char *note;    /* NULL, or why it does not run where "auto" would have it, one sentence */
     const char *type;    /* most common weight type, e.g. "q8_0" */
     uint64_t parameters, file_bytes;
     int width, height; /* size it works at by default, pixels (A: its square size) */

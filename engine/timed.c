@@ -56,6 +56,18 @@ static te_status timed_sync(ti_backend *be, te_error *err)
     return inner->op->sync(inner, err);
 }
 
+static te_status timed_repeat(ti_backend *be, const ti_repeated *what, te_error *err)
+{
+    (void)be;
+    return what->issue(what->user, err); /* each op is to be seen */
+}
+
+static te_status timed_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err)
+{
+    ti_backend *inner = timed_of(be)->inner;
+    return inner->op->expect(inner, tensors, n, err);
+}
+
 static te_status timed_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
                                      te_error *err)
 {
@@ -168,6 +180,8 @@ static const ti_ops timed_ops = {
     .alloc = timed_alloc,
     .release = timed_release,
     .sync = timed_sync,
+    .repeat = timed_repeat,
+    .expect = timed_expect,
     .weight_create = timed_weight_create,
     .weight_free = timed_weight_free,
     .stream_bytes = timed_stream_bytes,

@@ -65,6 +65,16 @@ typedef struct ti_conv {
     int kernel, stride, pad_top, pad_left;
 } ti_conv;
 
+/* Ops that are the same each time: same arguments, same content of every host array. */
+typedef struct ti_repeated {
+    const void *key; /* what tells them from others; padding counts, so clear it */
+    size_t key_bytes; /* at most TI_REPEATED_KEY */
+    te_status (*issue)(void *user, te_error *err); /* nothing but ops that return nothing */
+    void *user;
+} ti_repeated;
+
+#define TI_REPEATED_KEY 64
+
 typedef struct ti_ops {
     /* ---- device ---- */
     void (*free)(ti_backend *be);
@@ -74,9 +84,14 @@ typedef struct ti_ops {
     te_status (*download)(ti_backend *be, void *to, const void *from, size_t bytes, te_error *err);
     te_status (*sync)(ti_backend *be, te_error *err);
     uint64_t (*memory_free)(ti_backend *be); /* bytes a new session may take */
+    /* Has WHAT done: issued by its function, or played again from a record of an earlier time. */
+    te_status (*repeat)(ti_backend *be, const ti_repeated *what, te_error *err);
 
     /* ---- weights: 2-D [out, in], 4-D [out, in, kh, kw], 1-D vectors. The tensor's bytes must outlive
      * the weight: a backend may read them in place. */
+    /* What will be bound, all of it, before the first one: a device with too little memory decides by
+     * it which matrices wait elsewhere, or says that it cannot be. Need not be called. */
+    te_status (*expect)(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err);
     te_status (*weight_create)(ti_backend *be, const ti_tensor *tensor, ti_weight **out, te_error *err);
     void (*weight_free)(ti_backend *be, ti_weight *w);
 

@@ -29,7 +29,7 @@ static te_status create_cuda(ti_backend **out, int card, te_error *err)
 {
     void *module = open_module();
     if (!module)
-        return ti_fail(err, TE_DEVICE, "no CUDA: the module %s cannot be opened; use device cpu",
+        return ti_fail(err, TE_UNSUPPORTED, "no CUDA: the module %s cannot be opened; use device cpu",
                        TI_CUDA_MODULE);
     void *symbol = dlsym(module, TI_CUDA_ENTRY);
     ti_cuda_create_fn create;

@@ -1,6 +1,7 @@
 /* memory.c - see memory.h */
 #include "base/memory.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -41,4 +42,32 @@ char *ti_strndup(const char *text, size_t n)
 char *ti_strdup(const char *text)
 {
     return ti_strndup(text, strlen(text));
+}
+
+/* The number after LABEL in a small text file, or UINT64_MAX ("max", no file, no such line). */
+static uint64_t read_number(const char *path, const char *label, uint64_t unit)
+{
+    char line[256];
+    uint64_t value = UINT64_MAX;
+    FILE *file = fopen(path, "re");
+    if (!file) return value;
+    while (value == UINT64_MAX && fgets(line, sizeof line, file)) {
+        unsigned long long n;
+        size_t skip = strlen(label);
+        if (!strncmp(line, label, skip) && sscanf(line + skip, "%llu", &n) == 1) value = n * unit;
+    }
+    fclose(file);
+    return value;
+}
+
+uint64_t ti_memory_available(void)
+{
+    uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:", 1024);
+    uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "", 1);
+    uint64_t used = read_number("/sys/fs/cgroup/memory.current", "", 1);
+    if (limit != UINT64_MAX && used != UINT64_MAX) {
+        uint64_t rest = limit > used ? limit - used : 0;
+        if (rest < bytes) bytes = rest;
+    }
+    return bytes;
 }

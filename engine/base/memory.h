@@ -5,6 +5,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* a * b in *out; false on overflow. */
 static inline bool ti_mul_size(size_t a, size_t b, size_t *out)
@@ -18,5 +19,8 @@ void *ti_realloc_array(void *memory, size_t count, size_t size);
 void *ti_aligned_alloc(size_t bytes);                       /* 64-byte aligned, release with free() */
 char *ti_strdup(const char *text);
 char *ti_strndup(const char *text, size_t n);
+
+/* Bytes that can be had without swapping, or the rest of a container's limit; UINT64_MAX: nobody says. */
+uint64_t ti_memory_available(void);
 
 #endif

@@ -10,11 +10,21 @@
 /* ---- engine
  * -------------------------------------------------------------------------------------------- */
 
+/* Why the model does not run where it might. */
+static void tell_note(const ti_engine *engine)
+{
+    te_model_info info;
+    te_model_get_info(engine->model, &info);
+    if (info.note) ti_note("%s", info.note);
+}
+
 te_status ti_engine_open(ti_engine *engine, te_error *err)
 {
     gegl_init(NULL, NULL);
     if (engine->server) return ti_remote_open(engine, err);
-    return te_model_open(&engine->model, engine->model_path, &engine->with, err);
+    te_status st = te_model_open(&engine->model, engine->model_path, &engine->with, err);
+    if (!st) tell_note(engine);
+    return st;
 }
 
 void ti_engine_close(ti_engine *engine)
@@ -184,14 +194,18 @@ static te_status run_here(const ti_engine *engine, const ti_job *job, const te_i
     te_region region = {.mask = mask};
     te_result *result = NULL;
     te_options options;
+    te_model_info before, after;
     te_status st = merge_options(engine, job, &options, err);
     if (st) return st;
+    te_model_get_info(engine->model, &before);
     if (picture)
         st = te_edit_region(engine->model, picture, mask ? &region : NULL, job->instruction,
                             &options, &calls, &result, err);
     else
         st = te_generate(engine->model, job->instruction, job->width, job->height, &options, &calls,
                          &result, err);
+    te_model_get_info(engine->model, &after);
+    if (after.device != before.device) tell_note(engine);
     if (!st && job->trajectory) st = te_result_write_trajectory(result, job->trajectory, err);
     if (!st) {
         take_result(engine, result, answer);

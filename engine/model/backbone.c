@@ -73,6 +73,19 @@ static te_status bind_layer(const binder *b, int i, te_error *err)
     return st;
 }
 
+/* Tells the device what will come. */
+static te_status announce(const binder *b, te_error *err)
+{
+    int n = ti_gguf_tensor_count(b->file);
+    const ti_tensor **all = ti_malloc_array((size_t)n, sizeof *all);
+    if (!all) return ti_fail_memory(err, "the list of tensors", (size_t)n * sizeof *all);
+    for (int i = 0; i < n; i++) all[i] = ti_gguf_tensor(b->file, i);
+    ti_backend *be = b->b->backend;
+    te_status st = be->op->expect(be, all, n, err);
+    free(all);
+    return st;
+}
+
 static te_status bind_all(const binder *b, te_error *err)
 {
     ti_backbone *m = b->b;
@@ -100,6 +113,7 @@ te_status ti_backbone_create(ti_backbone **out, const ti_gguf *file, ti_backend 
         if (!b->layers)
             st = ti_fail_memory(err, "the layers", (size_t)b->config.n_layers * sizeof *b->layers);
     }
+    if (!st) st = announce(&(binder){b, file}, err);
     if (!st) st = bind_all(&(binder){b, file}, err);
     if (st) {
         ti_backbone_free(b);

@@ -176,6 +176,37 @@ static void last_block(ti_session *s, const ti_layer *l, const pass *p, const in
     feed_forward(s, s->x_read, l, p->n_read);
 }
 
+/* All blocks but the last: the same ops in every pass over as many rows. */
+typedef struct whole_blocks {
+    ti_session *s;
+    const pass *p;
+    const volatile int *cancel;
+} whole_blocks;
+
+static te_status issue_whole_blocks(void *user, te_error *err)
+{
+    const whole_blocks *w = user;
+    ti_session *s = w->s;
+    for (int i = 0; i + 1 < s->b->config.n_layers; i++) {
+        if (w->cancel && *w->cancel) return ti_fail(err, TE_CANCELLED, "cancelled");
+        block(s, &s->b->layers[i], w->p);
+    }
+    return TE_OK;
+}
+
+static te_status run_whole_blocks(ti_session *s, const pass *p, const volatile int *cancel,
+                                  te_error *err)
+{
+    struct {
+        void *memory[6];
+        int n_rows, n_segments;
+    } key = {{s->b->layers, s->x, s->h, s->q, s->k, s->v}, p->n_rows, p->n_segments};
+    whole_blocks w = {s, p, cancel};
+    ti_repeated what = {&key, sizeof key, issue_whole_blocks, &w};
+    ti_backend *be = s->b->backend;
+    return s->b->config.n_layers > 1 ? be->op->repeat(be, &what, err) : TE_OK;
+}
+
 te_status ti_session_forward(ti_session *s, const ti_batch *batch, const volatile int *cancel,
                              te_error *err)
 {
@@ -185,13 +216,10 @@ te_status ti_session_forward(ti_session *s, const ti_batch *batch, const volatil
     ti_backend *be = s->b->backend;
     const ti_backbone_config *c = &s->b->config;
     be->op->embed(be, s->x, s->b->embedding, batch->tokens, p.n_rows);
-    for (int i = 0; i < c->n_layers; i++) {
-        if (cancel && *cancel) return ti_fail(err, TE_CANCELLED, "cancelled");
-        if (i + 1 < c->n_layers)
-            block(s, &s->b->layers[i], &p);
-        else
-            last_block(s, &s->b->layers[i], &p, batch->read);
-    }
+    st = run_whole_blocks(s, &p, cancel, err);
+    if (!st && cancel && *cancel) st = ti_fail(err, TE_CANCELLED, "cancelled");
+    if (st) return st;
+    last_block(s, &s->b->layers[c->n_layers - 1], &p, batch->read);
     be->op->norm(be, s->h, s->x_read, NULL, p.n_read, s->b->norm, c->norm_eps);
     return TE_OK;
 }

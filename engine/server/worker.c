@@ -182,6 +182,10 @@ static JsonObject *model_json(const te_model *model)
     json_object_set_string_member(o, "hash", info.hash);
     json_object_set_string_member(o, "type", info.type);
     json_object_set_string_member(o, "device", info.device);
+    if (info.note)
+        json_object_set_string_member(o, "note", info.note);
+    else
+        json_object_set_null_member(o, "note");
     json_object_set_int_member(o, "parameters", (gint64)info.parameters);
     json_object_set_int_member(o, "file_bytes", (gint64)info.file_bytes);
     json_object_set_int_member(o, "width", info.width);
@@ -407,6 +411,7 @@ static void report_started(ti_worker *w, ti_job *job, const te_options *opt)
 static void run_job(ti_worker *w, ti_job *job)
 {
     te_options opt;
+    te_model_info before, after;
     run_context context = {w, job};
     if (!w->model) {
         te_progress loading = {.stage = "loading the model", .seconds_left = -1};
@@ -416,6 +421,7 @@ static void run_job(ti_worker *w, ti_job *job)
     if (!st) st = resolve_options(w, job, &opt);
     if (!st) {
         report_started(w, job, &opt);
+        te_model_get_info(w->model, &before);
         te_callbacks calls = {on_progress, &context, job->preview_every, &job->cancel};
         te_region region = {job->mask};
         if (job->image.pixels)
@@ -424,6 +430,8 @@ static void run_job(ti_worker *w, ti_job *job)
         else
             st = te_generate(w->model, job->instruction, job->width, job->height, &opt, &calls,
                              &job->result, &job->error);
+        te_model_get_info(w->model, &after);
+        if (after.device != before.device) remember(w, describe(w->model)); /* a card gave up */
     }
     job->error.status = st;
     send_report((report){.worker = w, .job = job, .kind = REPORT_ENDED});

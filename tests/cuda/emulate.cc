@@ -1,6 +1,4 @@
-/* emulate.cc - see emulate.h: the fibers, and a card made of ordinary memory. A test sets its size,
- * takes it away or lets a launch fail by variables of the environment: EMULATED_MEMORY (bytes),
- * EMULATED_CARDS, EMULATED_FAULT (the number of the launch). */
+/* emulate.cc - see emulate.h: the fibers that are a block's threads. card.cc has the rest. */
 #include "emulate.h"
 
 #include <stdio.h>
@@ -18,7 +16,7 @@
 #endif
 #endif
 
-enum { MOST = 1024, STACK = 256 << 10, COPIES = 64, SHARED = 227 << 10 };
+enum { MOST = 1024, STACK = 256 << 10, COPIES = 64, SHARED = EMULATED_SHARED };
 enum fiber_state { RUNS, WAITS_FOR_WARP, WAITS_FOR_BLOCK, DONE };
 
 struct copy {
@@ -43,11 +41,8 @@ static int n_ready, current; /* fibers that have a stack */
 static void (*kernel_body)(void *);
 static void *kernel_data;
 alignas(16) static unsigned char shared_memory[SHARED];
-static size_t shared_allowed = 48 << 10;
-static cudaError_t last_error = cudaSuccess;
-static long launches;
 
-[[noreturn]] static void complain(const char *what)
+[[noreturn]] void emulated_complain(const char *what)
 {
     fprintf(stderr, "emulated card: %s\n", what);
     abort();
@@ -201,25 +196,21 @@ static void run_block(int n, size_t shared)
         }
         for (int i = 0; i < n; i++) done = done && fibers[i].state == DONE;
         if (done) return;
-        if (!release(n)) complain("threads of a block wait for each other in different places");
+        if (!release(n)) emulated_complain("threads of a block wait for each other in different places");
     }
 }
 
-void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *data)
+void emulated_grid(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *data)
 {
-    const char *fault = getenv("EMULATED_FAULT");
     int n = (int)block.x;
-    if (fault && ++launches == atol(fault)) last_error = cudaErrorLaunchFailure;
-    if (last_error != cudaSuccess) return;
     if (n < 1 || n > MOST || n % 32 || block.y != 1 || block.z != 1)
-        complain("a block of an odd shape");
+        emulated_complain("a block of an odd shape");
     if (!grid.x || !grid.y || !grid.z || grid.y > 65535 || grid.z > 65535)
-        complain("a grid of an odd shape");
-    if (shared > shared_allowed) complain("more dynamic shared memory than was asked for");
+        emulated_complain("a grid of an odd shape");
     if (!stacks) {
         stacks = (char *)mmap(NULL, (size_t)MOST * STACK, PROT_READ | PROT_WRITE,
                               MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-        if (stacks == (char *)MAP_FAILED) complain("no memory for fibers");
+        if (stacks == (char *)MAP_FAILED) emulated_complain("no memory for fibers");
     }
     for (; n_ready < n; n_ready++) give_stack(n_ready, fiber_life);
     kernel_body = body;
@@ -232,7 +223,6 @@ void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *),
                 blockIdx = dim3(x, y, z);
                 run_block(n, shared);
             }
-    shared_allowed = 48 << 10;
 }
 
 /* ---- asynchronous copies
@@ -241,8 +231,8 @@ void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *),
 void emulated_copy(void *to, const void *from, bool inside)
 {
     fiber *f = &fibers[current];
-    if (((uintptr_t)to | (uintptr_t)from) % 16) complain("an asynchronous copy is not aligned");
-    if (f->n_copies == COPIES) complain("too many asynchronous copies at once");
+    if (((uintptr_t)to | (uintptr_t)from) % 16) emulated_complain("an asynchronous copy is not aligned");
+    if (f->n_copies == COPIES) emulated_complain("too many asynchronous copies at once");
     f->copies[f->n_copies++] = {to, from, inside, f->group};
 }
 
@@ -265,162 +255,4 @@ void emulated_copy_wait(int left)
             memset(c.to, 0, 16);
     }
     f->n_copies = kept_copies;
-}
-
-extern "C" cudaError_t emulated_attribute(size_t bytes)
-{
-    if (bytes > SHARED) return cudaErrorUnknown;
-    shared_allowed = bytes;
-    return cudaSuccess;
-}
-
-/* ---- the card
- * ------------------------------------------------------------------------------------------- */
-
-static size_t in_use;
-
-static size_t card_size(void)
-{
-    const char *text = getenv("EMULATED_MEMORY");
-    return text ? (size_t)atoll(text) : (size_t)32 << 30;
-}
-
-cudaError_t cudaGetDeviceCount(int *n)
-{
-    const char *text = getenv("EMULATED_CARDS");
-    *n = text ? atoi(text) : 2;
-    return *n ? cudaSuccess : cudaErrorNoDevice;
-}
-
-cudaError_t cudaSetDevice(int card)
-{
-    return card < 2 ? cudaSuccess : cudaErrorUnknown;
-}
-
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
-{
-    const char *arch = getenv("EMULATED_ARCH");
-    int number = arch ? atoi(arch) : 90;
-    *value = attribute == cudaDevAttrComputeCapabilityMajor   ? number / 10
-             : attribute == cudaDevAttrComputeCapabilityMinor ? number % 10
-             : number >= 90                                   ? 228 << 10
-                                                              : 100 << 10;
-    return cudaSuccess;
-}
-
-cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int)
-{
-    snprintf(about->name, sizeof about->name, "emulated card");
-    return cudaSuccess;
-}
-
-/* The size lies before the memory. New memory is all ones: a NaN in every float type. */
-cudaError_t cudaMalloc(void *memory, size_t bytes)
-{
-    void **out = (void **)memory;
-    *out = NULL;
-    if (in_use + bytes > card_size()) return last_error = cudaErrorMemoryAllocation;
-    size_t whole = (bytes + 511) & ~(size_t)255;
-    char *block = (char *)aligned_alloc(256, whole);
-    if (!block) return last_error = cudaErrorMemoryAllocation;
-    memcpy(block, &bytes, sizeof bytes);
-    memset(block + 256, 0xFF, bytes < (1 << 24) ? bytes : 1 << 24);
-    in_use += bytes;
-    *out = block + 256;
-    return cudaSuccess;
-}
-
-cudaError_t cudaFree(void *memory)
-{
-    size_t bytes;
-    char *block = (char *)memory - 256;
-    memcpy(&bytes, block, sizeof bytes);
-    in_use -= bytes;
-    free(block);
-    return cudaSuccess;
-}
-
-cudaError_t cudaHostAlloc(void *memory, size_t bytes, unsigned)
-{
-    void **out = (void **)memory;
-    *out = aligned_alloc(256, (bytes + 255) & ~(size_t)255);
-    return *out ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaFreeHost(void *memory)
-{
-    free(memory);
-    return cudaSuccess;
-}
-
-cudaError_t cudaMemcpyAsync(void *to, const void *from, size_t bytes, cudaMemcpyKind, cudaStream_t)
-{
-    if (bytes) memmove(to, from, bytes);
-    return last_error;
-}
-
-cudaError_t cudaMemGetInfo(size_t *left, size_t *total)
-{
-    *total = card_size();
-    *left = *total > in_use ? *total - in_use : 0;
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamCreateWithFlags(cudaStream_t *stream, unsigned)
-{
-    *stream = (cudaStream_t)malloc(1);
-    return *stream ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaStreamDestroy(cudaStream_t stream)
-{
-    free(stream);
-    return cudaSuccess;
-}
-
-cudaError_t cudaStreamSynchronize(cudaStream_t)
-{
-    return last_error;
-}
-
-cudaError_t cudaStreamWaitEvent(cudaStream_t, cudaEvent_t, unsigned)
-{
-    return last_error;
-}
-
-cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned)
-{
-    *event = (cudaEvent_t)malloc(1);
-    return *event ? cudaSuccess : cudaErrorMemoryAllocation;
-}
-
-cudaError_t cudaEventRecord(cudaEvent_t, cudaStream_t)
-{
-    return last_error;
-}
-
-cudaError_t cudaEventSynchronize(cudaEvent_t)
-{
-    return last_error;
-}
-
-cudaError_t cudaEventDestroy(cudaEvent_t event)
-{
-    free(event);
-    return cudaSuccess;
-}
-
-/* A failed launch stays, as on a card; a failed allocation is told once. */
-cudaError_t cudaGetLastError(void)
-{
-    cudaError_t code = last_error;
-    if (code == cudaErrorMemoryAllocation) last_error = cudaSuccess;
-    return code;
-}
-
-const char *cudaGetErrorString(cudaError_t code)
-{
-    return code == cudaErrorMemoryAllocation ? "out of memory"
-           : code == cudaErrorLaunchFailure  ? "fault"
-                                             : "error";
 }

@@ -8,8 +8,11 @@
  * for each other in different places are a deadlock and end the program. The order of threads is
  * turned round at every wait, so that a missing barrier shows as a wrong result. Asynchronous
  * copies happen only when waited for. Shared memory is poisoned before every block, device memory
- * when it is allocated. What cannot be seen here: the order of streams, memory models, bank
- * conflicts, speed. */
+ * when it is allocated. What cannot be seen here: memory models, bank conflicts, speed.
+ *
+ * Streams are queues (card.cc). A test chooses by the environment variable EMULATED_ORDER when
+ * their work is done: at once, or as late as may be with one of the streams always ahead ("first",
+ * "last": by age), so that a missing wait shows as a wrong result. Recording graphs follows CUDA's rules. */
 #ifndef TESTS_CUDA_EMULATE_H
 #define TESTS_CUDA_EMULATE_H
 
@@ -17,6 +20,8 @@
 
 #include <math.h>
 #include <string.h>
+
+#include <functional>
 
 #include "backend/cuda/cuda.h"
 
@@ -62,6 +67,7 @@ struct emulated_warp {
     const void *row[32];
 };
 
+enum { EMULATED_SHARED = 227 << 10 };
 enum emulated_wait { EMULATED_WARP, EMULATED_BLOCK };
 void emulated_wait_for(emulated_wait what);
 /* Another place every second time: who is quick and shows the next thing spoils nothing. */
@@ -70,22 +76,31 @@ void *emulated_shared(void);
 void emulated_copy(void *to, const void *from, bool inside);
 void emulated_copy_commit(void);
 void emulated_copy_wait(int left);
-void emulated_launch(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *data);
+[[noreturn]] void emulated_complain(const char *what);
+/* Runs a grid now; queues one as STREAM's next work. */
+void emulated_grid(dim3 grid, dim3 block, size_t shared, void (*body)(void *), void *data);
+void emulated_launch(cudaStream_t stream, size_t shared, std::function<void()> grid);
 extern "C" cudaError_t emulated_attribute(size_t bytes);
 enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 #define cudaFuncSetAttribute(kernel, attribute, bytes) emulated_attribute((size_t)(bytes))
 
-template <typename F> static void emulated_run(dim3 grid, dim3 block, size_t shared, F body)
+/* Arguments are copied when the kernel is launched, as a card does. */
+template <typename K, typename... A>
+static void emulated_run(cudaStream_t stream, dim3 grid, dim3 block, size_t shared, K kernel, A... args)
 {
-    emulated_launch(
-        grid, block, shared, [](void *f) { (*(F *)f)(); }, &body);
+    emulated_launch(stream, shared, [=] {
+        auto body = [&] { kernel(args...); };
+        emulated_grid(
+            grid, block, shared, [](void *f) { (*(decltype(body) *)f)(); }, (void *)&body);
+    });
 }
 
 #define TI_LAUNCH(cuda, kernel, grid, block, shared, stream, ...)                                  \
     do {                                                                                           \
         if (!(cuda)->failed) {                                                                     \
-            (void)(stream);                                                                        \
-            emulated_run(grid, block, (size_t)(shared), [&] { kernel(__VA_ARGS__); });             \
+            emulated_run(                                                                          \
+                stream, grid, block, (size_t)(shared), [=](auto... ti_args) { kernel(ti_args...); },           \
+                __VA_ARGS__);                                                                      \
             ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                      \
         }                                                                                          \
     } while (0)

@@ -1,7 +1,6 @@
 /* model_test.c - whole models on the CUDA backend: the released implementation's trajectories token
  * for token and its image codes, with float32 weights; logits of every other weight type against
- * the CPU's; a card that fails in the middle. Beside the emulated module, or beside the real one.
- */
+ * the CPU's. Beside the emulated module, or beside the real one. */
 #include "testing.h"
 
 #include <jansson.h>
@@ -190,32 +189,6 @@ static void test_pictures(void **state)
     for (int which = 0; which < MODELS; which++) check_pictures(which);
 }
 
-/* ---- a card that fails, and none ----------------------------------------------------------------
- */
-
-static void test_failure_in_a_step(void **state)
-{
-    (void)state;
-    te_error err;
-    te_options opt;
-    te_model *model = open_stand_in("m-tiny", TI_F32, "cuda");
-    if (!strstr(model->info.device, "emulated")) {
-        te_model_free(model);
-        skip();
-    }
-    ti_sequence *s = read_sequence(model, "m-tiny", &opt);
-    ti_denoise_job job = {.backbone = model->backbone, .sequence = s, .options = &opt};
-    ti_trajectory *t;
-    setenv("EMULATED_FAULT", "40", 1);
-    assert_int_equal(ti_denoise(&job, &t, &err), TE_DEVICE);
-    assert_non_null(strstr(err.message, "failed in"));
-    assert_non_null(strstr(err.message, "use device cpu"));
-    assert_int_equal(ti_denoise(&job, &t, &err), TE_DEVICE); /* it stays failed */
-    unsetenv("EMULATED_FAULT");
-    ti_sequence_free(s);
-    te_model_free(model);
-}
-
 static int make_folders(void **state)
 {
     return make_folder(state);
@@ -234,7 +207,6 @@ int main(void)
         cmocka_unit_test(test_larger_trajectories),
         cmocka_unit_test(test_logits),
         cmocka_unit_test(test_pictures),
-        cmocka_unit_test(test_failure_in_a_step), /* last: the emulated card never works again */
     };
     return cmocka_run_group_tests(tests, make_folders, remove_folders);
 }

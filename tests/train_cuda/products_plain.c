@@ -7,14 +7,21 @@
 #include "format/tensor.h"
 
 struct ti_products {
-    int unused;
+    cudaStream_t stream;
 };
+
+typedef struct product {
+    ti_product shape;
+    const void *a, *b;
+    float *c;
+} product;
 
 te_status ti_products_create(ti_products **out, cudaStream_t stream, te_error *err)
 {
-    (void)stream;
     *out = ti_calloc(1, sizeof **out);
-    return *out ? TE_OK : ti_fail_memory(err, "the matrix products", sizeof **out);
+    if (!*out) return ti_fail_memory(err, "the matrix products", sizeof **out);
+    (*out)->stream = stream;
+    return TE_OK;
 }
 
 void ti_products_free(ti_products *p)
@@ -27,13 +34,10 @@ static float element(const void *x, bool bf16, int64_t i)
     return bf16 ? ti_bf16_to_float(((const uint16_t *)x)[i]) : ((const float *)x)[i];
 }
 
-const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, const void *b,
-                            float *c)
+static void run(void *data)
 {
-    (void)p;
-    if (s->batch < 1 || s->lda < (s->turn_a ? s->m : s->k) || s->ldb < (s->turn_b ? s->k : s->n) ||
-        s->ldc < s->n)
-        return "a product of an impossible shape";
+    const product *own = data;
+    const ti_product *s = &own->shape;
     for (int batch = 0; batch < s->batch; batch++)
         for (int i = 0; i < s->m; i++)
             for (int j = 0; j < s->n; j++) {
@@ -43,10 +47,20 @@ const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, 
                         batch * s->step_a + (s->turn_a ? k * s->lda + i : i * s->lda + k);
                     int64_t at_b =
                         batch * s->step_b + (s->turn_b ? j * s->ldb + k : k * s->ldb + j);
-                    sum += (double)(element(a, s->bf16, at_a) * element(b, s->bf16, at_b));
+                    sum += (double)(element(own->a, s->bf16, at_a) * element(own->b, s->bf16, at_b));
                 }
-                float *to = c + batch * s->step_c + i * s->ldc + j;
+                float *to = own->c + batch * s->step_c + i * s->ldc + j;
                 *to = (float)((double)s->alpha * sum) + (s->beta != 0 ? s->beta * *to : 0.0f);
             }
+}
+
+const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, const void *b,
+                            float *c)
+{
+    if (s->batch < 1 || s->lda < (s->turn_a ? s->m : s->k) || s->ldb < (s->turn_b ? s->k : s->n) ||
+        s->ldc < s->n)
+        return "a product of an impossible shape";
+    const product own = {*s, a, b, c};
+    emulated_later(p->stream, run, &own, sizeof own);
     return NULL;
 }

@@ -71,34 +71,22 @@ static te_status cpu_sync(ti_backend *be, te_error *err)
     return TE_OK;
 }
 
-/* The number after LABEL in a small text file, or UINT64_MAX ("max", no file, no such line). */
-static uint64_t read_number(const char *path, const char *label, uint64_t unit)
-{
-    char line[256];
-    uint64_t value = UINT64_MAX;
-    FILE *file = fopen(path, "re");
-    if (!file) return value;
-    while (value == UINT64_MAX && fgets(line, sizeof line, file)) {
-        unsigned long long n;
-        size_t skip = strlen(label);
-        if (!strncmp(line, label, skip) && sscanf(line + skip, "%llu", &n) == 1) value = n * unit;
-    }
-    fclose(file);
-    return value;
-}
-
-/* What the kernel says can be had without swapping, or the rest of a container's limit. */
 static uint64_t cpu_memory_free(ti_backend *be)
 {
     (void)be;
-    uint64_t bytes = read_number("/proc/meminfo", "MemAvailable:", 1024);
-    uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "", 1);
-    uint64_t used = read_number("/sys/fs/cgroup/memory.current", "", 1);
-    if (limit != UINT64_MAX && used != UINT64_MAX) {
-        uint64_t rest = limit > used ? limit - used : 0;
-        if (rest < bytes) bytes = rest;
-    }
-    return bytes;
+    return ti_memory_available();
+}
+
+static te_status cpu_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err)
+{
+    (void)be, (void)tensors, (void)n, (void)err; /* weights are read where the file is mapped */
+    return TE_OK;
+}
+
+static te_status cpu_repeat(ti_backend *be, const ti_repeated *what, te_error *err)
+{
+    (void)be;
+    return what->issue(what->user, err);
 }
 
 static size_t float_bytes(ti_backend *be, int rows, int width)
@@ -123,6 +111,8 @@ static const ti_ops cpu_ops = {
     .download = cpu_copy,
     .sync = cpu_sync,
     .memory_free = cpu_memory_free,
+    .repeat = cpu_repeat,
+    .expect = cpu_expect,
     .weight_create = ti_cpu_weight_create,
     .weight_free = ti_cpu_weight_free,
     .stream_bytes = float_bytes,

@@ -45,8 +45,10 @@ typedef struct ti_int8_kernel {
                    int first, int n);
     /* The values of row ROW in a block, back. */
     void (*unpack_x)(float *values, int row, const unsigned char *from);
-    /* y[rows][32] (+)= x w^T over N_BLOCKS consecutive blocks. */
-    void (*tile)(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add);
+    /* y[rows][32] (+)= x w^T over N_BLOCKS consecutive blocks. AHEAD bytes beyond each block of x
+     * lies the one that the next call will want; it is fetched meanwhile. */
+    void (*tile)(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add,
+                 size_t ahead);
     /* y[i] = silu(g[i]) * u[i] */
     void (*gate)(float *y, const float *g, const float *u, int n);
 } ti_int8_kernel;
@@ -70,6 +72,13 @@ static inline float ti_int8_scale(float extreme, float *inverse)
 {
     *inverse = extreme != 0.0f ? -128.0f / extreme : 0.0f;
     return extreme / -128.0f;
+}
+
+/* Asks for the BYTES at FROM, which need not be there: only a hint. */
+static inline __attribute__((always_inline)) void ti_int8_fetch(const unsigned char *from,
+                                                                 size_t bytes)
+{
+    for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(from + line);
 }
 
 extern const ti_int8_kernel ti_int8_plain;

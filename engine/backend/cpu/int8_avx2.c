@@ -13,9 +13,6 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
-/* Keeps a sum in one register; compilers would move it about otherwise. */
-#define KEEP(sum) __asm__("" : "+x"(sum))
-
 enum { ROWS = 4, PAIRS = TI_INT8_BLOCK / 2, PANEL = TI_INT8_PANEL };
 
 typedef struct x_block {
@@ -28,20 +25,40 @@ typedef struct w_block {
     float scale[PANEL];
 } w_block;
 
+/* Largest of eight. */
+AVX2 static float largest(__m256 v)
+{
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(v), _mm256_extractf128_ps(v, 1));
+    four = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(four, _mm_movehdup_ps(four)));
+}
+
 AVX2 static float pack_x(unsigned char *to, int row, const float *values)
 {
+    static const float zeros[TI_INT8_BLOCK];
     x_block *block = (x_block *)(void *)to;
-    float high = 0.0f, low = 0.0f, inverse;
-    for (int k = 0; k < TI_INT8_BLOCK && values; k++) {
-        high = values[k] > high ? values[k] : high;
-        low = values[k] < low ? values[k] : low;
+    const float *from = values ? values : zeros;
+    const __m256 sign = _mm256_set1_ps(-0.0f);
+    __m256 v[4], high = _mm256_setzero_ps(), low = high;
+    __m256i code[4];
+    float inverse;
+    for (int i = 0; i < 4; i++) {
+        v[i] = _mm256_loadu_ps(from + 8 * i);
+        high = _mm256_max_ps(high, v[i]);
+        low = _mm256_max_ps(low, _mm256_xor_ps(v[i], sign));
     }
-    block->scale[row] = ti_int8_scale(high > -low ? high : low, &inverse);
-    for (int k = 0; k < TI_INT8_BLOCK; k++) {
-        int code = values ? _mm_cvtss_si32(_mm_set_ss(values[k] * inverse)) : 0;
-        block->code[k / 2][row][k % 2] = (int16_t)(code > 127 ? 127 : code < -128 ? -128 : code);
+    const float most = largest(high), least = -largest(low);
+    block->scale[row] = ti_int8_scale(most > -least ? most : least, &inverse);
+    for (int i = 0; i < 4; i++)
+        code[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
+    for (int i = 0; i < 4; i += 2) { /* no code is below -128 */
+        __m256i pair = _mm256_min_epi16(_mm256_packs_epi32(code[i], code[i + 1]),
+                                        _mm256_set1_epi16(127));
+        int32_t two[8];
+        _mm256_storeu_si256((__m256i *)two, _mm256_permute4x64_epi64(pair, 0xd8));
+        for (int p = 0; p < 8; p++) memcpy(block->code[4 * i + p][row], &two[p], 4);
     }
-    return high > -low ? high : -low;
+    return most > -least ? most : -least;
 }
 
 static void unpack_x(float *values, int row, const unsigned char *from)
@@ -76,8 +93,6 @@ AVX2 static void half(float *y, const x_block *x, const w_block *w, int at)
             __m256i v = _mm256_set1_epi32(two);
             sum[i][0] = _mm256_add_epi32(sum[i][0], _mm256_madd_epi16(v, w0));
             sum[i][1] = _mm256_add_epi32(sum[i][1], _mm256_madd_epi16(v, w1));
-            KEEP(sum[i][0]);
-            KEEP(sum[i][1]);
         }
     }
     __m256 d0 = _mm256_loadu_ps(w->scale + at), d1 = _mm256_loadu_ps(w->scale + at + 8);
@@ -93,13 +108,15 @@ AVX2 static void half(float *y, const x_block *x, const w_block *w, int at)
 }
 
 AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks,
-                      bool add)
+                      bool add, size_t ahead)
 {
     const x_block *xb = (const x_block *)(const void *)x;
     const w_block *wb = (const w_block *)(const void *)w;
     if (!add) memset(y, 0, ROWS * PANEL * sizeof *y);
-    for (int b = 0; b < n_blocks; b++)
+    for (int b = 0; b < n_blocks; b++) {
+        ti_int8_fetch(x + (size_t)b * sizeof *xb + ahead, sizeof *xb);
         for (int at = 0; at < PANEL; at += 16) half(y, xb + b, wb + b, at);
+    }
 }
 
 AVX2 static void gate(float *y, const float *g, const float *u, int n)

@@ -92,10 +92,12 @@ DOT static void half(float *y, const x_block *x, const w_block *w, int at, int n
         for (int j = 0; j < 4; j++) vst1q_f32(y + i * PANEL + at + j * 4, f[i][j]);
 }
 
-static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add)
+static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add,
+                 size_t ahead)
 {
     const x_block *xb = (const x_block *)(const void *)x;
     const w_block *wb = (const w_block *)(const void *)w;
+    ti_int8_fetch(x + ahead, (size_t)n_blocks * sizeof *xb);
     half(y, xb, wb, 0, n_blocks, add);
     half(y, xb, wb, 16, n_blocks, add);
 }

@@ -37,8 +37,10 @@ static void pack_w(unsigned char *to, const ti_int8_block *block)
     memcpy(to, block, sizeof *block);
 }
 
-static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add)
+static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add,
+                 size_t ahead)
 {
+    (void)ahead;
     if (!add) memset(y, 0, ROWS * PANEL * sizeof *y);
     for (int b = 0; b < n_blocks; b++) {
         const x_block *xb = (const x_block *)(const void *)x + b;

@@ -25,9 +25,12 @@ VNNI static float pack_x(unsigned char *to, int row, const float *values)
 {
     __m512 a = values ? _mm512_loadu_ps(values) : _mm512_setzero_ps();
     __m512 b = values ? _mm512_loadu_ps(values + 16) : _mm512_setzero_ps();
-    float high = _mm512_reduce_max_ps(_mm512_max_ps(a, b));
-    float low = _mm512_reduce_min_ps(_mm512_min_ps(a, b)), inverse;
-    float scale = ti_int8_scale(high > -low ? high : low, &inverse);
+    const __m512 sign = _mm512_set1_ps(-0.0f);
+    const float most = _mm512_reduce_max_ps(
+        _mm512_max_ps(_mm512_andnot_ps(sign, a), _mm512_andnot_ps(sign, b)));
+    const __m512 least = _mm512_set1_ps(-most);
+    const bool below = _mm512_cmpeq_ps_mask(a, least) | _mm512_cmpeq_ps_mask(b, least);
+    float inverse, scale = ti_int8_scale(below ? -most : most, &inverse);
     __m512 factor = _mm512_set1_ps(inverse);
     __m128i lower = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(a, factor)));
     __m128i upper = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(b, factor)));
@@ -37,7 +40,7 @@ VNNI static float pack_x(unsigned char *to, int row, const float *values)
     _mm_storeu_si128((__m128i *)(quad + 4), _mm_xor_si128(upper, flip));
     for (int q = 0; q < QUADS; q++) memcpy(to + (q * ROWS + row) * 4, &quad[q], 4);
     memcpy(to + X_SCALE_AT + 4 * row, &scale, 4);
-    return high > -low ? high : -low;
+    return most;
 }
 
 static void unpack_x(float *values, int row, const unsigned char *from)
@@ -63,7 +66,7 @@ VNNI static void pack_w(unsigned char *to, const ti_int8_block *block)
 }
 
 VNNI static void tile(float *y, const unsigned char *x, const unsigned char *w, int n_blocks,
-                      bool add)
+                      bool add, size_t ahead)
 {
     __m512 f[ROWS][2];
 #pragma GCC unroll 6
@@ -71,6 +74,7 @@ VNNI static void tile(float *y, const unsigned char *x, const unsigned char *w, 
         for (int j = 0; j < 2; j++)
             f[i][j] = add ? _mm512_loadu_ps(y + i * TI_INT8_PANEL + j * 16) : _mm512_setzero_ps();
     for (int b = 0; b < n_blocks; b++, x += X_BYTES, w += W_BYTES) {
+        ti_int8_fetch(x + ahead, X_BYTES);
         __m512i s0 = _mm512_load_si512(w + START_AT), s1 = _mm512_load_si512(w + START_AT + 64);
         __m512i sum[ROWS][2];
 #pragma GCC unroll 6

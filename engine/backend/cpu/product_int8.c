@@ -157,12 +157,13 @@ static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, floa
                      const unsigned char *x, const unsigned char *panel, int k, int n)
 {
     const int32_t *list = (const int32_t *)(const void *)(x + l->list_at);
-    kernel->tile(sum, x + (size_t)k * kernel->x_bytes, panel, n, false);
+    __builtin_prefetch(list);
+    kernel->tile(sum, x + (size_t)k * kernel->x_bytes, panel, n, false, l->group_bytes);
     for (int e = 0; e < list[0]; e++) {
         const int b = list[1 + e];
         if (b < k || b >= k + n) continue;
         kernel->tile(sum, x + l->extra_at + (size_t)e * kernel->x_bytes,
-                     panel + (size_t)(b - k) * kernel->w_bytes, 1, true);
+                     panel + (size_t)(b - k) * kernel->w_bytes, 1, true, 0);
     }
 }
 

@@ -63,6 +63,8 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
 {
     te_status st = TE_OK;
     bool raw = cuda->raw_bytes < cuda->raw_wanted, wide = cuda->wide_bytes < cuda->wide_wanted;
+    bool second = cuda->operand_bytes < cuda->operand_wanted;
+    if (raw || wide || second) ti_cuda_forget_graphs(cuda);
     for (int i = 0; i < TI_CUDA_SLOTS && !st; i++) {
         if (raw) st = grow(&cuda->slots[i].raw, cuda->raw_wanted, "the streaming of weights", err);
         if (wide && !st)
@@ -71,7 +73,7 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
     cuda->coded.x = NULL;
     if (!st) cuda->raw_bytes = cuda->raw_wanted;
     if (!st) cuda->wide_bytes = cuda->wide_wanted;
-    if (st || cuda->operand_bytes >= cuda->operand_wanted) return st;
+    if (st || !second) return st;
     cuda->operand_bytes = 0;
     st = grow(&cuda->second, cuda->operand_wanted * (cuda->fp8 ? 2 : 1), "the feed-forward layers",
               err);
@@ -109,8 +111,8 @@ static uint64_t cuda_memory_free(ti_backend *be)
 static te_status cuda_sync(ti_backend *be, te_error *err)
 {
     ti_cuda *cuda = ti_cuda_of(be);
-    if (!cuda->failed) ti_cuda_check(cuda, cudaStreamSynchronize(cuda->side), "the second stream");
     if (!cuda->failed) ti_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "a step");
+    cuda->n_syncs++;
     for (int i = 0; i < cuda->n_pending && !cuda->failed; i++) {
         const ti_cuda_pending *p = &cuda->pending[i];
         memcpy(p->ids, cuda->pinned_ids + p->first, (size_t)p->n * sizeof *p->ids);
@@ -141,28 +143,43 @@ static te_status cuda_download(ti_backend *be, void *to, const void *from, size_
     return cuda_sync(be, err);
 }
 
+/* The list to be written next: one that nothing enqueued since the last sync() reads. */
+static ti_cuda_list *next_list(ti_cuda *cuda)
+{
+    int looked = 0;
+    while (looked++ < TI_CUDA_LISTS && cuda->lists[cuda->next_list].kept)
+        cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
+    ti_cuda_list *list = &cuda->lists[cuda->next_list];
+    cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
+    /* Sixteen lists are two steps or more, so this is rare. */
+    if (list->n && list->sent == cuda->n_syncs)
+        ti_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "a list");
+    return list;
+}
+
 const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n)
 {
     size_t bytes = (size_t)n * sizeof *host;
+    ti_cuda_list *list = NULL;
     if (!host || !n || cuda->failed) return NULL;
     if (n > TI_CUDA_LIST_LENGTH) {
         ti_cuda_fail(cuda, "a batch has more than 65536 rows");
         return NULL;
     }
-    for (int i = 0; i < TI_CUDA_LISTS; i++)
+    for (int i = 0; i < TI_CUDA_LISTS && !list; i++)
         if (cuda->lists[i].n == n && !memcmp(cuda->lists[i].pinned, host, bytes))
-            return cuda->lists[i].device;
-    ti_cuda_list *list = &cuda->lists[cuda->next_list];
-    cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
-    /* Sixteen lists ago is a step or more ago: this has long happened. */
-    ti_cuda_check(cuda, cudaEventSynchronize(list->sent), "a list");
-    memcpy(list->pinned, host, bytes);
-    list->n = n;
-    ti_cuda_check(
-        cuda,
-        cudaMemcpyAsync(list->device, list->pinned, bytes, cudaMemcpyHostToDevice, cuda->stream),
-        "a list");
-    ti_cuda_check(cuda, cudaEventRecord(list->sent, cuda->stream), "a list");
+            list = &cuda->lists[i];
+    if (!list) {
+        list = next_list(cuda);
+        memcpy(list->pinned, host, bytes);
+        list->n = n;
+        ti_cuda_check(cuda,
+                      cudaMemcpyAsync(list->device, list->pinned, bytes, cudaMemcpyHostToDevice,
+                                      cuda->stream),
+                      "a list");
+    }
+    list->sent = cuda->n_syncs;
+    list->kept = list->kept || cuda->recording;
     return list->device;
 }
 
@@ -198,6 +215,8 @@ static void cuda_free(ti_backend *be)
     ti_cuda *cuda = ti_cuda_of(be);
     if (cuda->side) cudaStreamSynchronize(cuda->side);
     if (cuda->stream) cudaStreamSynchronize(cuda->stream);
+    ti_cuda_forget_graphs(cuda);
+    if (cuda->fork) cudaEventDestroy(cuda->fork);
     for (int i = 0; i < TI_CUDA_SLOTS; i++) {
         ti_cuda_slot *s = &cuda->slots[i];
         if (s->raw) cudaFree(s->raw);
@@ -209,7 +228,6 @@ static void cuda_free(ti_backend *be)
         ti_cuda_list *l = &cuda->lists[i];
         if (l->pinned) cudaFreeHost(l->pinned);
         if (l->device) cudaFree(l->device);
-        if (l->sent) cudaEventDestroy(l->sent);
     }
     void *on_card[] = {cuda->second, cuda->scales, cuda->ids,
                        cuda->probs,  cuda->sums,   cuda->affine};
@@ -231,6 +249,8 @@ static const ti_ops cuda_ops = {
     .download = cuda_download,
     .sync = cuda_sync,
     .memory_free = cuda_memory_free,
+    .repeat = ti_cuda_repeat,
+    .expect = ti_cuda_expect,
     .weight_create = ti_cuda_weight_create,
     .weight_free = ti_cuda_weight_free,
     .stream_bytes = stream_bytes,
@@ -256,15 +276,19 @@ static const ti_ops cuda_ops = {
 /* Whether there is a card a person can use, and if not, why, in a sentence. */
 static te_status find_card(int card, te_error *err)
 {
-    int n = 0;
+    int n = 0, driver = 0;
     cudaError_t code = cudaGetDeviceCount(&n);
+    if (cudaDriverGetVersion(&driver) != cudaSuccess) driver = 0;
+    if (code == cudaErrorInsufficientDriver && !driver)
+        return ti_fail(err, TE_UNSUPPORTED, "no CUDA: there is no NVIDIA driver; use device cpu");
     if (code == cudaErrorInsufficientDriver)
         return ti_fail(err, TE_DEVICE,
-                       "no CUDA: the NVIDIA driver is missing or older than CUDA %d.%d; update it "
-                       "or use device cpu",
-                       CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
+                       "no CUDA: the NVIDIA driver is made for CUDA %d.%d and %d.%d is needed; update "
+                       "it or use device cpu",
+                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
+                       CUDART_VERSION % 1000 / 10);
     if (code == cudaErrorNoDevice || (code == cudaSuccess && n == 0))
-        return ti_fail(err, TE_DEVICE,
+        return ti_fail(err, TE_UNSUPPORTED,
                        "no CUDA: this machine has no NVIDIA card that can be used; use device cpu");
     if (code != cudaSuccess)
         return ti_fail(err, TE_DEVICE,
@@ -291,9 +315,9 @@ static te_status describe(ti_cuda *cuda, te_error *err)
                            cudaDevAttrMaxSharedMemoryPerMultiprocessor, cuda->card);
     if (cudaGetDeviceProperties(&about, cuda->card) != cudaSuccess) about.name[0] = 0;
     cuda->arch = 10 * major + minor;
-    snprintf(cuda->description, sizeof cuda->description,
-             "cuda (%.80s, compute capability %d.%d%s)", about.name, major, minor,
-             cuda->fp8 ? ", FP8" : "");
+    snprintf(cuda->name, sizeof cuda->name, "%.80s, compute capability %d.%d%s", about.name, major,
+             minor, cuda->fp8 ? ", FP8" : "");
+    snprintf(cuda->description, sizeof cuda->description, "cuda (%s)", cuda->name);
     if (cuda->arch < OLDEST)
         return ti_fail(err, TE_DEVICE,
                        "%s is too old: compute capability 7.5 is needed; use device cpu",
@@ -323,12 +347,12 @@ static te_status furnish(ti_cuda *cuda, te_error *err)
            doubles = TI_CUDA_LIST_LENGTH * sizeof(double);
     size_t sums = (size_t)TI_CUDA_CHANNELS * TI_CUDA_SLICES * 2 * sizeof(double);
     bool ok = cudaStreamCreateWithFlags(&cuda->stream, cudaStreamNonBlocking) == cudaSuccess &&
-              cudaStreamCreateWithFlags(&cuda->side, cudaStreamNonBlocking) == cudaSuccess;
+              cudaStreamCreateWithFlags(&cuda->side, cudaStreamNonBlocking) == cudaSuccess &&
+              event(&cuda->fork);
     for (int i = 0; i < TI_CUDA_SLOTS && ok; i++)
         ok = event(&cuda->slots[i].ready) && event(&cuda->slots[i].used);
     for (int i = 0; i < TI_CUDA_LISTS && ok; i++)
-        ok = event(&cuda->lists[i].sent) && pinned(&cuda->lists[i].pinned, list) &&
-             on_card(&cuda->lists[i].device, list);
+        ok = pinned(&cuda->lists[i].pinned, list) && on_card(&cuda->lists[i].device, list);
     ok = ok && on_card(&cuda->ids, list) && pinned(&cuda->pinned_ids, list) &&
          on_card(&cuda->probs, doubles) && pinned(&cuda->pinned_probs, doubles) &&
          on_card(&cuda->sums, sums) &&
@@ -355,8 +379,7 @@ static te_status try_out(ti_cuda *cuda, te_error *err)
                        "%s has no FP8 products with a scale a row; use device cuda",
                        cuda->description);
     cudaMemGetInfo(&left, &total);
-    uint64_t kept = TI_CUDA_MARGIN + TI_CUDA_ROOM;
-    cuda->budget = left > kept ? left - kept : 0;
+    ti_cuda_plan_begin(&cuda->plan, left);
     return TE_OK;
 }
 

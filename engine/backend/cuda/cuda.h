@@ -19,20 +19,20 @@
  * host memory - are made ready piece by piece in a ring of slots by a second stream. The host never
  * waits within a step, so it runs far ahead of the card, and the second stream readies the next
  * weights while the first still multiplies: that is all the prefetching there is (product.c). The
- * one wait of a step is sync().
+ * one wait of a step is sync(), for the first stream: it has waited for all the second did.
  *
- * Memory. weight_create() keeps weights on the card until what was free at the start, less a margin
- * for the desktop and room for an edit, is used up; the rest streams (weight.c). Scratch grows only
- * in alloc().
+ * Graphs. What repeat() is given is issued the first time, recorded as a CUDA graph with both
+ * streams the second, and played from then on (graph.c). A large model gains little - a forward of
+ * 8B launches some 400 kernels of 100 us - a small one is bound by launches without it.
+ *
+ * Memory. plan.c decides what lies on the card: as much as is free at the start, less a margin for
+ * the desktop and room for an edit; the rest streams. Scratch grows only in alloc().
  *
  * Failures. The first failed call is kept; every later op does nothing; sync() and download()
- * report it.
+ * report it. A recording that fails is no failure: that backend goes on without graphs.
  *
  * Several cards, or several backends on one, may live in one process: there are no globals, and
  * every op makes its own card the thread's current one. A backend serves one thread at a time.
- *
- * Left out: CUDA graphs. A forward of the 8B model launches about 450 kernels of 100 us each, so
- * the gaps a graph would close are below 1 % of it, and row counts change from step to step.
  */
 #ifndef TI_BACKEND_CUDA_H
 #define TI_BACKEND_CUDA_H
@@ -45,14 +45,14 @@ extern "C" {
 
 #include "backend/backend.h"
 #include "backend/cuda/matmul.h"
+#include "backend/cuda/plan.h"
 #include "backend/module.h"
 
 #define TI_CUDA_SLOTS 3
 #ifndef TI_CUDA_SLOT_BYTES                    /* tests have smaller ones */
 #define TI_CUDA_SLOT_BYTES ((size_t)96 << 20) /* a feed-forward matrix of the 8B model in bf16 */
 #endif
-#define TI_CUDA_MARGIN      ((uint64_t)512 << 20)  /* left to the desktop */
-#define TI_CUDA_ROOM        ((uint64_t)1536 << 20) /* left to an edit and the slots */
+#define TI_CUDA_GRAPHS      4
 #define TI_CUDA_LISTS       16                     /* host arrays the card remembers */
 #define TI_CUDA_LIST_LENGTH (1 << 16)
 #define TI_CUDA_PICKS       8
@@ -70,8 +70,16 @@ typedef struct ti_cuda_slot {
 typedef struct ti_cuda_list {
     int32_t *pinned, *device;
     int n;
-    cudaEvent_t sent;
+    uint64_t sent; /* before which sync() */
+    bool kept;     /* a graph reads it */
 } ti_cuda_list;
+
+/* What repeat() has seen; recorded when EXEC is there. */
+typedef struct ti_cuda_graph {
+    unsigned char key[TI_REPEATED_KEY];
+    size_t key_bytes; /* 0: empty */
+    cudaGraphExec_t exec;
+} ti_cuda_graph;
 
 /* A pick whose results are still on their way. */
 typedef struct ti_cuda_pending {
@@ -92,7 +100,7 @@ typedef struct ti_cuda {
     cudaError_t failed;
     char failure[160];
 
-    uint64_t budget; /* bytes of weights the card may still take */
+    ti_cuda_plan plan;
     size_t raw_wanted, wide_wanted, raw_bytes, wide_bytes; /* of each slot: asked for, had */
     ti_cuda_slot slots[TI_CUDA_SLOTS];
     int next_slot;
@@ -106,13 +114,18 @@ typedef struct ti_cuda {
 
     ti_cuda_list lists[TI_CUDA_LISTS];
     int next_list;
+    uint64_t n_syncs;
+    ti_cuda_graph graphs[TI_CUDA_GRAPHS];
+    int next_graph;
+    bool recording, no_graphs;
+    cudaEvent_t fork;
     ti_cuda_pending pending[TI_CUDA_PICKS];
     int n_pending, n_picked;
     int32_t *ids, *pinned_ids; /* [TI_CUDA_LIST_LENGTH] on the card and here */
     double *probs, *pinned_probs;
     double *sums;  /* [TI_CUDA_CHANNELS][TI_CUDA_SLICES][2] of a group norm */
     float *affine; /* [2][TI_CUDA_CHANNELS]: gain and shift of every channel */
-    char description[160];
+    char name[128], description[256];
 } ti_cuda;
 
 struct ti_weight {
@@ -132,8 +145,12 @@ ti_cuda *ti_cuda_of(ti_backend *be);
 /* Keeps the first failure. Returns whether all is well. */
 bool ti_cuda_check(ti_cuda *cuda, cudaError_t code, const char *what);
 void ti_cuda_fail(ti_cuda *cuda, const char *why);
-/* N numbers on the card, good for the next TI_CUDA_LISTS calls; NULL for NULL. */
+/* N numbers on the card, good for the next TI_CUDA_LISTS - 1 calls; NULL for NULL. */
 const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n);
+
+te_status ti_cuda_repeat(ti_backend *be, const ti_repeated *what, te_error *err); /* graph.c */
+/* Records are of no use any more: what they point to goes or moves. */
+void ti_cuda_forget_graphs(ti_cuda *cuda);
 
 static inline size_t
 ti_cuda_cell(const ti_cuda *cuda) /* bytes of an operand's or a value's number */
@@ -149,6 +166,7 @@ static inline ti_type ti_cuda_type(const ti_cuda *cuda)
 /* ---- weights (weight.c) and products with them (product.c)
  * ---------------------------------------- */
 
+te_status ti_cuda_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err);
 te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
                                 te_error *err);
 void ti_cuda_weight_free(ti_backend *be, ti_weight *w);

@@ -2,38 +2,31 @@
  *
  * What is kept: vectors and convolution kernels as float32, the latter in conv.cu's arrangement;
  * F16 matrices as bf16; with FP8 the blocks' matrices as E4M3 and a scale a row; everything else in
- * the file's own bytes, so that a 4-bit model takes 4-bit room. Where: on the card while the budget
- * lasts, then in pinned host memory, from where product.c streams it. The token table is only
- * looked up row by row, which the card can do over the bus: on a small card it never takes room
- * from the matrices. */
+ * the file's own bytes, so that a 4-bit model takes 4-bit room. Where: on the card or in pinned host
+ * memory, from where product.c streams it, as plan.c says. */
 #include "backend/cuda/cuda.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/memory.h"
 
-#define SMALL_CARD ((uint64_t)20 << 30)
-
 /* ---- memory -------------------------------------------------------------------------------------
  */
 
-static bool prefers_host(const ti_tensor *tensor)
+/* The token table: looked up row by row, and never multiplied if there is a head beside it. */
+static bool is_table(const ti_tensor *tensor)
 {
-    size_t free_bytes, total;
-    return !strcmp(tensor->name, "token_embd.weight") &&
-           cudaMemGetInfo(&free_bytes, &total) == cudaSuccess && total < SMALL_CARD;
+    return !strcmp(tensor->name, "token_embd.weight");
 }
 
 static te_status reserve(ti_cuda *cuda, ti_weight *w, size_t bytes, const ti_tensor *tensor,
                          te_error *err)
 {
     bool matrix = w->n_dims == 2;
-    if (!matrix || (bytes <= cuda->budget && !prefers_host(tensor))) {
-        if (cudaMalloc(&w->data, bytes) == cudaSuccess) {
-            cuda->budget -= bytes < cuda->budget ? bytes : cuda->budget;
-            return TE_OK;
-        }
+    if (ti_cuda_plan_place(&cuda->plan, bytes, matrix, is_table(tensor))) {
+        if (cudaMalloc(&w->data, bytes) == cudaSuccess) return TE_OK;
         cudaGetLastError(); /* told here, not by the next launch */
         w->data = NULL;
     }
@@ -132,10 +125,42 @@ static void want_slots(ti_cuda *cuda, const ti_weight *w, size_t bytes)
     if (expands && cuda->wide_wanted < wide) cuda->wide_wanted = wide;
 }
 
+/* Bytes MATRIX will be kept in; 0 for what cannot be. */
+static size_t kept_bytes(const ti_cuda *cuda, const ti_tensor *matrix)
+{
+    size_t row = ti_type_row_bytes(matrix->type, matrix->shape[1]);
+    if (becomes_fp8(cuda, matrix)) row = (size_t)matrix->shape[1];
+    return row * (size_t)matrix->shape[0];
+}
+
+te_status ti_cuda_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err)
+{
+    ti_cuda *cuda = (ti_cuda *)be;
+    ti_cuda_needs needs = {.lockable = ti_memory_available()};
+    for (int i = 0; i < n; i++) {
+        const ti_tensor *t = tensors[i];
+        uint64_t elements = (uint64_t)ti_tensor_elements(t);
+        if (t->n_dims != 2) {
+            needs.floats += elements * sizeof(float);
+            continue;
+        }
+        uint64_t bytes = kept_bytes(cuda, t);
+        needs.matrices += bytes;
+        needs.elements += elements;
+        if (is_table(t)) needs.table = bytes;
+        if (!strcmp(t->name, "output.weight")) needs.has_head = true;
+    }
+    te_status st = ti_cuda_plan_expect(&cuda->plan, &needs, err);
+    if (!st && cuda->plan.outside)
+        snprintf(cuda->description, sizeof cuda->description,
+                 "cuda (%s, %.1f of %.1f GB of weights in main memory)", cuda->name,
+                 (double)cuda->plan.outside / 1e9, (double)needs.matrices / 1e9);
+    return st;
+}
+
 static te_status bind_matrix(ti_cuda *cuda, ti_weight *w, const ti_tensor *tensor, te_error *err)
 {
-    size_t cells = (size_t)(w->rows * w->cols),
-           bytes = ti_type_row_bytes(tensor->type, w->cols) * (size_t)w->rows;
+    size_t bytes = kept_bytes(cuda, tensor);
     bool converts = false;
     if (!bytes)
         return ti_fail(err, TE_FORMAT, "%s: rows of %lld elements cannot be of type %s",
@@ -144,7 +169,6 @@ static te_status bind_matrix(ti_cuda *cuda, ti_weight *w, const ti_tensor *tenso
     if (becomes_fp8(cuda, tensor)) {
         if (cudaMalloc((void **)&w->scales, (size_t)w->rows * sizeof(float)) != cudaSuccess)
             return ti_fail_memory(err, tensor->name, (size_t)w->rows * sizeof(float));
-        bytes = cells;
         converts = true;
     } else if (tensor->type == TI_F16 && !cuda->exact) {
         w->type = TI_BF16;
@@ -182,7 +206,7 @@ te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weig
 void ti_cuda_weight_free(ti_backend *be, ti_weight *w)
 {
     if (!w) return;
-    ti_cuda_of(be);
+    ti_cuda_forget_graphs(ti_cuda_of(be));
     if (w->data && w->on_host) cudaFreeHost(w->data);
     if (w->data && !w->on_host) cudaFree(w->data);
     if (w->scales) cudaFree(w->scales);

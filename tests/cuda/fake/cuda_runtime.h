@@ -1,5 +1,5 @@
 /* cuda_runtime.h - as much of CUDA's runtime as the backend's host code uses, made of ordinary
- * memory by emulate.cc: every call happens at once, in order. */
+ * memory by card.cc. */
 #ifndef TESTS_FAKE_CUDA_RUNTIME_H
 #define TESTS_FAKE_CUDA_RUNTIME_H
 
@@ -18,10 +18,18 @@ typedef enum cudaError_t {
     cudaErrorInsufficientDriver = 35,
     cudaErrorNoDevice = 100,
     cudaErrorLaunchFailure = 719,
+    cudaErrorStreamCaptureUnsupported = 900,
+    cudaErrorStreamCaptureInvalidated = 901,
+    cudaErrorStreamCaptureUnjoined = 904,
+    cudaErrorStreamCaptureIsolation = 905,
+    cudaErrorCapturedEvent = 907,
     cudaErrorUnknown = 999
 } cudaError_t;
 typedef struct fake_stream *cudaStream_t;
 typedef struct fake_event *cudaEvent_t;
+typedef struct fake_graph *cudaGraph_t;
+typedef struct fake_graph *cudaGraphExec_t;
+typedef enum cudaStreamCaptureMode { cudaStreamCaptureModeThreadLocal = 1 } cudaStreamCaptureMode;
 typedef enum cudaMemcpyKind {
     cudaMemcpyHostToDevice = 1,
     cudaMemcpyDeviceToHost = 2,
@@ -38,6 +46,7 @@ struct cudaDeviceProp {
 enum { cudaStreamNonBlocking = 1, cudaEventDisableTiming = 2, cudaHostAllocDefault = 0 };
 
 cudaError_t cudaGetDeviceCount(int *n);
+cudaError_t cudaDriverGetVersion(int *version); /* 0: there is none */
 cudaError_t cudaSetDevice(int card);
 cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int card);
 cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int card);
@@ -58,8 +67,23 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t *event, unsigned flags);
 cudaError_t cudaEventRecord(cudaEvent_t event, cudaStream_t stream);
 cudaError_t cudaEventSynchronize(cudaEvent_t event);
 cudaError_t cudaEventDestroy(cudaEvent_t event);
+cudaError_t cudaStreamBeginCapture(cudaStream_t stream, cudaStreamCaptureMode mode);
+cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph);
+cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long flags);
+cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream);
+cudaError_t cudaGraphDestroy(cudaGraph_t graph);
+cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec);
 cudaError_t cudaGetLastError(void);
 const char *cudaGetErrorString(cudaError_t code);
+
+/* BODY(DATA, a copy of BYTES), which STREAM does in its turn: what a library would launch. */
+void emulated_later(cudaStream_t stream, void (*body)(void *), const void *data, size_t bytes);
+
+/* What a test counts. */
+typedef struct emulated_calls {
+    long allocations, waits, launches, recordings, plays; /* waits: of the host for the card */
+} emulated_calls;
+__attribute__((visibility("default"))) emulated_calls emulated_count(void);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,58 @@
+/* plan.c - see plan.h */
+#include "backend/cuda/plan.h"
+
+void ti_cuda_plan_begin(ti_cuda_plan *p, uint64_t free)
+{
+    uint64_t kept = TI_CUDA_MARGIN + TI_CUDA_ROOM;
+    *p = (ti_cuda_plan){.budget = free > kept ? free - kept : 0};
+}
+
+/* The largest type of which as many ELEMENTS fit, for a sentence; NULL: none does. */
+static const char *type_that_fits(uint64_t elements, uint64_t bytes)
+{
+    static const struct {
+        const char *name;
+        double size; /* bytes an element */
+    } types[] = {{"bf16", 2}, {"q8_0", 34.0 / 32}, {"q4_k", 144.0 / 256}};
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++)
+        if ((double)elements * types[i].size <= (double)bytes) return types[i].name;
+    return NULL;
+}
+
+te_status ti_cuda_plan_expect(ti_cuda_plan *p, const ti_cuda_needs *needs, te_error *err)
+{
+    const double giga = 1e9;
+    p->expected = true;
+    p->budget -= needs->floats < p->budget ? needs->floats : p->budget;
+    if (needs->matrices <= p->budget) return TE_OK;
+    p->table_outside = needs->has_head && needs->table;
+    uint64_t table = p->table_outside ? needs->table : 0, others = needs->matrices - table;
+    uint64_t streamed = others > p->budget ? others - p->budget : 0;
+    p->share = others ? (double)streamed / (double)others : 0;
+    p->outside = table + streamed;
+    if (p->outside + TI_CUDA_LOCK_MARGIN <= needs->lockable) return TE_OK;
+    uint64_t most = p->budget;
+    if (needs->lockable > TI_CUDA_LOCK_MARGIN) most += needs->lockable - TI_CUDA_LOCK_MARGIN;
+    const char *type = type_that_fits(needs->elements, most);
+    return ti_fail(err, TE_NOMEM,
+                   "the model's %.1f GB fit neither on the card, which has room for %.1f GB, nor beside "
+                   "it: %.1f GB would wait in main memory, where %.1f GB are free; take %s%s or device "
+                   "cpu",
+                   (double)needs->matrices / giga, (double)p->budget / giga, (double)p->outside / giga,
+                   (double)needs->lockable / giga, type ? "the model as " : "a smaller model",
+                   type ? type : "");
+}
+
+bool ti_cuda_plan_place(ti_cuda_plan *p, uint64_t bytes, bool matrix, bool table)
+{
+    bool out = matrix && bytes > p->budget;
+    if (matrix && table && p->table_outside) return false;
+    if (matrix) {
+        p->owed += (double)bytes * p->share;
+        out = out || p->owed * 2 > (double)bytes;
+        if (out) p->owed -= (double)bytes;
+    }
+    bool counted = matrix || !p->expected; /* expect() has counted the others */
+    if (!out && counted) p->budget -= bytes < p->budget ? bytes : p->budget;
+    return !out;
+}
