@@ -66,8 +66,8 @@ static void check_tile(const ti_int8_kernel *k)
         }
     }
     for (int i = 0; i < k->rows * PANEL; i++) y[i] = 5.0f;
-    k->tile(y, xs, ws, 1, false);
-    k->tile(y, xs + k->x_bytes, ws + k->w_bytes, N - 1, true);
+    k->tile(y, xs, ws, 1, false, 0);
+    k->tile(y, xs + k->x_bytes, ws + k->w_bytes, N - 1, true, k->x_bytes);
     for (int r = 0; r < k->rows; r++)
         for (int o = 0; o < PANEL; o++) {
             double sum = 0, size = 0;

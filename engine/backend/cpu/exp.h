@@ -1,19 +1,21 @@
-/* exp.h - e^x in float32 without a branch, so that loops over it become vector code. Cody and Waite's
- * reduction to |r| <= ln 2 / 2 and the Taylor polynomial to r^7; within 2 units in the last place.
- * Below -87 the result is that of -87, about 1e-38; above 88 that of 88. */
+/* exp.h - e^x in float32 without a branch, so that loops over it become vector code. Cody and
+ * Waite's reduction to |r| <= ln 2 / 2 and the Taylor polynomial to r^7; within 2 units in the last
+ * place. Below -87 the result is that of -87, about 1e-38; above 88 that of 88. */
 #ifndef TI_BACKEND_CPU_EXP_H
 #define TI_BACKEND_CPU_EXP_H
 
 #include <stdint.h>
 
-/* Into the range ti_cpu_exp_inside() takes. So written that a NaN, which no integer holds, becomes -87. */
+/* Into the range ti_cpu_exp_inside() takes. So written that a NaN, which no integer holds, becomes
+ * -87. */
 static inline float ti_cpu_exp_clamp(float x)
 {
     x = x > -87.0f ? x : -87.0f;
     return x > 88.0f ? 88.0f : x;
 }
 
-/* Loops that clamp first and then take this run faster: compilers otherwise compute all three cases. */
+/* Loops that clamp first and then take this run faster: compilers otherwise compute all three
+ * cases. */
 static inline float ti_cpu_exp_inside(float x)
 {
     const float magic = 12582912.0f; /* 1.5 * 2^23: adding it rounds to an integer */
@@ -43,6 +45,20 @@ static inline float ti_cpu_exp(float x)
 static inline float ti_cpu_silu(float x)
 {
     return x / (1.0f + ti_cpu_exp(-x));
+}
+
+/* y = silu(g) * u; y may be g */
+static inline __attribute__((always_inline)) void ti_cpu_gate_values(float *y, const float *g,
+                                                                     const float *u, int n)
+{
+    enum { RUN = 32 };
+    float e[RUN];
+    for (int first = 0; first < n; first += RUN) {
+        const int end = n - first < RUN ? n - first : RUN;
+        for (int i = 0; i < end; i++) e[i] = ti_cpu_exp_clamp(-g[first + i]);
+        for (int i = 0; i < end; i++)
+            y[first + i] = g[first + i] / (1.0f + ti_cpu_exp_inside(e[i])) * u[first + i];
+    }
 }
 
 #endif

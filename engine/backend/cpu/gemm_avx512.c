@@ -7,37 +7,12 @@
 
 #include <immintrin.h>
 
+#include "backend/cpu/transpose_avx512.h"
+
 #define AVX512 __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 #define BF16   __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma")))
 
 enum { MR = 14, A_WIDTH = 16, NR = 32 };
-
-/* 16 x 16 words: r[i] lane j becomes r[j] lane i. */
-AVX512 TI_ALWAYS_INLINE void transpose(__m512i r[16])
-{
-    __m512i t[16];
-    for (int i = 0; i < 16; i += 2) {
-        t[i] = _mm512_unpacklo_epi32(r[i], r[i + 1]);
-        t[i + 1] = _mm512_unpackhi_epi32(r[i], r[i + 1]);
-    }
-    for (int i = 0; i < 16; i += 4) {
-        r[i] = _mm512_unpacklo_epi64(t[i], t[i + 2]);
-        r[i + 1] = _mm512_unpackhi_epi64(t[i], t[i + 2]);
-        r[i + 2] = _mm512_unpacklo_epi64(t[i + 1], t[i + 3]);
-        r[i + 3] = _mm512_unpackhi_epi64(t[i + 1], t[i + 3]);
-    }
-    for (int i = 0; i < 4; i++) { /* now 4 x 4 blocks of 128 bits remain to be transposed */
-        __m512i ab = _mm512_shuffle_i32x4(r[i], r[i + 4], 0x44),
-                cd = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0x44);
-        __m512i ef = _mm512_shuffle_i32x4(r[i], r[i + 4], 0xee),
-                gh = _mm512_shuffle_i32x4(r[i + 8], r[i + 12], 0xee);
-        t[i] = _mm512_shuffle_i32x4(ab, cd, 0x88);
-        t[i + 4] = _mm512_shuffle_i32x4(ab, cd, 0xdd);
-        t[i + 8] = _mm512_shuffle_i32x4(ef, gh, 0x88);
-        t[i + 12] = _mm512_shuffle_i32x4(ef, gh, 0xdd);
-    }
-    for (int i = 0; i < 16; i++) r[i] = t[i];
-}
 
 AVX512 TI_ALWAYS_INLINE __mmask16 first(int n)
 {
@@ -62,7 +37,7 @@ AVX512 static void pack_avx512(uint32_t *to, const ti_gemm_panel *panel)
                 r[i] = lane + i < panel->lanes
                            ? _mm512_maskz_loadu_epi32(depth, from + i * panel->lane_step + p)
                            : _mm512_setzero_si512();
-            transpose(r);
+            ti_transpose_avx512(r);
             int n = panel->k - p < 16 ? panel->k - p : 16;
             if (n == 16)
                 for (int i = 0; i < 16; i++)
@@ -102,7 +77,7 @@ BF16 static void pack_bf16(uint32_t *to, const ti_gemm_panel *panel)
                                                           _mm512_maskz_loadu_ps(depth0, row))
                            : _mm512_setzero_si512();
             }
-            transpose(r);
+            ti_transpose_avx512(r);
             int n = (panel->k - p + 1) / 2;
             for (int i = 0; i < 16; i++)
                 if (i < n) _mm512_storeu_si512(out + i * (ptrdiff_t)panel->width, r[i]);

@@ -76,7 +76,7 @@ static inline float ti_int8_scale(float extreme, float *inverse)
 
 /* Asks for the BYTES at FROM, which need not be there: only a hint. */
 static inline __attribute__((always_inline)) void ti_int8_fetch(const unsigned char *from,
-                                                                 size_t bytes)
+                                                                size_t bytes)
 {
     for (size_t line = 0; line < bytes; line += 64) __builtin_prefetch(from + line);
 }

@@ -52,8 +52,8 @@ AVX2 static float pack_x(unsigned char *to, int row, const float *values)
     for (int i = 0; i < 4; i++)
         code[i] = _mm256_cvtps_epi32(_mm256_mul_ps(v[i], _mm256_set1_ps(inverse)));
     for (int i = 0; i < 4; i += 2) { /* no code is below -128 */
-        __m256i pair = _mm256_min_epi16(_mm256_packs_epi32(code[i], code[i + 1]),
-                                        _mm256_set1_epi16(127));
+        __m256i pair =
+            _mm256_min_epi16(_mm256_packs_epi32(code[i], code[i + 1]), _mm256_set1_epi16(127));
         int32_t two[8];
         _mm256_storeu_si256((__m256i *)two, _mm256_permute4x64_epi64(pair, 0xd8));
         for (int p = 0; p < 8; p++) memcpy(block->code[4 * i + p][row], &two[p], 4);
@@ -121,7 +121,7 @@ AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, 
 
 AVX2 static void gate(float *y, const float *g, const float *u, int n)
 {
-    for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
+    ti_cpu_gate_values(y, g, u, n);
 }
 
 AVX2 static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,

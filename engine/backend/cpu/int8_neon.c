@@ -104,7 +104,7 @@ static void tile(float *y, const unsigned char *x, const unsigned char *w, int n
 
 static void gate(float *y, const float *g, const float *u, int n)
 {
-    for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
+    ti_cpu_gate_values(y, g, u, n);
 }
 
 static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,

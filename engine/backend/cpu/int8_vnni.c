@@ -12,6 +12,8 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "backend/cpu/transpose_avx512.h"
+
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
 
 enum { ROWS = 6, QUADS = 8, SUMS = QUADS * TI_INT8_PANEL * 4 };
@@ -26,8 +28,8 @@ VNNI static float pack_x(unsigned char *to, int row, const float *values)
     __m512 a = values ? _mm512_loadu_ps(values) : _mm512_setzero_ps();
     __m512 b = values ? _mm512_loadu_ps(values + 16) : _mm512_setzero_ps();
     const __m512 sign = _mm512_set1_ps(-0.0f);
-    const float most = _mm512_reduce_max_ps(
-        _mm512_max_ps(_mm512_andnot_ps(sign, a), _mm512_andnot_ps(sign, b)));
+    const float most =
+        _mm512_reduce_max_ps(_mm512_max_ps(_mm512_andnot_ps(sign, a), _mm512_andnot_ps(sign, b)));
     const __m512 least = _mm512_set1_ps(-most);
     const bool below = _mm512_cmpeq_ps_mask(a, least) | _mm512_cmpeq_ps_mask(b, least);
     float inverse, scale = ti_int8_scale(below ? -most : most, &inverse);
@@ -51,17 +53,25 @@ static void unpack_x(float *values, int row, const unsigned char *from)
         values[k] = scale * (float)(from[(k / 4 * ROWS + row) * 4 + k % 4] - 128);
 }
 
+/* Rows i and i + 16 of codes, eight words each, make register i: turned, register q holds quad q of
+ * the first sixteen outputs and register q + 8 of the others. */
 VNNI static void pack_w(unsigned char *to, const ti_int8_block *block)
 {
-    int32_t start[TI_INT8_PANEL];
-    for (int n = 0; n < TI_INT8_PANEL; n++) {
-        int sum = 0;
-        for (int k = 0; k < TI_INT8_BLOCK; k++) sum += block->code[n][k];
-        start[n] = -128 * sum;
-        for (int q = 0; q < QUADS; q++)
-            memcpy(to + (q * TI_INT8_PANEL + n) * 4, &block->code[n][4 * q], 4);
+    const __m512i offset = _mm512_set1_epi8((char)128), zero = _mm512_setzero_si512();
+    __m512i r[16], sum[2] = {zero, zero};
+    for (int i = 0; i < 16; i++) {
+        __m256i lower = _mm256_loadu_si256((const __m256i *)block->code[i]);
+        __m256i upper = _mm256_loadu_si256((const __m256i *)block->code[i + 16]);
+        r[i] = _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
     }
-    memcpy(to + START_AT, start, sizeof start);
+    ti_transpose_avx512(r);
+    for (int half = 0; half < 2; half++) {
+        for (int q = 0; q < QUADS; q++) {
+            _mm512_store_si512(to + (q * TI_INT8_PANEL + half * 16) * 4, r[half * QUADS + q]);
+            sum[half] = _mm512_dpbusd_epi32(sum[half], offset, r[half * QUADS + q]);
+        }
+        _mm512_store_si512(to + START_AT + half * 64, _mm512_sub_epi32(zero, sum[half]));
+    }
     memcpy(to + SCALE_AT, block->scale, sizeof block->scale);
 }
 
@@ -111,7 +121,7 @@ VNNI static void tile(float *y, const unsigned char *x, const unsigned char *w, 
 
 VNNI static void gate(float *y, const float *g, const float *u, int n)
 {
-    for (int i = 0; i < n; i++) y[i] = ti_cpu_silu(g[i]) * u[i];
+    ti_cpu_gate_values(y, g, u, n);
 }
 
 VNNI static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,

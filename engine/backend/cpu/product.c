@@ -41,7 +41,7 @@ static void gate_panel(ti_cpu *cpu, const ti_product *p, const float *w, int fir
         for (int i = 0; i < n_rows; i++) {
             float *y = p->y + (size_t)(r + i) * (size_t)p->n_out + first;
             const float *sum = strip + (size_t)i * (size_t)n;
-            for (int j = 0; j < n; j++) y[j] = ti_cpu_silu(y[j]) * sum[j];
+            ti_cpu_gate_values(y, y, sum, n);
         }
     }
 }
