@@ -64,7 +64,7 @@ static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
     if (!st) st = ti_picture_sample(&sample, job->original, &c->area, w, h, err);
     if (!st) st = image_floats(sample, w, h, &c->guide, err);
     if (!st)
-        st = ti_fit_create(fit, input, edited, w, h, job->change, MAX(job->grid_width, 1),
+        st = ti_fit_create(fit, input, edited, c->guide, w, h, job->change, MAX(job->grid_width, 1),
                            MAX(job->grid_height, 1), err);
     c->fit = *fit;
     ti_picture_image_free(sample);

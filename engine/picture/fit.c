@@ -27,6 +27,7 @@ typedef struct fitter {
     size_t n;
     double patch; /* small pixels per token */
     double noise; /* variance of the tokeniser's error in one channel, of both pictures together */
+    float *error; /* [n] the same around a pixel, but never less than noise */
     double coverage; /* share of changed tokens */
     gboolean grey;   /* the edit took all colour */
     float *token;    /* [n] 1 where the token changed */
@@ -146,14 +147,47 @@ static void chroma(fitter *f, const float *picture, double *mean, double *high)
     *high = channel[0][f->n * 98 / 100];
 }
 
-/* An edit to black and white comes back with a trace of colour from the tokeniser; it means none.
- */
+static double mean_luma(const float *picture, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += 0.299 * (double)picture[3 * i] + 0.587 * (double)picture[3 * i + 1] +
+               0.114 * (double)picture[3 * i + 2];
+    return sum / (double)n;
+}
+
+/* How much of the input's colour is left in the edit: the slope of one picture's colour on the
+ * other's, as differences from grey, over windows as in chroma(). */
+static double colour_left(fitter *f, const float *edited)
+{
+    float *plane[2] = {f->sums, f->sums + f->n};
+    const float *picture[2] = {f->in, edited};
+    double both = 0, own = 0;
+    for (size_t c = 0; c < 3; c += 2) {
+        for (int k = 0; k < 2; k++) {
+            for (size_t i = 0; i < f->n; i++)
+                plane[k][i] = picture[k][3 * i + c] - picture[k][3 * i + 1];
+            box_mean(f, plane[k], (int)(1.5 * f->patch + 0.5));
+        }
+        for (size_t i = 0; i < f->n; i++) {
+            both += (double)plane[0][i] * (double)plane[1][i];
+            own += (double)plane[0][i] * (double)plane[0][i];
+        }
+    }
+    return own > 0 ? both / own : 0;
+}
+
+/* An edit to black and white comes back with a trace of colour from the tokeniser, which is no
+ * trace of the input's colour; it means none. A darker picture's colours are as much nearer to grey
+ * as it is darker, and stay colours. */
 static void take_colour(fitter *f, const float *edited)
 {
     double mean_before, high_before, mean, high;
     chroma(f, f->in, &mean_before, &high_before);
     chroma(f, edited, &mean, &high);
-    f->grey = f->coverage > 0.5 && mean < 0.04 && high < 0.09 && mean < mean_before / 2;
+    const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
+    f->grey = f->coverage > 0.5 && darker * mean < 0.05 && darker * high < 0.11 &&
+              mean < 0.7 * mean_before && darker * colour_left(f, edited) < 0.2;
     for (size_t i = 0; i < f->n; i++) {
         const float *p = edited + 3 * i;
         float luma = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
@@ -250,6 +284,19 @@ static void find_range(fitter *f, int channel)
     f->fit->high[channel] = (float)high / (BINS - 1) + 0.03f;
 }
 
+/* The input's own error in luma, known because the original is (which may be grey): as much again
+ * is in the edit. Where the tokeniser blurs and smears, a difference is no news. */
+static void find_error(fitter *f, const float *original)
+{
+    static const float luma[3] = {0.299f, 0.587f, 0.114f};
+    for (size_t i = 0; i < f->n; i++) {
+        float d = 0;
+        for (size_t c = 0; c < 3; c++) d += luma[c] * (f->in[3 * i + c] - original[3 * i + c]);
+        f->error[i] = 2 * d * d;
+    }
+    box_mean(f, f->error, (int)(f->patch + 0.5));
+}
+
 static void predict(fitter *f)
 {
     for (size_t i = 0; i < f->n; i++)
@@ -274,6 +321,7 @@ static void measure_noise(fitter *f)
     /* Median over mean of a chi-squared with three degrees of freedom; of grey's one, less for its
      * tail. */
     f->noise = CLAMP(n ? squares[n / 2] / (f->grey ? 0.3 : 0.79) : 0, 1e-4, 2.5e-3);
+    for (size_t i = 0; i < f->n; i++) f->error[i] = MAX(f->error[i], (float)f->noise);
 }
 
 /* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of
@@ -437,8 +485,8 @@ static void compare_structure(fitter *f, float *fresh)
         }
     }
     for (size_t k = 0; k < 10; k++) box(f, s + k * n, s + k * n, r);
-    float slack = (float)(12 * f->noise + 0.002);
     for (size_t i = 0; i < n; i++) {
+        const float slack = 12 * f->error[i] + 0.002f;
         float count = s[i], tone = s[7 * n + i] / count, edit = s[8 * n + i] / count;
         float both = s[9 * n + i] / count;
         for (size_t c = 0; c < 3; c++) {
@@ -459,7 +507,7 @@ static void compare_values(fitter *f, const float *a, const float *b, int r, flo
         float sum = 0;
         for (size_t c = 0; c < 3; c++)
             sum += (a[3 * i + c] - b[3 * i + c]) * (a[3 * i + c] - b[3 * i + c]);
-        out[i] = sum / (float)(3 * f->noise);
+        out[i] = sum / (3 * f->error[i]);
     }
     box_mean(f, out, r);
 }
@@ -503,8 +551,9 @@ static void find_fresh(fitter *f)
 /* ---- the whole
  * ------------------------------------------------------------------------------------- */
 
-static void fit_all(fitter *f, const float *edited, float *delta)
+static void fit_all(fitter *f, const float *edited, const float *original, float *delta)
 {
+    find_error(f, original);
     take_colour(f, edited);
     fit_everything(f);
     int finest = MAX(3, (int)(0.75 * f->patch));
@@ -518,9 +567,9 @@ static void fit_all(fitter *f, const float *edited, float *delta)
     find_fresh(f);
 }
 
-te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, int width,
-                        int height, const uint8_t *change, int grid_width, int grid_height,
-                        te_error *err)
+te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
+                        const float *original, int width, int height, const uint8_t *change,
+                        int grid_width, int grid_height, te_error *err)
 {
     size_t n = (size_t)width * (size_t)height;
     ti_fit *fit = g_try_new0(ti_fit, 1);
@@ -534,6 +583,7 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, i
     fit->edited = g_try_new0(float, 3 * n);
     fitter f = {.fit = fit, .in = input, .out = fit->edited, .w = width, .h = height, .n = n};
     f.patch = MAX(1.0, (double)width / grid_width);
+    f.error = g_try_new(float, n);
     f.token = g_try_new(float, n);
     f.weight = g_try_new(float, n);
     f.tone = g_try_new(float, 3 * n);
@@ -542,12 +592,13 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, i
     f.sums = g_try_new(float, N_SUMS *n);
     f.columns = g_try_new(double, (size_t)width);
     float *delta = g_try_new(float, 12 * n);
-    gboolean ready = fit->local && fit->change && fit->fresh && fit->edited && f.token &&
+    gboolean ready = fit->local && fit->change && fit->fresh && fit->edited && f.error && f.token &&
                      f.weight && f.tone && f.broad && f.plane && f.sums && f.columns && delta;
     if (ready) {
         read_tokens(&f, change, grid_width, grid_height);
-        if (f.coverage > 0) fit_all(&f, edited, delta);
+        if (f.coverage > 0) fit_all(&f, edited, original, delta);
     }
+    g_free(f.error);
     g_free(f.token);
     g_free(f.weight);
     g_free(f.tone);

@@ -70,10 +70,10 @@ typedef struct ti_fit {
     float *edited; /* [height][width][3]: without colour where the edit took all colour */
 } ti_fit;
 
-/* input, edited: [height][width][3]; change as in ti_carry. */
-te_status ti_fit_create(ti_fit **out, const float *input, const float *edited, int width,
-                        int height, const uint8_t *change, int grid_width, int grid_height,
-                        te_error *err);
+/* input, edited, and the original at their size: [height][width][3]; change as in ti_carry. */
+te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
+                        const float *original, int width, int height, const uint8_t *change,
+                        int grid_width, int grid_height, te_error *err);
 void ti_fit_free(ti_fit *fit);
 void ti_fit_tone(const ti_fit *fit, const float local[12], const float in[3], float out[3]);
 
