@@ -352,7 +352,7 @@ void ti_world_clear(ti_world_sample *sample)
 te_status ti_world_picture(uint8_t *rgb, uint64_t seed, int size, te_error *err)
 {
     ti_draw draw = {{seed, STREAM_PICTURE}, 0};
-    if (ti_draw_chance(&draw, 0.4)) {
+    if (ti_draw_chance(&draw, 0.1)) {
         te_status st = ti_texture_make(&draw, rgb, size, err);
         if (!st && ti_draw_chance(&draw, 0.3))
             ti_tone_apply((ti_tone)ti_draw_below(&draw, TI_TONES), rgb, rgb,

@@ -1,12 +1,14 @@
 /* photo.c - what a model does to real photographs, measured in CIE Lab.
  *
- *     photo-bench MODEL PHOTO... [--keep DIR] [--seed N]
+ *     photo-bench MODEL PHOTO... [--keep DIR] [--seed N] [--ceiling]
  *
  * Each photograph is edited at full size, as `thinkedit edit` does it, by instructions whose effect
  * can be measured: the mean of L* (lightness), of b* (blue to yellow) and of chroma before and
- * after, and how well the edges - magnitudes of the gradient of L* - correlate with the original's.
- * A Markdown table on standard output, one row an edit, with the reasoning; --keep writes the
- * pictures. Exit status 1 if any edit misses what is asked of it.
+ * after, how far the colours moved (Delta E), and how well the edges - magnitudes of the gradient
+ * of L* - correlate with the original's. A Markdown table on standard output, one row an edit, with
+ * the reasoning; --keep writes the pictures. --ceiling applies the world's own tone in the model's
+ * place: what image tokeniser and compositing leave of a perfect answer. Exit status 1 if any edit
+ * misses what is asked of it.
  */
 #include <getopt.h>
 #include <math.h>
@@ -17,6 +19,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture.h"
+#include "world/tone.h"
 
 typedef struct {
     double lightness, b, chroma; /* means */
@@ -27,23 +30,24 @@ typedef struct {
  * chroma may stay. 0 asks for nothing. */
 typedef struct {
     const char *instruction, *name;
-    double lightness, b, most_chroma;
+    ti_tone tone;
+    double lightness, b, chroma, most_chroma;
 } demand;
 
 static const demand demands[] = {
-    {"make it black and white", "black-and-white", 0, 0, 2},
-    {"make it warmer", "warmer", 0, 4, 0},
-    {"make it cooler", "cooler", 0, -4, 0},
-    {"make it brighter", "brighter", 8, 0, 0},
-    {"make it darker", "darker", -8, 0, 0},
-    {"make it night", "night", -8, -1, 0},
-    {"give it a sepia tone", "sepia", 0, 4, 0},
-    {"golden hour light", "golden-hour", 0, 4, 0},
-    {"what would this look like in snow light", "snow-light", 0, -1, 0},
-    {"put it in fog", "fog", 0, 0, 0},
-    {"make the colours faded", "faded", 0, 0, 0},
+    {"make it black and white", "black-and-white", TI_BLACK_AND_WHITE, .most_chroma = 2},
+    {"make it warmer", "warmer", TI_WARMER, .b = 4},
+    {"make it cooler", "cooler", TI_COOLER, .b = -4},
+    {"make it brighter", "brighter", TI_BRIGHTER, .lightness = 8},
+    {"make it darker", "darker", TI_DARKER, .lightness = -8},
+    {"make it night", "night", TI_NIGHT_LIGHT, .lightness = -8, .b = -1},
+    {"give it a sepia tone", "sepia", TI_SEPIA, .b = 0},
+    {"golden hour light", "golden-hour", TI_GOLDEN_LIGHT, .b = 4},
+    {"what would this look like in snow light", "snow-light", TI_SNOW_LIGHT, .b = -1},
+    {"put it in fog", "fog", TI_FOGGY, .chroma = -2},
+    {"make the colours faded", "faded", TI_FADED, .chroma = -2},
 };
-enum { DEMANDS = sizeof demands / sizeof *demands };
+enum { DEMANDS = sizeof demands / sizeof *demands, MOST_TOKENS = 64 * 64 };
 
 /* Pixels of BUFFER as Lab, three floats each; the caller's to free(). */
 static float *read_lab(GeglBuffer *buffer, int *width, int *height, te_error *err)
@@ -84,6 +88,18 @@ static tones measure(const float *lab, size_t n, float *chroma)
     return t;
 }
 
+/* Mean distance of two pictures' colours (CIE 1976 Delta E). */
+static double distance(const float *a, const float *b, size_t n)
+{
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        const double l = (double)(a[3 * i] - b[3 * i]);
+        sum += hypot(
+            l, hypot((double)(a[3 * i + 1] - b[3 * i + 1]), (double)(a[3 * i + 2] - b[3 * i + 2])));
+    }
+    return sum / (double)n;
+}
+
 static double edge(const float *lab, int width, size_t i)
 {
     const double dx = (double)(lab[3 * (i + 1)] - lab[3 * i]);
@@ -119,28 +135,40 @@ typedef struct {
     te_model *model;
     const char *keep;
     te_options options;
+    bool ceiling;
     float *chroma; /* room */
 } bench;
 
 /* The photograph after INSTRUCTION, at its own size, and what was said. */
-static te_status edit(const bench *b, GeglBuffer *photo, const char *instruction, GeglBuffer **out,
+static te_status edit(const bench *b, GeglBuffer *photo, const demand *d, GeglBuffer **out,
                       char **said, te_error *err)
 {
     const GeglRectangle *all = gegl_buffer_get_extent(photo);
     int width, height;
     te_image *small = NULL;
-    te_result *result = NULL;
+    te_result *result = NULL, *perfect = NULL;
     te_model_working_size(b->model, all->width, all->height, &width, &height);
     te_status st = ti_picture_sample(&small, photo, NULL, width, height, err);
-    if (!st) st = te_edit(b->model, small, instruction, &b->options, NULL, &result, err);
+    if (!st) st = te_edit(b->model, small, d->instruction, &b->options, NULL, &result, err);
+    if (!st && b->ceiling) {
+        ti_tone_apply(d->tone, small->pixels, small->pixels, (size_t)width * (size_t)height);
+        st = te_edit(b->model, small, d->instruction, &b->options, NULL, &perfect, err);
+    }
     if (!st) {
         ti_carry job = {
             .original = photo, .input = te_result_input(result), .edited = te_result_image(result)};
+        uint8_t every[MOST_TOKENS];
+        memset(every, 1, sizeof every);
         job.change = te_result_change(result, &job.grid_width, &job.grid_height);
+        if (perfect && job.grid_width * job.grid_height <= MOST_TOKENS) {
+            job.edited = te_result_input(perfect);
+            job.change = every;
+        }
         *said = ti_strdup(te_result_reasoning(result));
         st = *said ? ti_picture_carry(&job, out, NULL, err)
                    : ti_fail_memory(err, "the reasoning", 1);
     }
+    te_result_free(perfect);
     te_result_free(result);
     ti_picture_image_free(small);
     return st;
@@ -164,18 +192,20 @@ static te_status judge(const bench *b, const char *path, GeglBuffer *photo, cons
     char *said = NULL;
     float *edited = NULL;
     int width, height;
-    te_status st = edit(b, photo, d->instruction, &after, &said, err);
+    te_status st = edit(b, photo, d, &after, &said, err);
     if (!st && !(edited = read_lab(after, &width, &height, err))) st = TE_NOMEM;
     if (!st) {
         const size_t n = (size_t)width * (size_t)height;
         const tones t = measure(lab, n, b->chroma), u = measure(edited, n, b->chroma);
         const double same = edge_correlation(lab, edited, width, height);
-        const bool holds = moved(u.lightness - t.lightness, d->lightness) &&
+        const double far = distance(lab, edited, n);
+        const bool holds = far >= 3 && moved(u.lightness - t.lightness, d->lightness) &&
                            moved(u.b - t.b, d->b) && same > 0.9 &&
+                           moved(u.chroma - t.chroma, d->chroma) &&
                            (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
         *missed += !holds;
-        printf("| %s | %+.1f | %+.1f | %.1f to %.1f | %.3f | %s | %s |\n", d->instruction,
-               u.lightness - t.lightness, u.b - t.b, t.chroma, u.chroma, same,
+        printf("| %s | %+.1f | %+.1f | %.1f to %.1f | %.1f | %.3f | %s | %s |\n", d->instruction,
+               u.lightness - t.lightness, u.b - t.b, t.chroma, u.chroma, far, same,
                holds ? "yes" : "**no**", said);
         st = keep(b, after, path, d, err);
     }
@@ -197,8 +227,9 @@ static te_status judge_photo(bench *b, const char *path, int *missed, te_error *
         if (!b->chroma) st = ti_fail_memory(err, "a photograph", (size_t)width * (size_t)height);
     }
     if (!st)
-        printf("\n%s, %d x %d\n\n| instruction | L* | b* | chroma | edges | holds | reasoning |\n"
-               "|---|---|---|---|---|---|---|\n",
+        printf("\n%s, %d x %d\n\n| instruction | L* | b* | chroma | Delta E | edges | holds | "
+               "reasoning |\n"
+               "|---|---|---|---|---|---|---|---|\n",
                path, width, height);
     for (int i = 0; !st && i < DEMANDS; i++)
         st = judge(b, path, photo, lab, &demands[i], missed, err);
@@ -210,8 +241,10 @@ static te_status judge_photo(bench *b, const char *path, int *missed, te_error *
 
 int main(int argc, char **argv)
 {
-    static const struct option options[] = {
-        {"keep", required_argument, NULL, 'k'}, {"seed", required_argument, NULL, 's'}, {0}};
+    static const struct option options[] = {{"keep", required_argument, NULL, 'k'},
+                                            {"seed", required_argument, NULL, 's'},
+                                            {"ceiling", no_argument, NULL, 'c'},
+                                            {0}};
     bench b = {0};
     te_error err;
     int missed = 0;
@@ -222,13 +255,16 @@ int main(int argc, char **argv)
             b.keep = optarg;
         else if (o == 's')
             b.options.seed = strtol(optarg, NULL, 10);
+        else if (o == 'c')
+            b.ceiling = true;
         else
             optind = argc;
     }
     if (optind + 2 > argc) {
-        fputs("usage: photo-bench MODEL PHOTO... [--keep DIR] [--seed N]\n", stderr);
+        fputs("usage: photo-bench MODEL PHOTO... [--keep DIR] [--seed N] [--ceiling]\n", stderr);
         return 2;
     }
+    if (b.ceiling) b.options.text_steps = b.options.image_steps = 1;
     gegl_init(NULL, NULL);
     te_status st = te_model_open(&b.model, argv[optind], NULL, &err);
     for (int i = optind + 1; !st && i < argc; i++) st = judge_photo(&b, argv[i], &missed, &err);

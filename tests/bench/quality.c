@@ -3,12 +3,14 @@
  *
  *     quality-bench MODEL -o RESULTS.jsonl [--edits N] [--generations N] [--strategy NAME]...
  *                   [--shard I/N] [--option NAME=VALUE]... [--threads N] [--pictures DIR]
- *     quality-bench --report RESULTS.jsonl...                Markdown tables on standard output
+ * [--ceiling] quality-bench --report RESULTS.jsonl...                Markdown tables on standard
+ * output
  *
  * Runs through the public API. Every answer is one line of RESULTS, written as soon as it is known;
  * a run that was cut goes on where it stopped, and shards (1/2, 2/2) may run side by side into
  * files of their own. The same model, options and sample give the same answer: the sample's number
- * is the seed.
+ * is the seed. --ceiling judges the truth instead, encoded and decoded by the model's image
+ * tokeniser: what a backbone without faults would reach.
  */
 #include <getopt.h>
 #include <stdlib.h>
@@ -28,7 +30,7 @@ typedef struct {
     const char *model, *results, *pictures;
     long edits, generations, shard, shards;
     int threads;
-    bool strategies[QUALITY_STRATEGIES];
+    bool strategies[QUALITY_STRATEGIES], ceiling;
     char *options[MAX_OPTIONS]; /* NAME=VALUE */
     int n_options;
 } request;
@@ -120,12 +122,14 @@ static te_status take_pixels(const te_image *image, int size, uint8_t *rgb, te_e
 static te_status judge(const run *b, const ti_world_sample *s, const te_result *result,
                        quality_answer *a, te_error *err)
 {
+    const te_image *answer = b->r->ceiling ? te_result_input(result) : te_result_image(result);
+    const char *said = b->r->ceiling ? s->reasoning : te_result_reasoning(result);
     size_t bytes = (size_t)s->size * (size_t)s->size * 3;
     uint8_t *picture = ti_malloc_array(bytes, 1), *reference = ti_malloc_array(bytes, 1);
     te_status st = picture && reference ? TE_OK : ti_fail_memory(err, "an answer", 2 * bytes);
     ti_verdict v;
-    if (!st) st = take_pixels(te_result_image(result), s->size, picture, err);
-    if (!st) st = ti_check(&v, s, picture, s->input, te_result_reasoning(result), err);
+    if (!st) st = take_pixels(answer, s->size, picture, err);
+    if (!st) st = ti_check(&v, s, picture, s->input, said, err);
     if (!st) {
         a->text = v.text;
         a->image = v.image;
@@ -136,7 +140,7 @@ static te_status judge(const run *b, const ti_world_sample *s, const te_result *
     }
     if (!st && te_result_input(result)) {
         st = take_pixels(te_result_input(result), s->size, reference, err);
-        if (!st) st = ti_check(&v, s, picture, reference, te_result_reasoning(result), err);
+        if (!st) st = ti_check(&v, s, picture, reference, said, err);
         if (!st) a->psnr_tokens = v.psnr;
     }
     if (!st && b->r->pictures) st = keep_picture(b, s, picture, result, a, err);
@@ -162,7 +166,11 @@ static te_status answer_one(run *b, int strategy, long index, te_error *err)
     snprintf(a.kind, sizeof a.kind, "%s", s.kind);
     a.held_out_phrasing = s.facts->held_out_phrasing;
     double began = now_seconds();
-    if (generation) {
+    if (b->r->ceiling) {
+        te_image picture = {s.output, size, size, 3, TE_U8, (size_t)size * 3};
+        opt.text_steps = opt.image_steps = 1;
+        st = te_edit(b->model, &picture, s.instruction, &opt, NULL, &result, err);
+    } else if (generation) {
         st = te_generate(b->model, s.instruction, size, size, &opt, NULL, &result, err);
     } else {
         te_image picture = {s.input, size, size, 3, TE_U8, (size_t)size * 3};
@@ -227,15 +235,12 @@ static te_status report_files(char **paths, int n_paths, te_error *err)
 
 static bool parse(int argc, char **argv, request *r, bool *report)
 {
-    static const struct option options[] = {{"edits", required_argument, NULL, 'e'},
-                                            {"generations", required_argument, NULL, 'g'},
-                                            {"strategy", required_argument, NULL, 's'},
-                                            {"shard", required_argument, NULL, 'h'},
-                                            {"option", required_argument, NULL, 'p'},
-                                            {"threads", required_argument, NULL, 't'},
-                                            {"pictures", required_argument, NULL, 'k'},
-                                            {"report", no_argument, NULL, 'r'},
-                                            {0}};
+    static const struct option options[] = {
+        {"edits", required_argument, NULL, 'e'},    {"generations", required_argument, NULL, 'g'},
+        {"strategy", required_argument, NULL, 's'}, {"shard", required_argument, NULL, 'h'},
+        {"option", required_argument, NULL, 'p'},   {"threads", required_argument, NULL, 't'},
+        {"pictures", required_argument, NULL, 'k'}, {"report", no_argument, NULL, 'r'},
+        {"ceiling", no_argument, NULL, 'c'},        {0}};
     bool any = false;
     for (int o; (o = getopt_long(argc, argv, "o:", options, NULL)) != -1;) {
         int strategy = o == 's' ? quality_strategy_of(optarg) : 0;
@@ -255,6 +260,8 @@ static bool parse(int argc, char **argv, request *r, bool *report)
             r->threads = (int)strtol(optarg, NULL, 10);
         else if (o == 'k')
             r->pictures = optarg;
+        else if (o == 'c')
+            r->ceiling = true;
         else if (o == 'r')
             *report = true;
         else
@@ -276,6 +283,7 @@ int main(int argc, char **argv)
         fputs("usage: quality-bench MODEL -o RESULTS.jsonl [--edits N] [--generations N] "
               "[--strategy NAME]... [--shard I/N]\n"
               "                     [--option NAME=VALUE]... [--threads N] [--pictures DIR]\n"
+              "                     [--ceiling]\n"
               "       quality-bench --report RESULTS.jsonl...\n",
               stderr);
         return 2;
