@@ -12,7 +12,7 @@ static int run(const ti_command *self, int argc, char **argv)
         {"listen", 0, TI_ARG_LIST, listen, "ADDRESS",
          "unix:PATH, PORT or HOST:PORT; may be repeated (left out: the user's socket)"},
         {"model", 'm', TI_ARG_TEXT, &opt.model, "MODEL.gguf", "left out: the embedded model"},
-        {"device", 0, TI_ARG_TEXT, &opt.device, "DEVICE", "auto, cpu, cuda or cuda:N"},
+        {"device", 0, TI_ARG_TEXT, &opt.device, "DEVICE", "auto, cpu, cuda, cuda:N; with commas several, a model on each"},
         {"threads", 0, TI_ARG_INT, &opt.threads, "N", "of the CPU (left out: one per core)"},
         {"idle-unload", 0, TI_ARG_INT, &opt.idle_unload, "SECONDS",
          "without a job before the weights leave memory"},

@@ -203,8 +203,10 @@ static void add_limits(const ti_server *server, JsonObject *info)
     json_object_set_int_member(limits, "result_seconds", TI_KEEP_SECONDS);
     json_object_set_object_member(info, "limits", limits);
     JsonObject *queue = json_object_new();
-    if (server->running)
-        json_object_set_string_member(queue, "running", server->running->id);
+    ti_job *running = ti_queue_first_running(server);
+    json_object_set_int_member(queue, "devices", server->n_workers);
+    if (running)
+        json_object_set_string_member(queue, "running", running->id);
     else
         json_object_set_null_member(queue, "running");
     json_object_set_int_member(queue, "waiting", server->waiting.length);
@@ -234,7 +236,7 @@ static void answer_info(JsonObject *known, void *user)
         json_object_iter_init(&iter, json_object_get_object_member(known, "model"));
         while (json_object_iter_next(&iter, &name, &value))
             json_object_set_member(model, name, json_node_copy(value));
-        json_object_set_boolean_member(model, "loaded", ti_worker_loaded(p->server->worker));
+        json_object_set_boolean_member(model, "loaded", ti_worker_loaded(p->server->workers[0]));
         json_object_set_object_member(info, "model", model);
         json_node_unref(copy);
     }
@@ -308,7 +310,7 @@ static void get_size(ti_server *server, SoupServerMessage *message, GHashTable *
         ti_http_error(message, 422, "invalid", "width and height must be whole numbers from 1 to 65535.");
         return;
     }
-    ti_worker_size(server->worker, (int)w, (int)h, answer_size,
+    ti_worker_size(server->workers[0], (int)w, (int)h, answer_size,
                    wait_for_worker(server, message, NULL));
 }
 
@@ -328,7 +330,7 @@ static void get_step_picture(ti_server *server, SoupServerMessage *message, ti_j
     }
     pending *p = wait_for_worker(server, message, job);
     p->step = (int)step;
-    ti_worker_draw(server->worker, job, (int)step, answer_drawn, p);
+    ti_worker_draw(ti_queue_worker(server), job, (int)step, answer_drawn, p);
 }
 
 static void get_picture(SoupServerMessage *message, const te_image *image)
@@ -434,7 +436,7 @@ static void submit(ti_server *server, SoupServerMessage *message)
     }
     ti_job *job = ti_submit_parse(message);
     if (!job) return;
-    ti_worker_know(server->worker, answer_submission, wait_for_worker(server, message, job));
+    ti_worker_know(server->workers[0], answer_submission, wait_for_worker(server, message, job));
     ti_job_unref(job);
 }
 
@@ -461,7 +463,7 @@ static void on_request(SoupServer *soup, SoupServerMessage *message, const char 
         if (allow(message, method, "GET, HEAD")) health(message);
     } else if (!strcmp(path, "/v1/info")) {
         if (allow(message, method, "GET, HEAD"))
-            ti_worker_know(server->worker, answer_info, wait_for_worker(server, message, NULL));
+            ti_worker_know(server->workers[0], answer_info, wait_for_worker(server, message, NULL));
     } else if (!strcmp(path, "/v1/size")) {
         if (allow(message, method, "GET, HEAD")) get_size(server, message, query);
     } else if (!strcmp(path, "/v1/jobs")) {

@@ -1,4 +1,4 @@
-/* queue.c - jobs in the order they came, one at a time; their streams; the few results that are kept.
+/* queue.c - jobs in the order they came, one at a time on each device; their streams; the few results that are kept.
  * Runs on the main thread only. */
 #include "server/server.h"
 
@@ -23,10 +23,31 @@ static JsonNode *id_json(const ti_job *job, int position)
     return node;
 }
 
+guint ti_queue_running(const ti_server *server)
+{
+    guint n = 0;
+    for (guint i = 0; i < server->n_workers; i++) n += server->running[i] != NULL;
+    return n;
+}
+
+ti_job *ti_queue_first_running(const ti_server *server)
+{
+    for (guint i = 0; i < server->n_workers; i++)
+        if (server->running[i]) return server->running[i];
+    return NULL;
+}
+
+ti_worker *ti_queue_worker(const ti_server *server)
+{
+    for (guint i = 0; i < server->n_workers; i++)
+        if (!server->running[i] && ti_worker_loaded(server->workers[i])) return server->workers[i];
+    return server->workers[0];
+}
+
 int ti_queue_position(const ti_server *server, const ti_job *job)
 {
     int at = g_queue_index((GQueue *)&server->waiting, job);
-    return at < 0 ? 0 : at + (server->running ? 1 : 0);
+    return at < 0 ? 0 : at + (ti_queue_running(server) == server->n_workers ? 1 : 0);
 }
 
 static void tell_positions(ti_server *server)
@@ -35,16 +56,18 @@ static void tell_positions(ti_server *server)
         send_json(l->data, "queued", id_json(l->data, ti_queue_position(server, l->data)));
 }
 
+/* Free workers take what waits, the first of them first: further models are loaded only when needed. */
 static void start_next(ti_server *server)
 {
-    if (server->running || server->ending) return;
-    ti_job *job = g_queue_pop_head(&server->waiting);
-    if (!job) return;
-    server->running = job;
-    job->state = TI_JOB_RUNNING;
-    job->started = g_get_monotonic_time();
-    ti_worker_run(server->worker, job);
-    tell_positions(server);
+    for (guint i = 0; i < server->n_workers && !server->ending; i++) {
+        ti_job *job = server->running[i] ? NULL : g_queue_pop_head(&server->waiting);
+        if (!job) continue;
+        server->running[i] = job;
+        job->state = TI_JOB_RUNNING;
+        job->started = g_get_monotonic_time();
+        ti_worker_run(server->workers[i], job);
+        tell_positions(server);
+    }
 }
 
 /* The pixels of a finished job's input are not needed again. */
@@ -158,13 +181,14 @@ static void on_event(ti_job *job, ti_stream_slot slot, const char *name, char *j
 static void on_ended(ti_job *job, void *user)
 {
     ti_server *server = user;
-    server->running = NULL;
+    for (guint i = 0; i < server->n_workers; i++)
+        if (server->running[i] == job) server->running[i] = NULL;
     ti_job_state state = job->result                           ? TI_JOB_DONE
                          : job->error.status == TE_CANCELLED ? TI_JOB_CANCELLED
                                                                : TI_JOB_FAILED;
     finish(server, job, state);
     start_next(server);
-    if (server->ending) g_main_loop_quit(server->loop);
+    if (server->ending && !ti_queue_running(server)) g_main_loop_quit(server->loop);
 }
 
 ti_worker_events ti_queue_events(ti_server *server)
@@ -180,5 +204,6 @@ void ti_queue_end(ti_server *server)
         ti_server_fail(&job->error, TE_CANCELLED, "the server is shutting down: try again later");
         finish(server, job, TI_JOB_FAILED);
     }
-    if (server->running) server->running->cancel = 1;
+    for (guint i = 0; i < server->n_workers; i++)
+        if (server->running[i]) server->running[i]->cancel = 1;
 }

@@ -98,10 +98,10 @@ static gboolean on_tick(gpointer data)
     ti_server *server = data;
     const ti_serve_options *opt = server->opt;
     ti_queue_expire(server);
-    if (server->running || server->waiting.length || server->requests) return G_SOURCE_CONTINUE;
+    if (ti_queue_running(server) || server->waiting.length || server->requests) return G_SOURCE_CONTINUE;
     gint64 idle = (g_get_monotonic_time() - server->active_at) / G_USEC_PER_SEC;
-    if (opt->idle_unload > 0 && idle >= opt->idle_unload && ti_worker_loaded(server->worker))
-        ti_worker_unload(server->worker);
+    for (guint i = 0; i < server->n_workers && opt->idle_unload > 0 && idle >= opt->idle_unload; i++)
+        if (ti_worker_loaded(server->workers[i])) ti_worker_unload(server->workers[i]);
     if (opt->idle_exit > 0 && idle >= opt->idle_exit) g_main_loop_quit(server->loop);
     return G_SOURCE_CONTINUE;
 }
@@ -116,7 +116,7 @@ static gboolean on_signal(gpointer data)
 {
     ti_server *server = data;
     if (server->ending) return G_SOURCE_CONTINUE;
-    gboolean busy = server->running != NULL;
+    gboolean busy = ti_queue_running(server) > 0;
     ti_queue_end(server);
     if (!busy) g_timeout_add(200, quit_loop, server); /* last events still go out */
     return G_SOURCE_CONTINUE;
@@ -131,11 +131,24 @@ static te_status redirect_log(const char *path, te_error *err)
     return TE_OK;
 }
 
+static void open_workers(ti_server *server)
+{
+    ti_worker_events events = ti_queue_events(server);
+    ti_serve_options opt = *server->opt;
+    server->devices = g_strsplit(opt.device ? opt.device : "auto", ",", -1);
+    server->n_workers = g_strv_length(server->devices);
+    server->workers = g_new0(ti_worker *, server->n_workers);
+    server->running = g_new0(ti_job *, server->n_workers);
+    for (guint i = 0; i < server->n_workers; i++) {
+        opt.device = server->devices[i];
+        server->workers[i] = ti_worker_new(&opt, &events);
+    }
+}
+
 static te_status run(ti_server *server, te_error *err)
 {
     GPtrArray *paths = g_ptr_array_new_with_free_func(g_free);
-    ti_worker_events events = ti_queue_events(server);
-    server->worker = ti_worker_new(server->opt, &events);
+    open_workers(server);
     server->active_at = g_get_monotonic_time();
     ti_http_install(server);
     te_status st = listen_all(server, paths, err);
@@ -150,7 +163,7 @@ static te_status run(ti_server *server, te_error *err)
         g_source_remove(interrupt);
     }
     soup_server_disconnect(server->soup);
-    ti_worker_free(server->worker);
+    for (guint i = 0; i < server->n_workers; i++) ti_worker_free(server->workers[i]);
     while (g_main_context_iteration(NULL, FALSE)) continue; /* reports of what it still did */
     for (guint i = 0; i < paths->len; i++) g_unlink(g_ptr_array_index(paths, i));
     g_ptr_array_unref(paths);
@@ -176,6 +189,9 @@ te_status ti_serve(const ti_serve_options *opt, te_error *err)
     g_hash_table_unref(server.jobs);
     g_main_loop_unref(server.loop);
     g_free(server.token);
+    g_free(server.workers);
+    g_free(server.running);
+    g_strfreev(server.devices);
     ti_lock_release(lock);
     return st;
 }

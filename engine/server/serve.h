@@ -9,7 +9,7 @@
 typedef struct ti_serve_options {
     const char *const *listen; /* NULL-terminated addresses as in API.md; NULL or empty: the user's socket */
     const char *model;         /* NULL: the embedded model */
-    const char *device;        /* as te_model_options */
+    const char *device;        /* as te_model_options; several with commas: a model on each, one queue */
     int threads;
     int idle_unload, idle_exit; /* seconds; idle_exit 0: never */
     int max_jobs;               /* waiting ones */

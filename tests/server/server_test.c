@@ -43,7 +43,7 @@ static void read_port(fixture *f, int out)
     g_string_free(text, TRUE);
 }
 
-static int start(void **state)
+static int start_on(void **state, const char *device)
 {
     fixture *f = g_new0(fixture, 1);
     f->folder = g_dir_make_tmp("serve-XXXXXX", NULL);
@@ -60,7 +60,7 @@ static int start(void **state)
     char *address = g_strconcat("unix:", f->socket, NULL);
     const char *const serve[] = {TE_BINARY, "serve", "--model", f->model, "--listen", address, "--listen",
                      "127.0.0.1:0", "--token-file", f->token_file, "--max-body", "4", "--threads", "1",
-                     "--max-jobs", "300", NULL};
+                     "--max-jobs", "300", device ? "--device" : NULL, device, NULL};
     int out;
     /* For a server under AddressSanitizer: what is freed leaves memory soon, so that it can be measured;
      * libsoup itself loses the path of a malformed request. */
@@ -72,6 +72,16 @@ static int start(void **state)
     f->png = wire_png(40, 30, &f->png_size);
     *state = f;
     return 0;
+}
+
+static int start(void **state)
+{
+    return start_on(state, NULL);
+}
+
+static int start_two(void **state)
+{
+    return start_on(state, "cpu,cpu");
 }
 
 static int stop(void **state)
@@ -452,8 +462,42 @@ static void test_malformed_requests_never_crash_it(void **state)
     assert_alive(f);
 }
 
+/* Two devices work on two jobs at the same time, a third job waits for the first of them. */
+static void test_two_devices(void **state)
+{
+    const fixture *f = *state;
+    static const char slow[] = "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
+                               "\"text-len\": 256, \"image-steps\": 16}}";
+    int fds[3];
+    size_t n;
+    char *request = wire_submission(slow, f->png, f->png_size, &n);
+    for (int i = 0; i < 3; i++) {
+        fds[i] = wire_unix(f->socket);
+        assert_true(fds[i] >= 0 && wire_send(fds[i], request, n));
+        char *answer = wire_read(fds[i], i < 2 ? "\"step\":1," : "event: queued\ndata: ", 60);
+        assert_non_null(strstr(answer, i < 2 ? "event: started" : "event: queued"));
+        free(answer);
+    }
+    char *answer = get(f, "/v1/info");
+    assert_non_null(strstr(answer, "\"devices\":2"));
+    assert_non_null(strstr(answer, "\"waiting\":1"));
+    free(answer);
+    close(fds[1]); /* its job is cancelled: the third begins while the first goes on */
+    answer = wire_read(fds[2], "\"step\":1,", 60);
+    assert_non_null(strstr(answer, "event: started"));
+    free(answer);
+    close(fds[2]);
+    answer = wire_read(fds[0], "event: done\ndata: ", 60);
+    assert_non_null(strstr(answer, "event: done"));
+    free(answer);
+    close(fds[0]);
+    free(request);
+    wait_until_idle(f);
+}
+
 int main(void)
 {
+    const struct CMUnitTest two[] = {cmocka_unit_test(test_two_devices)};
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_info_and_size),
         cmocka_unit_test(test_one_edit_as_events),
@@ -465,5 +509,6 @@ int main(void)
         cmocka_unit_test(test_malformed_requests_never_crash_it),
     };
     signal(SIGPIPE, SIG_IGN);
-    return cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, start, stop);
+    return failed + cmocka_run_group_tests(two, start_two, stop);
 }
