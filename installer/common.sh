@@ -25,6 +25,18 @@ gimp_switches() {
     done
 }
 
+# CMake's switches for the CUDA module: where nvcc is, and with ARCHITECTURES, or for the cards that are here.
+cuda_switches() { # cuda_switches [ARCHITECTURES]
+    local nvcc architectures=${1:-}
+    nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
+    [ -x "$nvcc" ] || return 0
+    if [ -z "$architectures" ]; then
+        nvidia-smi -L > /dev/null 2>&1 || return 0
+        architectures=native
+    fi
+    echo "-DTE_CUDA=ON -DTE_CUDA_ARCHITECTURES=$architectures"
+}
+
 # The program that runs VERSION without windows.
 gimp_console() {
     for program in "gimp-console-$1" "gimp-$1" gimp-console gimp; do

@@ -75,19 +75,43 @@ static void *random_weights(ti_type type)
     return data;
 }
 
+static ti_tensor tensor_of(const char *name, ti_type type, const void *data, int rows, int cols)
+{
+    return (ti_tensor){.name = name,
+                       .type = type,
+                       .n_dims = cols ? 2 : 1,
+                       .shape = {rows, cols ? cols : 1, 1, 1},
+                       .data = data,
+                       .bytes = cols ? ti_type_row_bytes(type, cols) * (size_t)rows
+                                     : (size_t)rows * 4};
+}
+
 static ti_weight *bind(ti_backend *be, const char *name, ti_type type, const void *data, int rows,
                        int cols)
 {
     te_error err;
     ti_weight *w = NULL;
-    ti_tensor t = {.name = name,
-                   .type = type,
-                   .n_dims = cols ? 2 : 1,
-                   .shape = {rows, cols ? cols : 1, 1, 1},
-                   .data = data,
-                   .bytes = cols ? ti_type_row_bytes(type, cols) * (size_t)rows : (size_t)rows * 4};
+    ti_tensor t = tensor_of(name, type, data, rows, cols);
     check(be->op->weight_create(be, &t, &w, &err), &err);
     return w;
+}
+
+/* As a model file's tensors would be. */
+static void announce(ti_backend *be, ti_type type, int n_layers)
+{
+    te_error err;
+    ti_tensor table = tensor_of("token_embd.weight", type, NULL, VOCAB, WIDTH),
+              head = tensor_of("output.weight", type, NULL, VOCAB, WIDTH),
+              square = tensor_of("blk.square.weight", type, NULL, WIDTH, WIDTH),
+              wide = tensor_of("blk.wide.weight", type, NULL, FF, WIDTH);
+    const ti_tensor **all = calloc((size_t)n_layers * 7 + 2, sizeof *all);
+    int n = 0;
+    if (!all) die("no memory");
+    all[n++] = &table;
+    for (int i = 0; i < 7 * n_layers; i++) all[n++] = i % 7 < 4 ? &square : &wide;
+    all[n++] = &head;
+    check(be->op->expect(be, all, n, &err), &err);
+    free(all);
 }
 
 static ti_backbone *make_backbone(ti_backend *be, ti_type type, const void *data, int n_layers)
@@ -108,6 +132,7 @@ static ti_backbone *make_backbone(ti_backend *be, ti_type type, const void *data
                                   .logit_scale = 1},
                        .backend = be,
                        .layers = layers};
+    announce(be, type, n_layers);
     b->embedding = bind(be, "token_embd.weight", type, data, VOCAB, WIDTH);
     for (int i = 0; i < n_layers; i++) {
         ti_layer *l = &layers[i];

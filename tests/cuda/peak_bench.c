@@ -21,22 +21,25 @@ static void check(cudaError_t code)
     exit(1);
 }
 
-/* BYTES on the card: bf16 between -1 and 1, or E4M3 below 1 when EIGHT. */
+/* BYTES on the card: bf16 between -1 and 1, or E4M3 below 1 when EIGHT. Repeats after 64 MB. */
 static void *random_bytes(size_t bytes, bool eight)
 {
-    void *memory;
-    unsigned char *host = malloc(bytes);
+    enum { PERIOD = 64 << 20 };
+    char *memory;
+    unsigned char *host = malloc(PERIOD);
     if (!host) exit(1);
     unsigned state = 12345;
-    for (size_t i = 0; i < bytes; i++) {
+    for (size_t i = 0; i < PERIOD && i < bytes; i++) {
         state = state * 1664525u + 1013904223u;
         unsigned random = state >> 24;
         host[i] = (unsigned char)(eight   ? random & 0xB7
                                   : i % 2 ? (random & 0x80) | 0x3F
                                           : random & 0x7F);
     }
-    check(cudaMalloc(&memory, bytes));
-    check(cudaMemcpy(memory, host, bytes, cudaMemcpyHostToDevice));
+    check(cudaMalloc((void **)&memory, bytes));
+    for (size_t at = 0; at < bytes; at += PERIOD)
+        check(cudaMemcpy(memory + at, host, bytes - at < PERIOD ? bytes - at : PERIOD,
+                         cudaMemcpyHostToDevice));
     free(host);
     return memory;
 }

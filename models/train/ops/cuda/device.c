@@ -185,6 +185,13 @@ static te_status start(ti_train_cuda *c, te_error *err)
                        code == cudaSuccess ? "there are fewer" : cudaGetErrorString(code));
     ti_train_cuda_check(c, cudaSetDevice(c->card), "the card");
     ti_train_cuda_check(c, cudaGetDeviceProperties(&about, c->card), "the card");
+    int major = 0;
+    ti_train_cuda_check(
+        c, cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, c->card), "the card");
+    if (!c->failed && major < 8)
+        return ti_fail(err, TE_DEVICE,
+                       "%.64s has no bf16: compute capability 8.0 is needed; train on the CPU",
+                       about.name);
     ti_train_cuda_check(c, cudaStreamCreateWithFlags(&c->stream, cudaStreamNonBlocking),
                         "a stream");
     for (int i = 0; i < TI_TRAIN_CUDA_SLOTS; i++) {
