@@ -1,4 +1,5 @@
-/* batch.c - thinkedit batch: one job per line of a JSON Lines manifest, the model opened once.
+/* batch.c - thinkedit batch: one job per line of a JSON Lines manifest, the model opened once on each
+ * device (--device cuda:0,cuda:1).
  *
  * A line is {"image", "instruction", "id", "region", "mask"} and any of the options a person may
  * tune. Without "image" it is a generation, without "id" it is called after its line number; paths
@@ -22,6 +23,10 @@ typedef struct batch {
     te_options options;
     GHashTable *done; /* ids, with --resume; and those of this run */
     FILE *results;
+    GMutex lock, pictures; /* of everything here; of GEGL */
+    char **lines;          /* of the manifest */
+    int next;              /* line to be taken */
+    bool ended;            /* no more */
     int failed, ran, skipped;
 } batch;
 
@@ -183,37 +188,51 @@ static te_status note_result(const batch *b, const item *it, const ti_outcome *o
                               g_strerror(errno));
 }
 
+/* What comes before the model works: false when there is nothing to do. */
+static bool begin(batch *b, const char *text, int number, item *it, te_status *st, te_error *failure)
+{
+    g_mutex_lock(&b->lock);
+    *st = parse_line(b, text, number, it, failure);
+    bool done = !*st && g_hash_table_contains(b->done, it->id);
+    if (done)
+        b->skipped++;
+    else if (!*st)
+        g_hash_table_add(b->done, g_strdup(it->id));
+    g_mutex_unlock(&b->lock);
+    return !done;
+}
+
 /* Only what ends the whole batch is returned. */
-static te_status run_line(batch *b, const char *text, int number, te_error *err)
+static te_status end(batch *b, const item *it, const ti_outcome *out, te_status st,
+                     const te_error *failure, te_error *err)
+{
+    if (st == TE_CANCELLED) return st;
+    g_mutex_lock(&b->lock);
+    if (st) {
+        b->failed++;
+        ti_note("%s", failure->message);
+    } else {
+        b->ran++;
+    }
+    te_status written = note_result(b, it, out, st ? failure : NULL, err);
+    g_mutex_unlock(&b->lock);
+    return written;
+}
+
+static te_status run_line(batch *b, const ti_engine *engine, const char *text, int number,
+                          te_error *err)
 {
     item it = {0};
     ti_outcome out = {0};
     te_error failure;
-    te_status st = parse_line(b, text, number, &it, &failure);
-    if (!st && g_hash_table_contains(b->done, it.id)) {
-        b->skipped++;
-        item_clear(&it);
-        return TE_OK;
-    }
-    if (!st) {
-        g_hash_table_add(b->done, g_strdup(it.id));
-        st = ti_job_run(&it.job, &b->engine, &out, &failure);
-    }
-    te_status end = TE_OK;
-    if (st == TE_CANCELLED) {
-        end = st;
-    } else {
-        if (st) {
-            b->failed++;
-            ti_note("%s", failure.message);
-        } else {
-            b->ran++;
-        }
-        end = note_result(b, &it, &out, st ? &failure : NULL, err);
+    te_status st, last = TE_OK;
+    if (begin(b, text, number, &it, &st, &failure)) {
+        if (!st) st = ti_job_run(&it.job, engine, &out, &failure);
+        last = end(b, &it, &out, st, &failure, err);
     }
     ti_outcome_clear(&out);
     item_clear(&it);
-    return end;
+    return last;
 }
 
 /* Ids that an earlier run finished and whose picture is still there. */
@@ -254,6 +273,77 @@ static te_status open_results(batch *b, bool resume, te_error *err)
     return st;
 }
 
+/* ---- devices: each takes the next line when it is free
+ * ----------------------------------------------------- */
+
+typedef struct device {
+    batch *b;
+    ti_engine engine;
+    te_error error;
+    te_status status;
+    GThread *thread;
+} device;
+
+/* The next line that has something in it; its number from 1, 0: none is left. */
+static int next_line(batch *b)
+{
+    g_mutex_lock(&b->lock);
+    while (!b->ended && b->lines[b->next] && !*g_strstrip(b->lines[b->next])) b->next++;
+    int number = !b->ended && b->lines[b->next] ? ++b->next : 0;
+    g_mutex_unlock(&b->lock);
+    return number;
+}
+
+static gpointer work(gpointer data)
+{
+    device *d = data;
+    batch *b = d->b;
+    for (int number; !d->status && (number = next_line(b)) > 0;)
+        d->status = run_line(b, &d->engine, b->lines[number - 1], number, &d->error);
+    if (d->status) {
+        g_mutex_lock(&b->lock);
+        b->ended = true;
+        g_mutex_unlock(&b->lock);
+    }
+    return NULL;
+}
+
+/* Opens the engine on every device named; several draw no bars over each other. */
+static te_status open_devices(batch *b, device *devices, char **names, guint n, te_error *err)
+{
+    te_status st = TE_OK;
+    for (guint i = 0; !st && i < n; i++) {
+        devices[i].b = b;
+        devices[i].engine = b->engine;
+        devices[i].engine.pictures = &b->pictures;
+        ti_engine *e = &devices[i].engine;
+        if (n > 1) e->quiet = true;
+        if (n > 1) e->with.device = names[i];
+        st = i ? te_model_open(&e->model, e->model_path, &e->with, err) : ti_engine_open(e, err);
+    }
+    return st;
+}
+
+static te_status work_on_devices(batch *b, te_error *err)
+{
+    char **names = g_strsplit(b->engine.with.device ? b->engine.with.device : "auto", ",", -1);
+    guint n = b->engine.server ? 1 : g_strv_length(names);
+    device *devices = g_new0(device, n);
+    te_status st = open_devices(b, devices, names, n, err);
+    for (guint i = 1; !st && i < n; i++) devices[i].thread = g_thread_new("device", work, &devices[i]);
+    if (!st) work(&devices[0]);
+    for (guint i = 0; i < n; i++) {
+        if (devices[i].thread) g_thread_join(devices[i].thread);
+        if (!st && devices[i].status) *err = devices[i].error;
+        if (!st) st = devices[i].status;
+    }
+    for (guint i = 1; i < n; i++) te_model_free(devices[i].engine.model);
+    ti_engine_close(&devices[0].engine);
+    g_free(devices);
+    g_strfreev(names);
+    return st;
+}
+
 static te_status run_all(batch *b, te_error *err)
 {
     GError *error = NULL;
@@ -264,11 +354,9 @@ static te_status run_all(batch *b, te_error *err)
         g_error_free(error);
         return st;
     }
-    te_status st = TE_OK;
-    char **lines = g_strsplit(text, "\n", -1);
-    for (int i = 0; !st && lines[i]; i++)
-        if (*g_strstrip(lines[i])) st = run_line(b, lines[i], i + 1, err);
-    g_strfreev(lines);
+    b->lines = g_strsplit(text, "\n", -1);
+    te_status st = work_on_devices(b, err);
+    g_strfreev(b->lines);
     g_free(text);
     return st;
 }
@@ -298,9 +386,7 @@ static int run(const ti_command *self, int argc, char **argv)
     b.done = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     te_error err;
     te_status st = open_results(&b, resume, &err);
-    if (!st) st = ti_engine_open(&b.engine, &err);
     if (!st) st = run_all(&b, &err);
-    ti_engine_close(&b.engine);
     if (b.results) fclose(b.results);
     if (!b.engine.quiet && (!st || st == TE_CANCELLED))
         ti_note("%d done, %d failed, %d left out as done before", b.ran, b.failed, b.skipped);

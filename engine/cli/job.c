@@ -294,6 +294,12 @@ static void describe(const files *f, double seconds, ti_outcome *out)
     out->seconds = seconds;
 }
 
+static void hold(const ti_engine *engine, bool on)
+{
+    if (engine->pictures && on) g_mutex_lock(engine->pictures);
+    if (engine->pictures && !on) g_mutex_unlock(engine->pictures);
+}
+
 te_status ti_job_run(const ti_job *job, const ti_engine *engine, ti_outcome *out, te_error *err)
 {
     files f = {0};
@@ -301,11 +307,14 @@ te_status ti_job_run(const ti_job *job, const ti_engine *engine, ti_outcome *out
     GTimer *timer = g_timer_new();
     *out = (ti_outcome){0};
     ti_bar_init(&bar, engine->quiet);
+    hold(engine, true);
     te_status st = prepare(job, engine, &f, err);
+    hold(engine, false);
     if (!st && engine->client)
         st = ti_remote_run(engine, job, f.small, f.small_mask, &bar, &f.answer, err);
     else if (!st)
         st = run_here(engine, job, f.small, f.small_mask, &bar, &f.answer, out, err);
+    hold(engine, true);
     if (!st) {
         ti_bar_draw(&bar, "drawing the result", 0, 0, g_timer_elapsed(timer, NULL), -1);
         st = finish(job, &f, err);
@@ -325,5 +334,6 @@ te_status ti_job_run(const ti_job *job, const ti_engine *engine, ti_outcome *out
     ti_picture_image_free(f.small);
     g_free(f.small_mask);
     ti_answer_clear(&f.answer);
+    hold(engine, false);
     return st;
 }

@@ -12,6 +12,7 @@ typedef struct ti_engine {
     te_model_options with;
     const char *server, *token_file;
     bool quiet;
+    GMutex *pictures;         /* held while GEGL works, where engines run side by side; or NULL */
     te_model *model;          /* opened by ti_engine_open() unless there is a server */
     struct ti_client *client; /* or this */
 } ti_engine;
@@ -19,7 +20,7 @@ typedef struct ti_engine {
 /* The rows of these options, for the tables of commands. */
 #define ENGINE_ARGS(e)                                                                             \
     {"model", 'm', TI_ARG_TEXT, &(e).model_path, "MODEL.gguf", "left out: the embedded model"},    \
-    {"device", 0, TI_ARG_TEXT, &(e).with.device, "DEVICE", "auto, cpu, cuda or cuda:N"},           \
+    {"device", 0, TI_ARG_TEXT, &(e).with.device, "DEVICE", "auto, cpu, cuda or cuda:N; batch takes several, with commas"},           \
     {"threads", 0, TI_ARG_INT, &(e).with.threads, "N", "of the CPU (left out: one per core)"},     \
     {"preset", 0, TI_ARG_TEXT, &(e).preset, "NAME", "fast, balanced or paper"},                    \
     {"server", 0, TI_ARG_TEXT, &(e).server, "ADDRESS", "own, unix:PATH or http://HOST:PORT"},      \

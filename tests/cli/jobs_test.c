@@ -336,6 +336,38 @@ static void test_batch(void **state)
     assert_true(g_file_test(in_folder("out/000003.png"), G_FILE_TEST_IS_REGULAR));
 }
 
+/* Two devices share the lines; every line is done once, and as one device does it. */
+static void test_batch_on_two_devices(void **state)
+{
+    (void)state;
+    GString *text = g_string_new(NULL);
+    make("b2.png", 40, 30, "R'G'B' u8");
+    for (int i = 0; i < 12; i++)
+        g_string_append_printf(
+            text, "{\"image\": \"b2.png\", \"instruction\": \"make it %d\", \"id\": %d, \"seed\": %d}\n", i, i, i);
+    write_file("two.jsonl", text->str);
+    g_string_free(text, TRUE);
+    int status = run("batch", "two.jsonl", "-o", "two", "-m", stand_in(), "--device", "cpu,cpu", QUICK, NULL);
+    if (status) fail_msg("%s", run_errors);
+    assert_int_equal(run("batch", "two.jsonl", "-o", "one", "-m", stand_in(), "--device", "cpu", QUICK, NULL), 0);
+    char *results = read_file("two/results.jsonl");
+    assert_int_equal(lines_with(results, "\"done\""), 12);
+    g_free(results);
+    for (int i = 0; i < 12; i++) {
+        char name[32], *first, *second;
+        gsize n, m;
+        g_snprintf(name, sizeof name, "two/%d.png", i);
+        assert_true(g_file_get_contents(in_folder(name), &first, &n, NULL));
+        g_snprintf(name, sizeof name, "one/%d.png", i);
+        assert_true(g_file_get_contents(in_folder(name), &second, &m, NULL));
+        assert_int_equal(n, m);
+        assert_memory_equal(first, second, n);
+        g_free(first);
+        g_free(second);
+    }
+    failed_with(run("batch", "two.jsonl", "-o", "no", "-m", stand_in(), "--device", "cpu,tpu", NULL), 1, "tpu");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -348,6 +380,7 @@ int main(void)
         cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_server),
         cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_batch_on_two_devices),
     };
     return cmocka_run_group_tests(tests, spawn_set_up, spawn_tear_down);
 }
