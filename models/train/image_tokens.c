@@ -193,11 +193,15 @@ static te_status prepare(run *r, const json_t *config, bool resume, int64_t *ste
 {
     int64_t size = 0;
     ti_lfq_shape lfq = {0};
+    const char *precision = "bf16";
     te_status st = ti_recipe_read(&r->recipe, config, err);
     if (!st) st = ti_config_text(config, "out", NULL, &r->out, err);
     if (!st) st = ti_config_text(config, "decoder_of", "", &r->decoder_of, err);
     if (!st) st = ti_config_int(config, "size", 16, 1024, 128, &size, err);
     r->size = (int)size;
+    if (!st) st = ti_config_text(config, "precision", "bf16", &precision, err);
+    if (!st && strcmp(precision, "bf16") && strcmp(precision, "f32"))
+        st = ti_fail(err, TE_INVALID, "configuration: \"precision\" must be bf16 or f32");
     if (!st) st = ti_magvit_config_read(&r->network, json_object_get(config, "network"), err);
     if (!st) st = read_loss(r, config, &lfq, err);
     if (!st) st = ti_train_device_create(&r->device, r->recipe.device, r->recipe.threads, err);
@@ -206,6 +210,7 @@ static te_status prepare(run *r, const json_t *config, bool resume, int64_t *ste
                               err);
     if (st) return st;
     r->model->net.lfq = lfq;
+    r->model->net.bf16 = !strcmp(precision, "bf16");
     const size_t values = (size_t)r->recipe.micro_batch * (size_t)size * (size_t)size * 3;
     const size_t room = values > r->model->params.floats ? values : r->model->params.floats;
     r->bytes = ti_malloc_array(values, 1);

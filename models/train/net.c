@@ -192,7 +192,8 @@ static ti_conv_shape conv_shape(const ti_net *net, const ti_node *node)
                            .out = y->channels,
                            .kernel = node->kernel,
                            .stride = node->stride,
-                           .pad = node->pad};
+                           .pad = node->pad,
+                           .bf16 = net->bf16};
 }
 
 static ti_group_shape group_shape(const ti_net *net, const ti_node *node)

@@ -44,6 +44,7 @@ typedef struct ti_net {
     ti_params *params;
     int batch, groups;
     float eps;
+    bool bf16; /* convolutions may round their factors to bf16; off at first */
     ti_node nodes[TI_NET_MAX];
     ti_value values[TI_NET_MAX];
     int n_nodes, n_values;

@@ -54,11 +54,11 @@ static double plain_conv(const conv_case *c, int n, int oy, int ox, int o)
 }
 
 static const ti_conv_shape shapes[] = {
-    {2, 10, 12, 5, 10, 12, 7, 3, 1, 1}, /* channels that fill no register, width no tile */
-    {1, 16, 16, 16, 16, 16, 48, 3, 1, 1},
-    {2, 16, 24, 8, 8, 12, 20, 3, 2, 0}, /* padded to the right and below */
-    {1, 9, 11, 24, 9, 11, 13, 1, 1, 0},
-    {1, 8, 16, 3, 8, 16, 32, 3, 1, 1},
+    {2, 10, 12, 5, 10, 12, 7, 3, 1, 1, false}, /* channels that fill no register, width no tile */
+    {1, 16, 16, 16, 16, 16, 48, 3, 1, 1, false},
+    {2, 16, 24, 8, 8, 12, 20, 3, 2, 0, false}, /* padded to the right and below */
+    {1, 9, 11, 24, 9, 11, 13, 1, 1, 0, false},
+    {1, 8, 16, 3, 8, 16, 32, 3, 1, 1, false},
 };
 
 static void conv_formula(void **state)
@@ -99,6 +99,43 @@ static void conv_gradients(void **state)
         free(dx);
         free(dw);
         free(dbias);
+        free_conv(&c);
+    }
+}
+
+/* Values that bf16 holds exactly, so that rounding changes nothing. */
+static void coarsen(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = roundf(x[i] * 32) / 32;
+}
+
+static void assert_close(const float *a, const float *b, size_t n)
+{
+    for (size_t i = 0; i < n; i++) assert_float_equal(a[i], b[i], 1e-3);
+}
+
+/* Rounded factors give the products of unrounded ones where there is nothing to round. */
+static void conv_of_rounded_factors(void **state)
+{
+    (void)state;
+    for (size_t k = 0; k < TEST_LENGTH(shapes); k++) {
+        conv_case c = make_conv(shapes[k]);
+        const size_t n = c.n_y + c.n_x + c.n_w + (size_t)c.s.out;
+        float *out[2] = {calloc(n, sizeof(float)), calloc(n, sizeof(float))};
+        coarsen(c.x, c.n_x);
+        coarsen(c.w, c.n_w);
+        coarsen(c.slope, c.n_y);
+        for (int rounded = 0; rounded < 2; rounded++) {
+            float *y = out[rounded], *dx = y + c.n_y, *dw = dx + c.n_x, *dbias = dw + c.n_w;
+            c.s.bf16 = rounded;
+            c.d->op->conv(c.d, y, c.x, c.w, c.bias, c.slope, &c.s);
+            c.d->op->conv_back_input(c.d, dx, c.slope, c.w, &c.s, false);
+            c.d->op->conv_back_input(c.d, dx, c.slope, c.w, &c.s, true);
+            c.d->op->conv_back_weight(c.d, dw, dbias, c.slope, c.x, &c.s);
+        }
+        assert_close(out[0], out[1], n);
+        free(out[0]);
+        free(out[1]);
         free_conv(&c);
     }
 }
@@ -245,13 +282,12 @@ static void picture_gradient(void **state)
     ti_train_device_free(c.d);
 }
 
-static void same_bits_on_any_threads(void **state)
+static void check_same_bits(bool bf16)
 {
-    (void)state;
     float *first = NULL;
     size_t floats = 0;
     for (int threads = 1; threads <= 5; threads += threads == 1 ? 1 : 3) {
-        conv_case c = make_conv((ti_conv_shape){3, 20, 24, 16, 20, 24, 20, 3, 1, 1});
+        conv_case c = make_conv((ti_conv_shape){3, 20, 24, 16, 20, 24, 20, 3, 1, 1, bf16});
         ti_train_device_free(c.d);
         c.d = open_device(threads);
         floats = c.n_x + c.n_w + 20;
@@ -270,11 +306,19 @@ static void same_bits_on_any_threads(void **state)
     free(first);
 }
 
+static void same_bits_on_any_threads(void **state)
+{
+    (void)state;
+    check_same_bits(false);
+    check_same_bits(true);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(conv_formula),
         cmocka_unit_test(conv_gradients),
+        cmocka_unit_test(conv_of_rounded_factors),
         cmocka_unit_test(group_gradients),
         cmocka_unit_test(upsample_is_transposed_by_its_gradient),
         cmocka_unit_test(quantiser),

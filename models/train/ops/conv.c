@@ -5,64 +5,27 @@
  * kernel x channels floats - lie side by side, so a tile of 8 pixels by 32 outputs stays in
  * registers while one value per pixel is broadcast. The gradient of the input is the same walk over
  * the gradient of the output, dilated by the stride, with the kernel turned round. The gradient of
- * the weights adds up in PARTS buffers, each of a fixed share of the rows, which are then summed in
+ * the weights adds up in a few buffers, each of a fixed share of the rows, which are then summed in
  * order.
  */
+#include "ops/conv_walk.h"
 #include "ops/cpu.h"
 
 #include <string.h>
 
-#define BAND   8 /* output rows a task computes */
 #define PIXELS 8 /* of a tile */
-#define PARTS  8
-
-/* A walk of KERNEL x KERNEL weights over a padded and dilated picture. */
-typedef struct walk {
-    int n, height, width, in;
-    int dilate, stride, pad, kernel;
-    int out_height, out_width, out;
-} walk;
 
 static int round_up(int n, int unit)
 {
     return (n + unit - 1) / unit * unit;
 }
 
-static int band_width(const walk *k)
+static void fill_band(float *band, const float *image, const ti_walk *k, int first_out, int rows)
 {
-    return (k->out_width - 1) * k->stride + k->kernel;
-}
-
-/* One padded row, [band_width][in]; ROW counts in padded coordinates. */
-static void fill_row(float *to, const float *image, const walk *k, int row)
-{
-    const int width = band_width(k), y = row - k->pad;
-    const size_t c = (size_t)k->in;
-    if (y < 0 || y % k->dilate || y / k->dilate >= k->height) {
-        memset(to, 0, (size_t)width * c * sizeof *to);
-        return;
-    }
-    const float *from = image + (size_t)(y / k->dilate) * (size_t)k->width * c;
-    if (k->dilate > 1) memset(to, 0, (size_t)width * c * sizeof *to);
-    int first = k->pad < width ? k->pad : width;
-    if (k->dilate == 1) {
-        int count = ti_min(k->width, width - first);
-        memset(to, 0, (size_t)first * c * sizeof *to);
-        memcpy(to + (size_t)first * c, from, (size_t)count * c * sizeof *to);
-        memset(to + (size_t)(first + count) * c, 0,
-               (size_t)(width - first - count) * c * sizeof *to);
-        return;
-    }
-    for (int x = 0; x < k->width && first + x * k->dilate < width; x++)
-        memcpy(to + (size_t)(first + x * k->dilate) * c, from + (size_t)x * c, c * sizeof *to);
-}
-
-static void fill_band(float *band, const float *image, const walk *k, int first_out, int rows)
-{
-    const size_t row_floats = (size_t)band_width(k) * (size_t)k->in;
+    const size_t row_floats = (size_t)ti_walk_band_width(k) * (size_t)k->in;
     const int n = (rows - 1) * k->stride + k->kernel;
     for (int r = 0; r < n; r++)
-        fill_row(band + (size_t)r * row_floats, image, k, first_out * k->stride + r);
+        ti_walk_fill_row(band + (size_t)r * row_floats, image, k, first_out * k->stride + r);
 }
 
 /* ---- forward walk ------------------------------------------------------------------------------
@@ -70,10 +33,11 @@ static void fill_band(float *band, const float *image, const walk *k, int first_
 
 /* acc[p][v] for P pixels and V vectors of outputs. X is the tile's first value in the band. */
 static inline __attribute__((always_inline)) void
-tile(ti_v16 acc[PIXELS][2], int P, int V, const float *x, const walk *k, const float *w, int ldw)
+tile(ti_v16 acc[PIXELS][2], int P, int V, const float *x, const ti_walk *k, const float *w, int ldw)
 {
     const int run = k->kernel * k->in;
-    const ptrdiff_t row = (ptrdiff_t)band_width(k) * k->in, step = (ptrdiff_t)k->stride * k->in;
+    const ptrdiff_t row = (ptrdiff_t)ti_walk_band_width(k) * k->in,
+                    step = (ptrdiff_t)k->stride * k->in;
     ti_v16 sum[PIXELS][2];
     for (int p = 0; p < P; p++)
         for (int v = 0; v < V; v++) sum[p][v] = (ti_v16){0};
@@ -91,8 +55,8 @@ tile(ti_v16 acc[PIXELS][2], int P, int V, const float *x, const walk *k, const f
         for (int v = 0; v < V; v++) acc[p][v] = sum[p][v];
 }
 
-static void run_tile(ti_v16 acc[PIXELS][2], int pixels, int vectors, const float *x, const walk *k,
-                     const float *w, int ldw)
+static void run_tile(ti_v16 acc[PIXELS][2], int pixels, int vectors, const float *x,
+                     const ti_walk *k, const float *w, int ldw)
 {
     const ptrdiff_t step = (ptrdiff_t)k->stride * k->in;
     if (pixels == PIXELS && vectors == 2) {
@@ -109,13 +73,7 @@ static void run_tile(ti_v16 acc[PIXELS][2], int pixels, int vectors, const float
     }
 }
 
-typedef struct target {
-    float *y;
-    const float *bias, *residual; /* may be NULL */
-    bool accumulate;
-} target;
-
-static void store(const target *t, size_t at, const ti_v16 *acc, int first, int lanes)
+static void store(const ti_walk_target *t, size_t at, const ti_v16 *acc, int first, int lanes)
 {
     ti_v16 v = *acc;
     if (lanes == 16) {
@@ -133,7 +91,7 @@ static void store(const target *t, size_t at, const ti_v16 *acc, int first, int 
     }
 }
 
-static void walk_row(const target *t, size_t row_at, const float *band, const walk *k,
+static void walk_row(const ti_walk_target *t, size_t row_at, const float *band, const ti_walk *k,
                      const float *w, int ldw)
 {
     const ptrdiff_t step = (ptrdiff_t)k->stride * k->in;
@@ -151,16 +109,16 @@ static void walk_row(const target *t, size_t row_at, const float *band, const wa
     }
 }
 
-static void run_walk(ti_train_cpu *c, const target *t, const float *x, const walk *k,
+static void run_walk(ti_train_cpu *c, const ti_walk_target *t, const float *x, const ti_walk *k,
                      const float *w, int ldw)
 {
-    const int bands = (k->out_height + BAND - 1) / BAND;
-    const size_t row_floats = (size_t)band_width(k) * (size_t)k->in;
+    const int bands = (k->out_height + TI_CONV_BAND - 1) / TI_CONV_BAND;
+    const size_t row_floats = (size_t)ti_walk_band_width(k) * (size_t)k->in;
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic)
     for (int b = 0; b < k->n * bands; b++) {
         float *band = ti_train_scratch(c, omp_get_thread_num());
-        int image = b / bands, first = b % bands * BAND;
-        int rows = ti_min(BAND, k->out_height - first);
+        int image = b / bands, first = b % bands * TI_CONV_BAND;
+        int rows = ti_min(TI_CONV_BAND, k->out_height - first);
         const float *from =
             x + (size_t)image * (size_t)k->height * (size_t)k->width * (size_t)k->in;
         fill_band(band, from, k, first, rows);
@@ -172,25 +130,14 @@ static void run_walk(ti_train_cpu *c, const target *t, const float *x, const wal
     }
 }
 
-static walk forward_walk(const ti_conv_shape *s)
-{
-    return (walk){.n = s->n,
-                  .height = s->height,
-                  .width = s->width,
-                  .in = s->in,
-                  .dilate = 1,
-                  .stride = s->stride,
-                  .pad = s->pad,
-                  .kernel = s->kernel,
-                  .out_height = s->out_height,
-                  .out_width = s->out_width,
-                  .out = s->out};
-}
-
 void TI_OP(conv)(ti_train_device *d, float *y, const float *x, const float *w, const float *bias,
                  const float *residual, const ti_conv_shape *s)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
+    if (s->bf16 && c->bf16) {
+        ti_train_conv_bf16(d, y, x, w, bias, residual, s);
+        return;
+    }
     const int ldw = round_up(s->out, 32), taps = s->kernel * s->kernel;
     float *packed = c->shared;
     memset(packed, 0, (size_t)(taps * s->in) * (size_t)ldw * sizeof *packed);
@@ -199,8 +146,8 @@ void TI_OP(conv)(ti_train_device *d, float *y, const float *x, const float *w, c
             for (int t = 0; t < taps; t++)
                 packed[(size_t)(t * s->in + i) * (size_t)ldw + (size_t)o] =
                     w[(size_t)(o * s->in + i) * (size_t)taps + (size_t)t];
-    walk k = forward_walk(s);
-    target t = {.y = y, .bias = bias, .residual = residual};
+    ti_walk k = ti_walk_forward(s);
+    ti_walk_target t = {.y = y, .bias = bias, .residual = residual};
     run_walk(c, &t, x, &k, packed, ldw);
 }
 
@@ -208,6 +155,10 @@ void TI_OP(conv_back_input)(ti_train_device *d, float *dx, const float *dy, cons
                             const ti_conv_shape *s, bool accumulate)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
+    if (s->bf16 && c->bf16) {
+        ti_train_conv_back_input_bf16(d, dx, dy, w, s, accumulate);
+        return;
+    }
     const int ldw = round_up(s->in, 32), taps = s->kernel * s->kernel;
     float *packed = c->shared;
     memset(packed, 0, (size_t)(taps * s->out) * (size_t)ldw * sizeof *packed);
@@ -216,18 +167,8 @@ void TI_OP(conv_back_input)(ti_train_device *d, float *dx, const float *dy, cons
             for (int t = 0; t < taps; t++)
                 packed[(size_t)((taps - 1 - t) * s->out + o) * (size_t)ldw + (size_t)i] =
                     w[(size_t)(o * s->in + i) * (size_t)taps + (size_t)t];
-    walk k = {.n = s->n,
-              .height = s->out_height,
-              .width = s->out_width,
-              .in = s->out,
-              .dilate = s->stride,
-              .stride = 1,
-              .pad = s->kernel - 1 - s->pad,
-              .kernel = s->kernel,
-              .out_height = s->height,
-              .out_width = s->width,
-              .out = s->in};
-    target t = {.y = dx, .accumulate = accumulate};
+    ti_walk k = ti_walk_backward(s);
+    ti_walk_target t = {.y = dx, .accumulate = accumulate};
     run_walk(c, &t, dy, &k, packed, ldw);
 }
 
@@ -253,7 +194,8 @@ static inline __attribute__((always_inline)) void row_product(int J, int V, floa
         for (int v = 0; v < V; v++) *(ti_v16 *)(sums + (ptrdiff_t)j * lds + 16 * v) += acc[j][v];
 }
 
-static void row_sums(float *sums, int lds, const float *x, const walk *k, const float *dy, int ldy)
+static void row_sums(float *sums, int lds, const float *x, const ti_walk *k, const float *dy,
+                     int ldy)
 {
     const int run = k->kernel * k->in;
     const ptrdiff_t step = (ptrdiff_t)k->stride * k->in;
@@ -290,16 +232,16 @@ static const float *padded_row(float *room, const float *dy, int pixels, int cha
 
 /* SUMS is [kernel * kernel * in + 1][lds]; the last row is the bias's. */
 static void part_sums(float *sums, int lds, float *room, const float *dy, const float *x,
-                      const walk *k, int part)
+                      const ti_walk *k, int part)
 {
-    const int bands = (k->out_height + BAND - 1) / BAND, run = k->kernel * k->in;
-    const size_t row_floats = (size_t)band_width(k) * (size_t)k->in;
-    const size_t band_floats = row_floats * (size_t)((BAND - 1) * k->stride + k->kernel);
+    const int bands = (k->out_height + TI_CONV_BAND - 1) / TI_CONV_BAND, run = k->kernel * k->in;
+    const size_t row_floats = (size_t)ti_walk_band_width(k) * (size_t)k->in;
+    const size_t band_floats = row_floats * (size_t)((TI_CONV_BAND - 1) * k->stride + k->kernel);
     float *bias = sums + (size_t)(k->kernel * run) * (size_t)lds;
     memset(sums, 0, (size_t)(k->kernel * run + 1) * (size_t)lds * sizeof *sums);
-    for (int b = part; b < k->n * bands; b += PARTS) {
-        int image = b / bands, first = b % bands * BAND;
-        int rows = ti_min(BAND, k->out_height - first);
+    for (int b = part; b < k->n * bands; b += TI_CONV_PARTS) {
+        int image = b / bands, first = b % bands * TI_CONV_BAND;
+        int rows = ti_min(TI_CONV_BAND, k->out_height - first);
         fill_band(room, x + (size_t)image * (size_t)k->height * (size_t)k->width * (size_t)k->in, k,
                   first, rows);
         for (int r = 0; r < rows; r++) {
@@ -319,26 +261,16 @@ void TI_OP(conv_back_weight)(ti_train_device *d, float *dw, float *dbias, const 
                              const float *x, const ti_conv_shape *s)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
+    if (s->bf16 && c->bf16) {
+        ti_train_conv_back_weight_bf16(d, dw, dbias, dy, x, s);
+        return;
+    }
     const int lds = round_up(s->out, 16), taps = s->kernel * s->kernel;
     const size_t part_floats = (size_t)(taps * s->in + 1) * (size_t)lds;
-    walk k = forward_walk(s);
+    ti_walk k = ti_walk_forward(s);
 #pragma omp parallel for num_threads(c->threads) schedule(dynamic)
-    for (int p = 0; p < PARTS; p++)
+    for (int p = 0; p < TI_CONV_PARTS; p++)
         part_sums(c->shared + (size_t)p * part_floats, lds,
                   ti_train_scratch(c, omp_get_thread_num()), dy, x, &k, p);
-#pragma omp parallel for num_threads(c->threads)
-    for (int i = 0; i <= s->in; i++) {
-        for (int t = 0; t < (i < s->in ? taps : 1); t++) {
-            size_t row = i < s->in ? (size_t)(t * s->in + i) : (size_t)(taps * s->in);
-            for (int o = 0; o < s->out; o++) {
-                float sum = 0;
-                for (int p = 0; p < PARTS; p++)
-                    sum += c->shared[(size_t)p * part_floats + row * (size_t)lds + (size_t)o];
-                if (i < s->in)
-                    dw[(size_t)(o * s->in + i) * (size_t)taps + (size_t)t] += sum;
-                else if (dbias)
-                    dbias[o] += sum;
-            }
-        }
-    }
+    ti_walk_add_parts(dw, dbias, c->shared, lds, s, c->threads);
 }

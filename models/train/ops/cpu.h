@@ -20,6 +20,7 @@
 typedef struct ti_train_cpu {
     ti_train_device base;
     int threads;
+    bool bf16; /* the processor multiplies pairs of bf16: conv_bf16.c */
     ti_gemm *gemm;
     ti_gemm **single; /* [threads], one-threaded products inside an op's own parallel region */
     float *scratch;   /* [threads][TI_SCRATCH_FLOATS] */
@@ -106,6 +107,14 @@ double TI_OP(sum_squares)(ti_train_device *d, const float *x, size_t n);
 void TI_OP(adamw)(ti_train_device *d, float *param, float *m, float *v, float *ema,
                   const float *grad, size_t n, const ti_adamw *o);
 #endif
+
+/* conv_bf16.c, for processors that have it */
+void ti_train_conv_bf16(ti_train_device *d, float *y, const float *x, const float *w,
+                        const float *bias, const float *residual, const ti_conv_shape *s);
+void ti_train_conv_back_input_bf16(ti_train_device *d, float *dx, const float *dy, const float *w,
+                                   const ti_conv_shape *s, bool accumulate);
+void ti_train_conv_back_weight_bf16(ti_train_device *d, float *dw, float *dbias, const float *dy,
+                                    const float *x, const ti_conv_shape *s);
 
 /* The builds that exist on this processor family; each fills its own entries of the table. */
 void ti_train_fill_plain(ti_train_ops *ops);

@@ -95,6 +95,7 @@ te_status ti_train_device_create_cpu(ti_train_device **out, int threads, te_erro
     const char *isa = fill_table(&t->ops, &features);
     c->base.op = &t->ops;
     c->threads = threads;
+    c->bf16 = features.avx512_bf16;
     snprintf(c->text, sizeof c->text, "cpu (%s, %d threads)", isa, threads);
     c->base.description = c->text;
     size_t scratch = (size_t)threads * TI_SCRATCH_FLOATS * sizeof(float);

@@ -36,6 +36,7 @@ typedef struct ti_conv_shape {
     int n, height, width, in; /* of x */
     int out_height, out_width, out;
     int kernel, stride, pad;
+    bool bf16; /* factors may be rounded to bf16 where that is faster */
 } ti_conv_shape;
 
 typedef struct ti_group_shape {
