@@ -25,8 +25,8 @@ gimp_switches() {
     done
 }
 
-# CMake's switches for the CUDA module: where nvcc is, and with ARCHITECTURES, or for the cards that are here.
-cuda_switches() { # cuda_switches [ARCHITECTURES]
+# CMake's switches for the CUDA module where nvcc is: for ARCHITECTURES, "all" of ours, or the cards that are here.
+cuda_switches() { # cuda_switches [ARCHITECTURES|all]
     local nvcc architectures=${1:-}
     nvcc=$(command -v nvcc || echo /usr/local/cuda/bin/nvcc)
     [ -x "$nvcc" ] || return 0
@@ -34,6 +34,7 @@ cuda_switches() { # cuda_switches [ARCHITECTURES]
         nvidia-smi -L > /dev/null 2>&1 || return 0
         architectures=native
     fi
+    [ "$architectures" != all ] || architectures= # the default
     echo "-DTE_CUDA=ON -DTE_CUDA_ARCHITECTURES=$architectures"
 }
 

@@ -1,9 +1,10 @@
 /* pull.c - thinkedit pull: fetches a published checkpoint and makes a model file of it.
  *
  * Files come over HTTPS into a folder beside the model file. What is there stays; a broken download
- * goes on where it broke; a file counts only when it has the length the server announced. Then the
- * folder is converted, and removed unless --keep says otherwise. Names inside an index are only
- * ever file names: one with a slash is refused. */
+ * goes on where it broke, by itself as long as something arrives in between; a file counts only when
+ * it has the length the server announced and, where the server names it (X-Linked-ETag), the SHA-256
+ * hash. Then the folder is converted, and removed unless --keep says otherwise. Names inside an index
+ * are only ever file names: one with a slash is refused. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -48,6 +49,13 @@ typedef struct pull {
 /* ---- one file
  * ------------------------------------------------------------------------------------------ */
 
+typedef struct download {
+    char *from, *path, *part; /* address; where it goes, whole and meanwhile */
+    char *sha256;             /* as the server has it; NULL: it does not say */
+    goffset had, have, whole; /* bytes at the start and now; whole 0: unknown */
+    bool broken;              /* the connection, not the file */
+} download;
+
 static te_status fail_http(const char *address, GError *error, te_error *err)
 {
     te_status st = ti_error(err, TE_IO, "%s cannot be fetched: %s", address, error->message);
@@ -55,57 +63,152 @@ static te_status fail_http(const char *address, GError *error, te_error *err)
     return st;
 }
 
-/* What arrives behind the HAVE bytes that FILE has. */
-static te_status receive(pull *p, GInputStream *body, FILE *file, const char *path, goffset have,
-                         goffset whole, te_error *err)
+/* Answers on the way, redirections among them, may name the hash of the file behind. */
+static void read_hash(SoupMessage *message, gpointer user)
+{
+    download *d = user;
+    const char *tag = soup_message_headers_get_one(soup_message_get_response_headers(message),
+                                                   "X-Linked-ETag");
+    if (!tag) return;
+    char *bare = g_strdup(tag);
+    g_strdelimit(bare, "\"", ' ');
+    g_strstrip(bare);
+    if (strlen(bare) == 64 && strspn(bare, "0123456789abcdef") == 64) {
+        g_free(d->sha256);
+        d->sha256 = g_strdup(bare);
+    }
+    g_free(bare);
+}
+
+static te_status check_hash(pull *p, const download *d, te_error *err)
 {
     enum { CHUNK = 1 << 20 };
-    char *chunk = g_malloc(CHUNK), *name = g_path_get_basename(path);
-    goffset began = have;
+    if (!d->sha256) return TE_OK;
+    FILE *file = g_fopen(d->part, "rb");
+    if (!file) return ti_error(err, TE_IO, "%s cannot be read: %s", d->part, g_strerror(errno));
+    guchar *chunk = g_malloc(CHUNK);
+    GChecksum *sum = g_checksum_new(G_CHECKSUM_SHA256);
+    te_status st = TE_OK;
+    for (size_t n; !st && (n = fread(chunk, 1, CHUNK, file)) > 0;) {
+        g_checksum_update(sum, chunk, (gssize)n);
+        if (*p->cancelled) st = ti_error(err, TE_CANCELLED, "cancelled");
+    }
+    if (!st && strcmp(g_checksum_get_string(sum), d->sha256)) {
+        st = ti_error(err, TE_FORMAT,
+                      "%s is not what the server has, its SHA-256 differs; it is removed, run the "
+                      "command again",
+                      d->part);
+        g_unlink(d->part);
+    }
+    g_checksum_free(sum);
+    g_free(chunk);
+    fclose(file);
+    return st;
+}
+
+/* What arrives behind the bytes that FILE has. */
+static te_status receive(pull *p, download *d, GInputStream *body, FILE *file, te_error *err)
+{
+    enum { CHUNK = 1 << 20 };
+    char *chunk = g_malloc(CHUNK), *name = g_path_get_basename(d->path);
+    goffset began = d->have;
     double since = g_timer_elapsed(p->timer, NULL);
     te_status st = TE_OK;
     while (!st) {
-        GError *error = NULL;
-        gssize n = g_input_stream_read(body, chunk, CHUNK, p->cancel, &error);
-        if (n < 0)
-            st = fail_http(name, error, err);
-        else if (!n)
+        gssize n = g_input_stream_read(body, chunk, CHUNK, p->cancel, NULL);
+        if (*p->cancelled)
+            st = ti_error(err, TE_CANCELLED, "cancelled");
+        else if (n <= 0)
             break;
         else if (fwrite(chunk, 1, (size_t)n, file) != (size_t)n)
-            st = ti_error(err, TE_IO, "%s cannot be written: %s", path, g_strerror(errno));
-        if (*p->cancelled) st = ti_error(err, TE_CANCELLED, "cancelled");
-        have += n > 0 ? n : 0;
-        double now = g_timer_elapsed(p->timer, NULL);
-        double left =
-            have > began ? (now - since) * (double)(whole - have) / (double)(have - began) : -1;
-        ti_bar_draw(&p->bar, name, (int)(have >> 20), (int)(whole >> 20), now, left);
+            st = ti_error(err, TE_IO, "%s cannot be written: %s", d->part, g_strerror(errno));
+        else
+            d->have += n;
+        d->broken = n < 0;
+        double now = g_timer_elapsed(p->timer, NULL), got = (double)(d->have - began);
+        double left = got > 0 ? (now - since) * (double)(d->whole - d->have) / got : -1;
+        ti_bar_draw(&p->bar, name, (int)(d->have >> 20), (int)(d->whole >> 20), now, left);
     }
-    if (!st && whole > 0 && have != whole)
-        st = ti_error(err, TE_IO,
-                      "%s: the download broke off after %" G_GOFFSET_FORMAT " of %" G_GOFFSET_FORMAT
-                      " bytes; run the command again to go on",
-                      name, have, whole);
+    if (!st && d->whole > 0 && d->have != d->whole) d->broken = true;
     g_free(name);
     g_free(chunk);
     return st;
 }
 
-static te_status answer_to_file(pull *p, SoupMessage *message, GInputStream *body,
-                                const char *address, const char *part, goffset have, te_error *err)
+/* Where in the file the answer begins: at its start, or behind what is there. */
+static te_status find_place(download *d, SoupMessage *message, te_error *err)
 {
+    SoupMessageHeaders *headers = soup_message_get_response_headers(message);
     guint code = soup_message_get_status(message);
-    if (code == SOUP_STATUS_OK)
-        have = 0; /* the server does not go on in the middle */
-    else if (code != SOUP_STATUS_PARTIAL_CONTENT)
-        return ti_error(err, TE_IO, "%s cannot be fetched: the server says %u %s", address, code,
+    goffset start = 0, end = 0, total = 0, length = soup_message_headers_get_content_length(headers);
+    if (code == SOUP_STATUS_OK) {
+        d->have = 0; /* the server does not go on in the middle */
+    } else if (code != SOUP_STATUS_PARTIAL_CONTENT) {
+        return ti_error(err, TE_IO, "%s cannot be fetched: the server says %u %s", d->from, code,
                         soup_message_get_reason_phrase(message));
-    goffset length =
-        soup_message_headers_get_content_length(soup_message_get_response_headers(message));
-    FILE *file = g_fopen(part, have ? "ab" : "wb");
-    if (!file) return ti_error(err, TE_IO, "%s cannot be written: %s", part, g_strerror(errno));
-    te_status st = receive(p, body, file, part, have, length > 0 ? have + length : 0, err);
+    } else if (!soup_message_headers_get_content_range(headers, &start, &end, &total) ||
+               start != d->have) {
+        return ti_error(err, TE_IO, "%s cannot be fetched: the server sends another part than was "
+                        "asked for", d->from);
+    }
+    d->whole = length > 0 ? d->have + length : 0;
+    return TE_OK;
+}
+
+static te_status answer_to_file(pull *p, download *d, SoupMessage *message, GInputStream *body,
+                                te_error *err)
+{
+    te_status st = find_place(d, message, err);
+    if (st) return st;
+    FILE *file = g_fopen(d->part, d->have ? "ab" : "wb");
+    if (!file) return ti_error(err, TE_IO, "%s cannot be written: %s", d->part, g_strerror(errno));
+    st = receive(p, d, body, file, err);
     if (fclose(file) && !st)
-        st = ti_error(err, TE_IO, "%s cannot be written: %s", part, g_strerror(errno));
+        st = ti_error(err, TE_IO, "%s cannot be written: %s", d->part, g_strerror(errno));
+    return st;
+}
+
+/* One request. d->broken: it may be tried again. */
+static te_status ask(pull *p, download *d, bool *missing, te_error *err)
+{
+    GStatBuf about;
+    GError *error = NULL;
+    d->have = d->had = !g_stat(d->part, &about) ? about.st_size : 0;
+    d->broken = false;
+    SoupMessage *message = soup_message_new("GET", d->from);
+    if (!message) return ti_error(err, TE_INVALID, "'%s' is no address to fetch from", d->from);
+    SoupMessageHeaders *headers = soup_message_get_request_headers(message);
+    if (d->have) soup_message_headers_set_range(headers, d->have, -1);
+    soup_message_headers_replace(headers, "Accept-Encoding", "identity"); /* lengths are of the file */
+    g_signal_connect(message, "got-headers", G_CALLBACK(read_hash), d);
+    GInputStream *body = soup_session_send(p->session, message, p->cancel, &error);
+    guint code = soup_message_get_status(message);
+    te_status st = TE_OK;
+    if (!body)
+        st = fail_http(d->from, error, err);
+    else if (missing && code == SOUP_STATUS_NOT_FOUND)
+        *missing = true;
+    else if (!(d->have && code == SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE)) /* all was there */
+        st = answer_to_file(p, d, message, body, err);
+    g_clear_object(&body);
+    g_object_unref(message);
+    return st;
+}
+
+static te_status fetch_new(pull *p, download *d, bool *missing, te_error *err)
+{
+    te_status st;
+    do st = ask(p, d, missing, err);
+    while (!st && d->broken && d->have > d->had);
+    if (!st && d->broken)
+        st = ti_error(err, TE_IO,
+                      "%s: the download broke off after %" G_GOFFSET_FORMAT " of %" G_GOFFSET_FORMAT
+                      " bytes; run the command again to go on",
+                      d->from, d->have, d->whole);
+    if (st || (missing && *missing)) return st;
+    st = check_hash(p, d, err);
+    if (!st && g_rename(d->part, d->path))
+        st = ti_error(err, TE_IO, "%s cannot be written: %s", d->path, g_strerror(errno));
     return st;
 }
 
@@ -114,39 +217,16 @@ static te_status answer_to_file(pull *p, SoupMessage *message, GInputStream *bod
 static te_status fetch(pull *p, const char *address, const char *folder, const char *name,
                        bool *missing, te_error *err)
 {
-    char *path = g_build_filename(folder, name, NULL), *part = g_strconcat(path, ".part", NULL);
-    char *from = g_strdup_printf("%s/%s", address, name);
+    download d = {.from = g_strdup_printf("%s/%s", address, name),
+                  .path = g_build_filename(folder, name, NULL)};
     te_status st = TE_OK;
-    GStatBuf about;
+    d.part = g_strconcat(d.path, ".part", NULL);
     if (missing) *missing = false;
-    if (!g_file_test(path, G_FILE_TEST_EXISTS)) {
-        goffset have = !g_stat(part, &about) ? about.st_size : 0;
-        GError *error = NULL;
-        SoupMessage *message = soup_message_new("GET", from);
-        if (!message) {
-            st = ti_error(err, TE_INVALID, "'%s' is no address to fetch from", from);
-        } else {
-            if (have)
-                soup_message_headers_set_range(soup_message_get_request_headers(message), have, -1);
-            GInputStream *body = soup_session_send(p->session, message, p->cancel, &error);
-            guint code = soup_message_get_status(message);
-            if (!body)
-                st = fail_http(from, error, err);
-            else if (missing && code == SOUP_STATUS_NOT_FOUND)
-                *missing = true;
-            else if (have && code == SOUP_STATUS_REQUESTED_RANGE_NOT_SATISFIABLE)
-                have = 0; /* it was all there */
-            else
-                st = answer_to_file(p, message, body, from, part, have, err);
-            g_clear_object(&body);
-            g_object_unref(message);
-        }
-        if (!st && !(missing && *missing) && g_rename(part, path))
-            st = ti_error(err, TE_IO, "%s cannot be written: %s", path, g_strerror(errno));
-    }
-    g_free(from);
-    g_free(part);
-    g_free(path);
+    if (!g_file_test(d.path, G_FILE_TEST_EXISTS)) st = fetch_new(p, &d, missing, err);
+    g_free(d.from);
+    g_free(d.path);
+    g_free(d.part);
+    g_free(d.sha256);
     return st;
 }
 
