@@ -27,6 +27,7 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = read_weight(o, "image_weight", "1", &p->image_by_time, err);
     if (!st) st = ti_config_real(o, "kept_weight", 0, 100, 1, &p->kept_weight, err);
     if (!st) st = ti_config_real(o, "independent", 0, 1, 0, &p->independent, err);
+    if (!st) st = ti_config_real(o, "words_alone", 0, 1, 0, &p->words_alone, err);
     if (!st) st = ti_config_real(o, "min_ratio", 0.001, 1, 0.05, &p->min_ratio, err);
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
     if (!st) st = ti_config_int(o, "text_len", 2, 1024, 64, &text_len, err);
@@ -88,7 +89,7 @@ void ti_packer_reset(ti_packer *p)
 static void put(ti_packer *p, int32_t token)
 {
     const int first = p->spans[p->packed.n_spans].first;
-    p->positions[p->packed.rows] = p->packed.rows - first;
+    p->positions[p->packed.rows] = p->packed.rows - first + p->skipped;
     p->tokens[p->packed.rows++] = token;
 }
 
@@ -102,13 +103,15 @@ static void put_masked(ti_packer *p, int reading, int32_t token, double weight)
     put(p, p->layout.mask);
 }
 
-static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped)
+static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, bool pictures)
 {
     const ti_layout *l = &p->layout;
+    const int image = l->grid_h * l->grid_w;
     put(p, s->generation ? l->generate_task : l->edit_task);
     if (!s->generation) {
         put(p, l->soi);
-        for (int i = 0; i < l->grid_h * l->grid_w; i++)
+        if (!pictures) p->skipped += image;
+        for (int i = 0; pictures && i < image; i++)
             put(p, dropped ? 0 : l->image_offset + s->input[i]);
         put(p, l->eoi);
     }
@@ -119,7 +122,7 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped)
     put(p, l->eos);
 }
 
-enum { DRAW_DROP, DRAW_APART, DRAW_TIME, DRAW_TEXT_TIME, DRAW_TOKENS };
+enum { DRAW_DROP, DRAW_APART, DRAW_TIME, DRAW_TEXT_TIME, DRAW_TOKENS, DRAW_ALONE = 1 << 20 };
 
 static double ratio_at(const ti_packer *p, double time)
 {
@@ -175,14 +178,19 @@ void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, doub
 {
     const bool dropped = ti_random_uniform(random, DRAW_DROP) < p->objective.drop;
     const bool apart = ti_random_uniform(random, DRAW_APART) < p->objective.independent;
+    const bool pictures = ti_random_uniform(random, DRAW_ALONE) >= p->objective.words_alone;
     const double time = ti_random_uniform(random, DRAW_TIME);
     const double image = ratio_at(p, time);
     const double text = apart ? ratio_at(p, ti_random_uniform(random, DRAW_TEXT_TIME)) : image;
     ti_span *span = &p->spans[p->packed.n_spans];
     span->first = p->packed.rows;
-    put_prefix(p, s, dropped);
+    p->skipped = 0;
+    put_prefix(p, s, dropped, pictures);
     put(p, p->layout.soi);
-    put_image(p, s, !s->generation && !dropped, random, image, share);
+    if (!pictures)
+        p->skipped += p->layout.grid_h * p->layout.grid_w;
+    else
+        put_image(p, s, !s->generation && !dropped, random, image, share);
     put(p, p->layout.eoi);
     put(p, p->layout.bos);
     put_text(p, s, random, text, share);

@@ -219,6 +219,36 @@ static void sequences_are_the_engines(void **state)
     }
 }
 
+/* Without pictures every other token keeps the position it has in the whole. */
+static void words_alone_keep_their_places(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_packer p;
+    ti_objective o = {.kept_weight = 1, .min_ratio = 1, .text_len = 8, .instruction_len = 6};
+    ti_pool_sample s = {.n_instruction = 3,
+                        .n_reasoning = 4,
+                        .input = input,
+                        .output = output,
+                        .instruction = words,
+                        .reasoning = reasoning};
+    assert_ok(ti_packer_init(&p, &o, &layout, 164, 2, &err), err);
+    ti_packer_add(&p, &s, (ti_random){1, 2}, 1);
+    p.objective.words_alone = 1;
+    ti_packer_add(&p, &s, (ti_random){1, 2}, 1);
+    const ti_span *whole = &p.spans[0], *alone = &p.spans[1];
+    assert_int_equal(alone->count, whole->count - 2 * 9);
+    for (int i = 0; i < alone->count; i++) {
+        const int row = alone->first + i, place = p.positions[row];
+        assert_int_equal(p.tokens[row], p.tokens[whole->first + place]);
+        assert_false(place >= 2 && place < 2 + 9);   /* the input, behind task and soi */
+        assert_false(place >= 21 && place < 21 + 9); /* the output, behind 20 tokens and soi */
+    }
+    assert_int_equal(p.packed.readings[TI_READ_TEXT].n, 2 * 7);
+    assert_int_equal(p.packed.readings[TI_READ_IMAGE].n + p.packed.readings[TI_READ_KEPT].n, 9);
+    ti_packer_clear(&p);
+}
+
 static void targets_and_weights(void **state)
 {
     (void)state;
@@ -320,9 +350,13 @@ static void journal_cuts_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(learned_words),       cmocka_unit_test(refuses_bad_words),
-        cmocka_unit_test(quadruplets),         cmocka_unit_test(sequences_are_the_engines),
-        cmocka_unit_test(targets_and_weights), cmocka_unit_test(recipes),
+        cmocka_unit_test(learned_words),
+        cmocka_unit_test(refuses_bad_words),
+        cmocka_unit_test(quadruplets),
+        cmocka_unit_test(sequences_are_the_engines),
+        cmocka_unit_test(words_alone_keep_their_places),
+        cmocka_unit_test(targets_and_weights),
+        cmocka_unit_test(recipes),
         cmocka_unit_test(journal_cuts_back),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
