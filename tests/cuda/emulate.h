@@ -26,6 +26,7 @@
 #include "backend/cuda/cuda.h"
 
 #define __global__
+#define __grid_constant__
 #define __device__
 #define __forceinline__ inline __attribute__((unused))
 #define __shared__      static

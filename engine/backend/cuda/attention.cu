@@ -142,7 +142,8 @@ static __device__ void store_rows(ti_bf16 *y, int64_t stride, int here,
 
 template <int SIZE, int KEYS>
 static __global__ void __launch_bounds__(THREADS)
-    flash(ti_bf16 *y, const ti_bf16 *q, const ti_bf16 *k, const ti_bf16 *v, flash_case f)
+    flash(ti_bf16 *y, const ti_bf16 *q, const ti_bf16 *k, const ti_bf16 *v,
+          const __grid_constant__ flash_case f) /* else a copy for every thread: it is indexed */
 {
     typedef ti_bf16 tile[KEYS][SIZE + PAD];
     TI_SHARED(tile, tiles); /* keys, values; keys, values of the next */

@@ -101,7 +101,8 @@ static uint64_t cuda_memory_free(ti_backend *be)
     size_t left = 0, total = 0;
     cudaMemGetInfo(&left, &total);
     uint64_t kept = TI_CUDA_MARGIN + TI_CUDA_SLOTS * (cuda->raw_wanted - cuda->raw_bytes) +
-                    TI_CUDA_SLOTS * (cuda->wide_wanted - cuda->wide_bytes);
+                    TI_CUDA_SLOTS * (cuda->wide_wanted - cuda->wide_bytes) +
+                    (cuda->fp8 ? 2 : 1) * (cuda->operand_wanted - cuda->operand_bytes);
     return left > kept ? left - kept : 0;
 }
 

@@ -241,5 +241,8 @@ bool ti_matmuls_fp8(ti_matmuls *m)
                    .y_stride = 256,
                    .alpha = 1,
                    .beta = 1};
-    return HAS_ROW_SCALES && entry_of(m, &p);
+    ti_matmul narrow = p;
+    narrow.out_type = TI_SCALAR_BF16;
+    narrow.beta = 0;
+    return HAS_ROW_SCALES && entry_of(m, &p) && entry_of(m, &narrow);
 }

@@ -94,7 +94,7 @@ static __device__ int multinomial(const pick_case *p, int64_t row, double top)
     return found;
 }
 
-static __global__ void pick(pick_case p)
+static __global__ void pick(const __grid_constant__ pick_case p)
 {
     int64_t row = blockIdx.x;
     int id = highest(&p, row, false);
