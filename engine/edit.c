@@ -114,7 +114,7 @@ static te_status check_memory(const task *t, int length, te_error *err)
     uint64_t have = be->op->memory_free(be);
     if (need <= have) return TE_OK;
     bool guided = t->options.text_cfg != 0 || t->options.text_block == 0;
-    return ti_fail(err, TE_NOMEM, "this edit needs %.1f GB of memory and %.1f GB are free; %s",
+    return ti_fail(err, TE_NOMEM, "this edit needs %.1f GB of memory beside the weights and %.1f GB are free; %s",
                    (double)need / 1e9, (double)have / 1e9,
                    guided ? "close other programs, or set text-cfg to 0 and text-block to 64"
                           : "close other programs or take a smaller model");

@@ -82,7 +82,7 @@ typedef struct te_model te_model;
 /* "auto" takes a graphics card that can be used, else the CPU; and when the card fails in the middle of
  * an edit, the edit begins again on the CPU, where the model then stays: te_model_info says why. */
 typedef struct te_model_options {
-    const char *device; /* "auto" (NULL), "cpu", "cuda", "cuda:1" */
+    const char *device; /* "auto" (NULL), "cpu", "cpu:avx2", "cuda", "cuda:1" */
     int threads;        /* 0: one per core the process may use */
 } te_model_options;
 

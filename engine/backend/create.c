@@ -48,6 +48,7 @@ te_status ti_backend_create(ti_backend **out, const char *device, int threads, t
         return ti_cpu_create(out, threads, err);
     }
     if (!strcmp(device, "cpu")) return ti_cpu_create(out, threads, err);
+    if (!strncmp(device, "cpu:", 4)) return ti_cpu_create_limited(out, device + 4, threads, err);
     if (!strcmp(device, "cuda")) return create_cuda(out, 0, err);
     if (!strcmp(device, "cuda-fp8")) return create_cuda(out, TI_CUDA_FP8, err);
     int flags = strncmp(device, "cuda-fp8:", 9) ? 0 : TI_CUDA_FP8;

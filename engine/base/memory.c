@@ -66,6 +66,8 @@ uint64_t ti_memory_available(void)
     uint64_t limit = read_number("/sys/fs/cgroup/memory.max", "", 1);
     uint64_t used = read_number("/sys/fs/cgroup/memory.current", "", 1);
     if (limit != UINT64_MAX && used != UINT64_MAX) {
+        const uint64_t cached = read_number("/sys/fs/cgroup/memory.stat", "file ", 1);
+        if (cached <= used) used -= cached;
         uint64_t rest = limit > used ? limit - used : 0;
         if (rest < bytes) bytes = rest;
     }

@@ -13,7 +13,9 @@ te_status ti_map_file(ti_map *out, const char *path, te_error *err)
     struct stat info;
     *out = (ti_map){0};
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return ti_fail(err, TE_IO, "%s: %s", path, strerror(errno));
+    if (fd < 0)
+        return ti_fail(err, TE_IO, "%s: %s; check the name, or take another file", path,
+                       strerror(errno));
     te_status st = TE_OK;
     void *bytes = MAP_FAILED;
     if (fstat(fd, &info))
@@ -36,6 +38,13 @@ void ti_map_forget(const void *data, size_t bytes)
     const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)data;
     const uintptr_t from = (first + page - 1) / page * page, to = (first + bytes) / page * page;
     if (to > from) madvise((void *)from, to - from, MADV_DONTNEED);
+}
+
+void ti_map_foresee(const void *data, size_t bytes)
+{
+    const uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)data;
+    const uintptr_t from = first / page * page;
+    madvise((void *)from, first + bytes - from, MADV_WILLNEED);
 }
 
 void ti_map_clear(ti_map *map)

@@ -16,5 +16,7 @@ void ti_map_clear(ti_map *map); /* zeroed or mapped */
  * again: they count as this process's memory otherwise. Nothing is lost, the mapping is never
  * written. */
 void ti_map_forget(const void *data, size_t bytes);
+/* Has the system read these bytes of a mapping before somebody waits for them; only a hint. */
+void ti_map_foresee(const void *data, size_t bytes);
 
 #endif

@@ -398,7 +398,31 @@ static void test_device(void **state)
     assert_true(be->op->memory_free(be) > 0);
     assert_true(ti_cpu_of(be)->threads >= 1);
     ti_backend_free(be);
+    assert_int_equal(ti_backend_create(&be, "cpu:sse9", 1, &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "sse9"));
+    assert_ok(ti_backend_create(&be, "cpu:portable", 1, &err), err);
+    assert_memory_equal(be->description, "cpu (portable", 13);
+    ti_backend_free(be);
     ti_backend_free(NULL);
+}
+
+/* Weights that lie in a file's pages are memory that an edit cannot have. */
+static void test_weights_count(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_backend *be = NULL;
+    static const float data[4096];
+    ti_tensor w = {.name = "w", .type = TI_F32, .n_dims = 1, .shape = {4096, 1, 1, 1}, .data = data};
+    const ti_tensor *all[] = {&w};
+    assert_ok(ti_backend_create(&be, "cpu", 1, &err), err);
+    w.bytes = sizeof data;
+    assert_ok(be->op->expect(be, all, 1, &err), err);
+    assert_true(be->op->memory_free(be) > 0);
+    w.bytes = (size_t)1 << 60; /* more than there is: not read beforehand, and nothing is left */
+    assert_ok(be->op->expect(be, all, 1, &err), err);
+    assert_int_equal(be->op->memory_free(be), 0);
+    ti_backend_free(be);
 }
 
 static void test_bad_weight(void **state)
@@ -426,6 +450,7 @@ int main(void)
         cmocka_unit_test(test_pick_ties),
         cmocka_unit_test(test_pick_frequencies),
         cmocka_unit_test(test_device),
+        cmocka_unit_test(test_weights_count),
         cmocka_unit_test(test_bad_weight),
     };
     return cmocka_run_group_tests(tests, create_backends, free_backends);

@@ -3,6 +3,7 @@
  * Memory is ordinary memory, so upload and download are copies and nothing is ever pending: sync()
  * returns at once. Scratch for every thread is taken here once. */
 #include "backend/cpu/cpu.h"
+#include "format/map.h"
 
 #include <omp.h>
 #include <stdio.h>
@@ -71,15 +72,21 @@ static te_status cpu_sync(ti_backend *be, te_error *err)
     return TE_OK;
 }
 
+/* The weights stay where the file is mapped, in pages that count as available; yet without them in
+ * memory every pass would wait for the disk. */
 static uint64_t cpu_memory_free(ti_backend *be)
 {
-    (void)be;
-    return ti_memory_available();
+    const uint64_t have = ti_memory_available(), weights = ti_cpu_of(be)->weights;
+    return have > weights ? have - weights : 0;
 }
 
 static te_status cpu_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err)
 {
-    (void)be, (void)tensors, (void)n, (void)err; /* weights are read where the file is mapped */
+    ti_cpu *cpu = ti_cpu_of(be);
+    (void)err;
+    for (int i = 0; i < n; i++) cpu->weights += tensors[i]->bytes;
+    if (cpu->weights > ti_memory_available()) return TE_OK;
+    for (int i = 0; i < n; i++) ti_map_foresee(tensors[i]->data, tensors[i]->bytes);
     return TE_OK;
 }
 
@@ -137,7 +144,16 @@ static const ti_ops cpu_ops = {
 
 te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
 {
+    return ti_cpu_create_limited(out, NULL, threads, err);
+}
+
+te_status ti_cpu_create_limited(ti_backend **out, const char *limit, int threads, te_error *err)
+{
+    ti_cpu_features features = ti_cpu_detect();
     *out = NULL;
+    if (limit && !ti_cpu_features_limit(&features, limit))
+        return ti_fail(err, TE_INVALID,
+                       "this processor has no \"%s\"; known are avx2, avx512, neon and portable", limit);
     if (threads < 0 || threads > 1024)
         return ti_fail(err, TE_INVALID, "%d threads are impossible; use 0 (all cores) to 1024",
                        threads);
@@ -147,7 +163,7 @@ te_status ti_cpu_create(ti_backend **out, int threads, te_error *err)
     cpu->base.op = &cpu_ops;
     cpu->base.description = cpu->description;
     cpu->threads = threads;
-    cpu->features = ti_cpu_detect();
+    cpu->features = features;
     cpu->int8 = ti_int8_kernel_for(&cpu->features);
     cpu->codes_wanted = (size_t)4 << 20;
     cpu->scratch = alloc_pages((size_t)threads * TI_CPU_SCRATCH);

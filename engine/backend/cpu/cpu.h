@@ -37,6 +37,7 @@ typedef struct ti_cpu {
         const void *x; /* what the codes are of, if it is that operand; else NULL */
         int n_rows, width;
     } coded;
+    uint64_t weights; /* bytes of the file that every forward pass reads */
     unsigned char *scratch; /* [threads][TI_CPU_SCRATCH], 64-byte aligned */
     char description[96];
 } ti_cpu;
@@ -76,6 +77,8 @@ static inline void ti_weight_row(const ti_weight *w, int64_t row, float *to)
 }
 
 te_status ti_cpu_create(ti_backend **out, int threads, te_error *err);
+/* With no more than the instructions LIMIT names (ti_cpu_features_limit); NULL: all there are. */
+te_status ti_cpu_create_limited(ti_backend **out, const char *limit, int threads, te_error *err);
 te_status ti_cpu_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
                                te_error *err);
 void ti_cpu_weight_free(ti_backend *be, ti_weight *w);

@@ -1,6 +1,8 @@
 /* features.c - see features.h */
 #include "backend/cpu/features.h"
 
+#include <string.h>
+
 #if defined(__aarch64__)
 #include <sys/auxv.h>
 #ifndef HWCAP_ASIMDDP
@@ -24,6 +26,17 @@ ti_cpu_features ti_cpu_detect(void)
     f.neon_dot = (getauxval(AT_HWCAP) & HWCAP_ASIMDDP) != 0;
 #endif
     return f;
+}
+
+bool ti_cpu_features_limit(ti_cpu_features *f, const char *name)
+{
+    const ti_cpu_features had = *f;
+    *f = (ti_cpu_features){0};
+    if (!strcmp(name, "portable")) return true;
+    f->avx2 = had.avx2 && (!strcmp(name, "avx2") || !strcmp(name, "avx512"));
+    f->avx512 = had.avx512 && !strcmp(name, "avx512");
+    f->neon = had.neon && !strcmp(name, "neon");
+    return f->avx512 || f->neon || (f->avx2 && !strcmp(name, "avx2"));
 }
 
 const char *ti_cpu_features_name(const ti_cpu_features *f)
