@@ -4,7 +4,6 @@
 
 #include "base/memory.h"
 #include "quadruplets.h"
-#include "world/world.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -31,6 +30,7 @@ struct ti_pool {
     ti_magvit *encoder;
     const ti_tokenizer *tokenizer;
     ti_quadruplets *quadruplets; /* NULL: the world */
+    bool weighted;               /* the configuration has weights */
     int tokens, side;
     size_t record_bytes, file_bytes;
     unsigned char *file;
@@ -63,7 +63,8 @@ static te_status make_key(const ti_pool *p, uint64_t *key, te_error *err)
     }
     const int32_t sizes[] = {p->tokens, p->config.text_len, TI_MAX_INSTRUCTION,
                              p->quadruplets != NULL};
-    *key = hash(h, sizes, sizeof sizes);
+    h = hash(h, sizes, sizeof sizes);
+    *key = p->weighted ? hash(h, p->config.weights, sizeof p->config.weights) : h;
     free(values);
     return st;
 }
@@ -104,6 +105,7 @@ te_status ti_pool_open(ti_pool **out, const ti_pool_config *config, ti_magvit *e
     p->config = *config;
     p->encoder = encoder;
     p->tokenizer = tokenizer;
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) p->weighted |= config->weights[c] > 0;
     p->side = encoder->size / ti_magvit_patch(&encoder->config);
     p->tokens = p->side * p->side;
     const size_t cells = (size_t)(2 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
@@ -188,7 +190,8 @@ static bool token_unchanged(const ti_pool *p, const uint8_t *unchanged, int t)
 static te_status draw(const ti_pool *p, int64_t index, ti_world_sample *s, te_error *err)
 {
     if (p->quadruplets) return ti_quadruplets_read(p->quadruplets, index, s, err);
-    return ti_world_make(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN, p->encoder->size, err);
+    return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN,
+                               p->weighted ? p->config.weights : NULL, p->encoder->size, err);
 }
 
 /* The record of a drawn sample whose codes are at INPUT and OUTPUT. */

@@ -15,6 +15,7 @@
 
 #include "magvit.h"
 #include "text/tokenizer.h"
+#include "world/world.h"
 
 #define TI_MAX_INSTRUCTION 64
 
@@ -24,7 +25,8 @@ typedef struct ti_pool_config {
     const char *path;        /* of the cache */
     const char *quadruplets; /* JSONL; NULL: the world */
     int64_t samples;
-    int text_len; /* reasoning tokens kept, without bos: text_len - 1 */
+    double weights[TI_WORLD_CATEGORIES]; /* of the world's categories; all 0: the usual ones */
+    int text_len;                        /* reasoning tokens kept, without bos: text_len - 1 */
 } ti_pool_config;
 
 typedef struct ti_pool_sample {

@@ -28,6 +28,7 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = ti_config_real(o, "kept_weight", 0, 100, 1, &p->kept_weight, err);
     if (!st) st = ti_config_real(o, "independent", 0, 1, 0, &p->independent, err);
     if (!st) st = ti_config_real(o, "words_alone", 0, 1, 0, &p->words_alone, err);
+    if (!st) st = ti_config_real(o, "strips", 0, 1, 0, &p->strips, err);
     if (!st) st = ti_config_real(o, "min_ratio", 0.001, 1, 0.05, &p->min_ratio, err);
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
     if (!st) st = ti_config_int(o, "text_len", 2, 1024, 64, &text_len, err);
@@ -103,16 +104,25 @@ static void put_masked(ti_packer *p, int reading, int32_t token, double weight)
     put(p, p->layout.mask);
 }
 
-static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, bool pictures)
+/* The part of both pictures that a sequence has, in tokens; it leaves out the positions of the
+ * rest. */
+typedef struct strip {
+    int first, count;
+} strip;
+
+enum { STRIPS = 4 }; /* of a picture */
+
+static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, strip part)
 {
     const ti_layout *l = &p->layout;
     const int image = l->grid_h * l->grid_w;
     put(p, s->generation ? l->generate_task : l->edit_task);
     if (!s->generation) {
         put(p, l->soi);
-        if (!pictures) p->skipped += image;
-        for (int i = 0; pictures && i < image; i++)
+        p->skipped += part.first;
+        for (int i = part.first; i < part.first + part.count; i++)
             put(p, dropped ? 0 : l->image_offset + s->input[i]);
+        p->skipped += image - part.first - part.count;
         put(p, l->eoi);
     }
     put(p, l->bos);
@@ -122,7 +132,15 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, bool
     put(p, l->eos);
 }
 
-enum { DRAW_DROP, DRAW_APART, DRAW_TIME, DRAW_TEXT_TIME, DRAW_TOKENS, DRAW_ALONE = 1 << 20 };
+enum {
+    DRAW_DROP,
+    DRAW_APART,
+    DRAW_TIME,
+    DRAW_TEXT_TIME,
+    DRAW_TOKENS,
+    DRAW_PART = 1 << 20,
+    DRAW_STRIP
+};
 
 static double ratio_at(const ti_packer *p, double time)
 {
@@ -140,22 +158,25 @@ static bool choose(ti_random random, uint64_t draw, int *needed, int left)
 }
 
 /* SHOWN: the sequence has the input picture. */
-static void put_image(ti_packer *p, const ti_pool_sample *s, bool shown, ti_random random,
-                      double ratio, double share)
+static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool shown,
+                      ti_random random, double ratio, double share)
 {
-    const int n = p->layout.grid_h * p->layout.grid_w;
-    int needed = (int)lround(ratio * n);
+    const int image = p->layout.grid_h * p->layout.grid_w;
+    int needed = (int)lround(ratio * part.count);
     if (needed < 1) needed = 1;
-    const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (n + 2);
-    for (int i = 0; i < n; i++) {
+    const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (part.count + 2);
+    p->skipped += part.first;
+    for (int k = 0; k < part.count; k++) {
+        const int i = part.first + k;
         const int32_t token = p->layout.image_offset + s->output[i];
         const bool kept = shown && s->input[i] == s->output[i];
-        if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, n - i))
+        if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, part.count - k))
             put_masked(p, kept ? TI_READ_KEPT : TI_READ_IMAGE, token,
                        kept ? weight * p->objective.kept_weight : weight);
         else
             put(p, token);
     }
+    p->skipped += image - part.first - part.count;
 }
 
 static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio,
@@ -174,23 +195,31 @@ static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, do
     }
 }
 
+static strip choose_part(const ti_packer *p, ti_random random)
+{
+    const int rows = p->layout.grid_h, width = p->layout.grid_w;
+    const double draw = ti_random_uniform(random, DRAW_PART), alone = p->objective.words_alone;
+    if (draw < alone) return (strip){0, 0};
+    if (draw >= alone + p->objective.strips || rows < STRIPS) return (strip){0, rows * width};
+    const int count = rows / STRIPS;
+    return (strip){(int)(ti_random_uniform(random, DRAW_STRIP) * (rows - count + 1)) * width,
+                   count * width};
+}
+
 void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, double share)
 {
     const bool dropped = ti_random_uniform(random, DRAW_DROP) < p->objective.drop;
     const bool apart = ti_random_uniform(random, DRAW_APART) < p->objective.independent;
-    const bool pictures = ti_random_uniform(random, DRAW_ALONE) >= p->objective.words_alone;
+    const strip part = choose_part(p, random);
     const double time = ti_random_uniform(random, DRAW_TIME);
     const double image = ratio_at(p, time);
     const double text = apart ? ratio_at(p, ti_random_uniform(random, DRAW_TEXT_TIME)) : image;
     ti_span *span = &p->spans[p->packed.n_spans];
     span->first = p->packed.rows;
     p->skipped = 0;
-    put_prefix(p, s, dropped, pictures);
+    put_prefix(p, s, dropped, part);
     put(p, p->layout.soi);
-    if (!pictures)
-        p->skipped += p->layout.grid_h * p->layout.grid_w;
-    else
-        put_image(p, s, !s->generation && !dropped, random, image, share);
+    put_image(p, s, part, !s->generation && !dropped, random, image, share);
     put(p, p->layout.eoi);
     put(p, p->layout.bos);
     put_text(p, s, random, text, share);

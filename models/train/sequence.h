@@ -8,8 +8,9 @@
  * output token keeps its distance from the input's. REASONING is the sample's, then eos to the end
  * of the region. Capitals are masked with a ratio that follows a cosine of a uniform time, shared
  * by both regions or (for a share of the samples, so that sequential decoding has been seen too)
- * drawn for each. A share of the samples is instruction and reasoning alone, at the positions they
- * have in the whole: a fifth of the work, and what an instruction's words mean is learnt sooner.
+ * drawn for each. A share of the samples is instruction and reasoning alone, or with a strip of the
+ * pictures, at the positions they have in the whole: a fifth or a third of the work, and what an
+ * instruction's words mean is learnt sooner.
  * Conditions are dropped as guidance drops them: input tokens become id 0 and the
  * instruction eos.
  */
@@ -26,6 +27,7 @@ typedef struct ti_objective {
     double kept_weight;               /* of image tokens that stay as they are */
     double independent;               /* share of samples whose regions have ratios of their own */
     double words_alone;               /* share of samples without their pictures */
+    double strips; /* share of samples with a quarter of the rows of their pictures */
     double min_ratio;
     double drop;         /* share of samples without their conditions */
     int text_len;        /* text region, bos included */

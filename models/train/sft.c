@@ -90,7 +90,11 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
     const json_t *o = json_object_get(p->config, "pool");
     *c = (ti_pool_config){.text_len = p->objective.text_len,
                           .quadruplets = json_string_value(json_object_get(o, "quadruplets"))};
+    const json_t *weights = json_object_get(o, "weights");
     te_status st = ti_config_text(o, "path", NULL, &c->path, err);
+    for (int i = 0; !st && weights && i < TI_WORLD_CATEGORIES; i++)
+        st = ti_config_real(weights, ti_world_category_name((ti_world_category)i), 0, 1e6, 0,
+                            &c->weights[i], err);
     if (!st) st = ti_config_int(o, "samples", 1, (int64_t)1 << 40, 100000, &c->samples, err);
     return st;
 }
@@ -106,8 +110,8 @@ static te_status begin(ti_project *p, te_error *err)
     return ti_llada_init(p->llada, p->recipe.seed, &start, err);
 }
 
-/* Every sample before training begins: where the device is fast, drawing them one batch ahead is not
- * enough. What is there already is left alone, so a killed run goes on where it was. */
+/* Every sample before training begins: where the device is fast, drawing them one batch ahead is
+ * not enough. What is there already is left alone, so a killed run goes on where it was. */
 te_status ti_command_pool(const char *config, te_error *err)
 {
     enum { ROUND = 4096 };
@@ -120,7 +124,8 @@ te_status ti_command_pool(const char *config, te_error *err)
     const int64_t samples = st ? 0 : ti_pool_count(pool);
     const double started = ti_seconds();
     for (int64_t first = 0; !st && first < samples; first += ROUND) {
-        st = ti_pool_fill(pool, first, (int)(samples - first < ROUND ? samples - first : ROUND), err);
+        st = ti_pool_fill(pool, first, (int)(samples - first < ROUND ? samples - first : ROUND),
+                          err);
         fprintf(stderr, "sample %lld of %lld  %.0f s\n",
                 (long long)(first + ROUND < samples ? first + ROUND : samples), (long long)samples,
                 ti_seconds() - started);

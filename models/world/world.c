@@ -328,14 +328,23 @@ te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_worl
     return st;
 }
 
+te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_split split,
+                              const double weights[TI_WORLD_CATEGORIES], int size, te_error *err)
+{
+    static const double usual[TI_WORLD_CATEGORIES] = {14, 11, 12, 14, 15, 25, 9};
+    if (!weights) weights = usual;
+    double total = 0;
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) total += weights[c];
+    double at = ti_random_uniform((ti_random){seed, STREAM_SAMPLE + 2}, 0) * total;
+    int category = 0;
+    while (category + 1 < TI_WORLD_CATEGORIES && at >= weights[category]) at -= weights[category++];
+    return ti_world_make_category(sample, seed, split, (ti_world_category)category, size, err);
+}
+
 te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size,
                         te_error *err)
 {
-    static const uint8_t weights[TI_WORLD_CATEGORIES] = {14, 11, 12, 14, 15, 25, 9};
-    uint32_t at = ti_random_below((ti_random){seed, STREAM_SAMPLE + 2}, 0, 100);
-    int category = 0;
-    while (at >= weights[category]) at -= weights[category++];
-    return ti_world_make_category(sample, seed, split, (ti_world_category)category, size, err);
+    return ti_world_make_mixed(sample, seed, split, NULL, size, err);
 }
 
 void ti_world_clear(ti_world_sample *sample)

@@ -50,7 +50,11 @@ typedef struct ti_world_sample {
 
 te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size,
                         te_error *err);
-/* The same, of one category. */
+/* Categories as often as WEIGHTS says (NULL: as training wants them; they may sum up to anything).
+ */
+te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_split split,
+                              const double weights[TI_WORLD_CATEGORIES], int size, te_error *err);
+/* Of one category. */
 te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
                                  ti_world_category category, int size, te_error *err);
 void ti_world_clear(ti_world_sample *sample);

@@ -219,34 +219,48 @@ static void sequences_are_the_engines(void **state)
     }
 }
 
-/* Without pictures every other token keeps the position it has in the whole. */
-static void words_alone_keep_their_places(void **state)
+/* Tokens of a sequence with parts left out are the whole's at the same positions, and nothing but
+ * pictures is left out, ROWS rows of four staying. */
+static void check_part(double words_alone, double strips, int rows)
 {
-    (void)state;
     te_error err;
     ti_packer p;
+    ti_layout tall = layout;
     ti_objective o = {.kept_weight = 1, .min_ratio = 1, .text_len = 8, .instruction_len = 6};
+    uint16_t codes[12];
+    for (int i = 0; i < 12; i++) codes[i] = (uint16_t)i;
     ti_pool_sample s = {.n_instruction = 3,
                         .n_reasoning = 4,
-                        .input = input,
-                        .output = output,
+                        .input = codes,
+                        .output = codes,
                         .instruction = words,
                         .reasoning = reasoning};
-    assert_ok(ti_packer_init(&p, &o, &layout, 164, 2, &err), err);
+    tall.grid_h = 4;
+    assert_ok(ti_packer_init(&p, &o, &tall, 164, 2, &err), err);
     ti_packer_add(&p, &s, (ti_random){1, 2}, 1);
-    p.objective.words_alone = 1;
+    p.objective.words_alone = words_alone;
+    p.objective.strips = strips;
     ti_packer_add(&p, &s, (ti_random){1, 2}, 1);
-    const ti_span *whole = &p.spans[0], *alone = &p.spans[1];
-    assert_int_equal(alone->count, whole->count - 2 * 9);
-    for (int i = 0; i < alone->count; i++) {
-        const int row = alone->first + i, place = p.positions[row];
+    const ti_span *whole = &p.spans[0], *part = &p.spans[1];
+    assert_int_equal(part->count, whole->count - 2 * (4 - rows) * 3);
+    int shown = 0;
+    for (int i = 0; i < part->count; i++) {
+        const int row = part->first + i, place = p.positions[row];
         assert_int_equal(p.tokens[row], p.tokens[whole->first + place]);
-        assert_false(place >= 2 && place < 2 + 9);   /* the input, behind task and soi */
-        assert_false(place >= 21 && place < 21 + 9); /* the output, behind 20 tokens and soi */
+        shown += place >= 2 && place < 2 + 12; /* the input, behind task and soi */
     }
+    assert_int_equal(shown, rows * 3);
     assert_int_equal(p.packed.readings[TI_READ_TEXT].n, 2 * 7);
-    assert_int_equal(p.packed.readings[TI_READ_IMAGE].n + p.packed.readings[TI_READ_KEPT].n, 9);
+    assert_int_equal(p.packed.readings[TI_READ_KEPT].n, 12 + rows * 3);
     ti_packer_clear(&p);
+}
+
+static void parts_keep_their_places(void **state)
+{
+    (void)state;
+    check_part(0, 0, 4);
+    check_part(1, 0, 0);
+    check_part(0, 1, 1);
 }
 
 static void targets_and_weights(void **state)
@@ -354,7 +368,7 @@ int main(void)
         cmocka_unit_test(refuses_bad_words),
         cmocka_unit_test(quadruplets),
         cmocka_unit_test(sequences_are_the_engines),
-        cmocka_unit_test(words_alone_keep_their_places),
+        cmocka_unit_test(parts_keep_their_places),
         cmocka_unit_test(targets_and_weights),
         cmocka_unit_test(recipes),
         cmocka_unit_test(journal_cuts_back),
