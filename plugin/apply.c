@@ -11,9 +11,11 @@
 
 #include <gdk-pixbuf/gdk-pixbuf.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "picture/picture.h"
 #include "record.h"
+#include "ui/i18n.h"
 
 struct ti_shot {
     int image, layer;
@@ -82,7 +84,8 @@ static GdkPixbuf *read_png(GBytes *png, int width, int height, te_image *view, G
     if (view->channels == 3 && view->width == width && view->height == height) return pixels;
     g_object_unref(pixels);
     g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                        "The engine's picture is not of the size it announced: update the engine.");
+                        _("The engine's picture is not of the size it announced: update the "
+                          "engine."));
     return NULL;
 }
 
@@ -101,7 +104,7 @@ static bool take_mask(ti_shot *shot, int width, int height, GError **error)
     if (!memchr(grey, 255, n)) {
         g_free(grey);
         g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                            "The selection is too faint to edit in: select something fully.");
+                            _("The selection is too faint to edit in: select something fully."));
         return false;
     }
     uint8_t *rgb = g_malloc(3 * n);
@@ -177,11 +180,35 @@ static const Babl *with_alpha(const Babl *format)
     return babl_format_with_space(name, babl_format_get_space(format));
 }
 
+/* GEGL keeps what exceeds its cache in a file, and where that finds no room pixels are lost with a mere
+ * warning: so there must be room before anything is carried. At most the layer, the result and the mask
+ * lie there. */
+static bool check_swap(const GeglBuffer *source, GError **error)
+{
+    g_autofree char *folder = NULL;
+    guint64 cache = 0;
+    struct statvfs disk;
+    const GeglRectangle *extent = gegl_buffer_get_extent((GeglBuffer *)source);
+    int bytes = babl_format_get_bytes_per_pixel(gegl_buffer_get_format((GeglBuffer *)source));
+    guint64 need = (guint64)extent->width * (guint64)extent->height * (guint64)(3 * bytes);
+    g_object_get(gegl_config(), "swap", &folder, "tile-cache-size", &cache, NULL);
+    if (need <= cache || !folder || statvfs(folder, &disk)) return true;
+    guint64 have = (guint64)disk.f_bavail * disk.f_frsize;
+    if (need - cache <= have) return true;
+    g_autofree char *needed = g_format_size(need - cache), *there = g_format_size(have);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                _("Bringing the edit to full size may need %s in %s and %s are free: free some disk "
+                  "space, or edit a smaller layer."),
+                needed, folder, there);
+    return false;
+}
+
 bool ti_shot_carry(const ti_shot *shot, const ti_client_result *result, ti_output output,
                    const volatile int *cancel, ti_carried *carried, GError **error)
 {
     te_image input, edited;
     te_error err;
+    if (!check_swap(shot->source, error)) return false;
     g_autoptr(GdkPixbuf) before =
         read_png(result->input, result->width, result->height, &input, error);
     if (!before) return false;

@@ -6,6 +6,7 @@
  * converted here.
  */
 #include "host.h"
+#include "ui/i18n.h"
 
 #include <libgimp/gimp.h>
 #include <string.h>
@@ -23,27 +24,28 @@ bool ti_host_check(int image, int layer, ti_output output, GError **error)
 {
     if (!gimp_image_is_valid(image) || !gimp_item_is_valid(layer) ||
         gimp_item_get_image(layer) != image)
-        return refuse(error, "The layer is not there any more: choose one in the Layers dialog.");
+        return refuse(error, _("The layer is not there any more: choose one in the Layers "
+                               "dialog."));
     if (gimp_image_base_type(image) == GIMP_INDEXED)
-        return refuse(error, "An indexed image has no room for new colours: choose "
-                             "Image > Mode > RGB first.");
+        return refuse(error, _("An indexed image has no room for new colours: choose "
+                               "Image > Mode > RGB first."));
     if (!gimp_item_is_layer(layer))
         return refuse(error,
-                      "A mask or a channel is active: click on a layer in the Layers dialog.");
+                      _("A mask or a channel is active: click on a layer in the Layers dialog."));
     if (gimp_layer_is_floating_sel(layer))
-        return refuse(error, "A floating selection is active: anchor it first "
-                             "(Layer > Anchor Layer).");
+        return refuse(error, _("A floating selection is active: anchor it first "
+                               "(Layer > Anchor Layer)."));
     if (output != TI_REPLACE) return true;
     if (gimp_item_is_group(layer))
-        return refuse(error, "A layer group has no pixels to replace: let the result become a new "
-                             "layer.");
+        return refuse(error, _("A layer group has no pixels to replace: let the result become a "
+                               "new layer."));
     if (gimp_item_is_text_layer(layer))
-        return refuse(error, "Replacing would destroy the text layer's text: let the result become "
-                             "a new layer.");
+        return refuse(error, _("Replacing would destroy the text layer's text: let the result "
+                               "become a new layer."));
     for (gint32 item = layer; item != -1; item = gimp_item_get_parent(item))
         if (gimp_item_get_lock_content(item))
-            return refuse(error, "The layer's pixels are locked: unlock them in the Layers dialog, "
-                                 "or let the result become a new layer.");
+            return refuse(error, _("The layer's pixels are locked: unlock them in the Layers "
+                                   "dialog, or let the result become a new layer."));
     return true;
 }
 
@@ -66,8 +68,8 @@ static const Babl *space_of(gint32 image, GError **error)
         profile, GIMP_COLOR_RENDERING_INTENT_RELATIVE_COLORIMETRIC, &why);
     if (!space)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                    "The image's colour profile \"%s\" cannot be computed with (%s): convert the "
-                    "image to sRGB first (Image > Color Management > Convert to Color Profile).",
+                    _("The image's colour profile \"%s\" cannot be computed with (%s): convert the "
+                      "image to sRGB first (Image > Color Management > Convert to Color Profile)."),
                     gimp_color_profile_get_label(profile), why ? why->message : "unknown kind");
     return space;
 }
@@ -82,7 +84,7 @@ GeglBuffer *ti_host_read(int image, int layer, GError **error)
     }
     g_autoptr(GeglBuffer) shared = gimp_drawable_get_buffer(layer);
     if (!shared) {
-        refuse(error, "GIMP did not hand out the layer's pixels: try again.");
+        refuse(error, _("GIMP did not hand out the layer's pixels: try again."));
         return NULL;
     }
     GeglBuffer *copy = gegl_buffer_dup(shared);
@@ -98,7 +100,8 @@ GeglBuffer *ti_host_selection(int image, int layer, GeglRectangle *bounds, GErro
     if (gimp_selection_is_empty(image)) return NULL;
     if (!gimp_drawable_mask_intersect(layer, &bounds->x, &bounds->y, &bounds->width,
                                       &bounds->height)) {
-        refuse(error, "The selection does not touch the layer: select a part of it, or nothing.");
+        refuse(error, _("The selection does not touch the layer: select a part of it, or "
+                        "nothing."));
         return NULL;
     }
     GeglRectangle extent, source;
@@ -211,7 +214,8 @@ static gint place_above(gint32 image, gint32 layer)
 {
     gint n = 0, place = gimp_image_get_item_position(image, layer);
     gint32 parent = gimp_item_get_parent(layer);
-    gint *all = parent == -1 ? gimp_image_get_layers(image, &n) : gimp_item_get_children(parent, &n);
+    gint *all =
+        parent == -1 ? gimp_image_get_layers(image, &n) : gimp_item_get_children(parent, &n);
     while (place > 0 && place <= n && came_of_an_edit(all[place - 1])) place--;
     g_free(all);
     return place;
@@ -293,7 +297,8 @@ int ti_host_apply(const ti_host_result *r, GError **error)
     gimp_displays_flush();
     if (layer == -1)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                    "GIMP could not make the layer (%s): free some memory or disk and try again.",
+                    _("GIMP could not make the layer (%s): free some memory or disk and try "
+                      "again."),
                     gimp_get_pdb_error());
     return layer;
 }

@@ -6,6 +6,7 @@
  * reaches the person's undo steps.
  */
 #include "host.h"
+#include "ui/i18n.h"
 
 #include <libgimp/gimp.h>
 #include <string.h>
@@ -31,16 +32,16 @@ static bool made_of_pixels(GimpItem *item)
 static bool check_replace(GimpItem *item, GError **error)
 {
     if (gimp_item_is_group(item))
-        return refuse(error, "A layer group has no pixels to replace: let the result become a new "
-                             "layer.");
+        return refuse(error, _("A layer group has no pixels to replace: let the result become a "
+                               "new layer."));
     if (!made_of_pixels(item))
         return refuse(error,
-                      "Replacing would destroy the text, path or link that the layer is made "
-                      "of: let the result become a new layer.");
+                      _("Replacing would destroy the text, path or link that the layer is made "
+                        "of: let the result become a new layer."));
     for (; item; item = gimp_item_get_parent(item))
         if (gimp_item_get_lock_content(item))
-            return refuse(error, "The layer's pixels are locked: unlock them in the Layers dialog, "
-                                 "or let the result become a new layer.");
+            return refuse(error, _("The layer's pixels are locked: unlock them in the Layers "
+                                   "dialog, or let the result become a new layer."));
     return true;
 }
 
@@ -49,16 +50,17 @@ bool ti_host_check(int image_id, int layer_id, ti_output output, GError **error)
     GimpImage *image = gimp_image_get_by_id(image_id);
     GimpItem *item = gimp_item_get_by_id(layer_id);
     if (!image || !item || gimp_item_get_image(item) != image)
-        return refuse(error, "The layer is not there any more: choose one in the Layers dialog.");
+        return refuse(error, _("The layer is not there any more: choose one in the Layers "
+                               "dialog."));
     if (gimp_image_get_base_type(image) == GIMP_INDEXED)
-        return refuse(error, "An indexed image has no room for new colours: choose "
-                             "Image > Mode > RGB first.");
+        return refuse(error, _("An indexed image has no room for new colours: choose "
+                               "Image > Mode > RGB first."));
     if (!gimp_item_is_layer(item))
         return refuse(error,
-                      "A mask or a channel is active: click on a layer in the Layers dialog.");
+                      _("A mask or a channel is active: click on a layer in the Layers dialog."));
     if (gimp_layer_is_floating_sel(GIMP_LAYER(item)))
-        return refuse(error, "A floating selection is active: anchor it first "
-                             "(Layer > Anchor Floating Selection).");
+        return refuse(error, _("A floating selection is active: anchor it first "
+                               "(Layer > Anchor Floating Selection)."));
     return output != TI_REPLACE || check_replace(item, error);
 }
 
@@ -126,7 +128,7 @@ GeglBuffer *ti_host_read(int image_id, int layer_id, GError **error)
         g_autoptr(GeglBuffer) shared = gimp_drawable_get_buffer(GIMP_DRAWABLE(layer));
         out = shared ? gegl_buffer_dup(shared) : NULL;
     }
-    if (!out) refuse(error, "GIMP did not hand out the layer's pixels: try again.");
+    if (!out) refuse(error, _("GIMP did not hand out the layer's pixels: try again."));
     return out;
 }
 
@@ -137,7 +139,8 @@ GeglBuffer *ti_host_selection(int image_id, int layer_id, GeglRectangle *bounds,
     if (gimp_selection_is_empty(image)) return NULL;
     if (!gimp_drawable_mask_intersect(layer, &bounds->x, &bounds->y, &bounds->width,
                                       &bounds->height)) {
-        refuse(error, "The selection does not touch the layer: select a part of it, or nothing.");
+        refuse(error, _("The selection does not touch the layer: select a part of it, or "
+                        "nothing."));
         return NULL;
     }
     GeglRectangle extent = extent_of(layer), source = extent;
@@ -345,7 +348,7 @@ int ti_host_apply(const ti_host_result *r, GError **error)
     gimp_displays_flush();
     if (layer) return gimp_item_get_id(GIMP_ITEM(layer));
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                "GIMP could not make the layer (%s): free some memory or disk and try again.",
+                _("GIMP could not make the layer (%s): free some memory or disk and try again."),
                 gimp_pdb_get_last_error(gimp_get_pdb()));
     return -1;
 }

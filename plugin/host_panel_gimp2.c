@@ -5,6 +5,7 @@
  * from others when the panel is one, too.
  */
 #include "host_panel.h"
+#include "ui/i18n.h"
 
 #include <gdk/gdkx.h>
 #include <libgimp/gimp.h>
@@ -193,8 +194,9 @@ int ti_host_text_layer(int image, int layer, const char *text, GError **error)
     gimp_displays_flush();
     if (made == -1)
         g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                    "GIMP could not make the text layer (%s): copy the reasoning and use the text "
-                    "tool.",
+                    _("GIMP could not make the text layer (%s): copy the reasoning and use the "
+                      "text "
+                      "tool."),
                     gimp_get_pdb_error());
     return made;
 }

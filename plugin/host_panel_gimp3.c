@@ -1,6 +1,7 @@
 /* host_panel_gimp3.c - the panel's host for GIMP 3.x: libgimpui brings GIMP's theme and knows how to
  * keep a window above GIMP's, on X11 and on Wayland. */
 #include "host_panel.h"
+#include "ui/i18n.h"
 
 #include <libgimp/gimpui.h>
 #include <string.h>
@@ -173,7 +174,8 @@ int ti_host_text_layer(int image_id, int layer_id, const char *text, GError **er
     gimp_displays_flush();
     if (made) return gimp_item_get_id(GIMP_ITEM(made));
     g_set_error(error, G_IO_ERROR, G_IO_ERROR_FAILED,
-                "GIMP could not make the text layer (%s): copy the reasoning and use the text tool.",
+                _("GIMP could not make the text layer (%s): copy the reasoning and use the text "
+                  "tool."),
                 gimp_pdb_get_last_error(gimp_get_pdb()));
     return -1;
 }

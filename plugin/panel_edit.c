@@ -49,11 +49,16 @@ static void end(ti_panel_edit *edit)
 static void fail(ti_panel_edit *edit, const GError *error)
 {
     bool at_fault = g_error_matches(error, TI_CLIENT_ERROR, TI_CLIENT_REFUSED);
+    bool lost = g_error_matches(error, TI_CLIENT_ERROR, TI_CLIENT_LOST);
     if (!edit->cancelled) {
         if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
             ti_panel_cancelled(edit->owner.panel);
         else
-            ti_panel_failed(edit->owner.panel, error->message, !at_fault);
+            ti_panel_failed(edit->owner.panel,
+                            lost ? _("The engine stopped in the middle of the edit; nothing was "
+                                     "changed: try again.")
+                                 : error->message,
+                            !at_fault);
     }
     end(edit);
 }

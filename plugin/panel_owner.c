@@ -493,8 +493,8 @@ bool ti_panel_open(int image, int layer, GError **error)
     if (ti_host_relay(image, layer)) return true;
     if (!ti_host_start_gtk()) {
         g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_SUPPORTED,
-                            "There is no display for the panel: call the procedure with "
-                            "RUN-NONINTERACTIVE and an instruction.");
+                            _("There is no display for the panel: call the procedure with "
+                              "RUN-NONINTERACTIVE and an instruction."));
         return false;
     }
     o.client = ti_procedure_client(error);

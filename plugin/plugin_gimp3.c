@@ -1,6 +1,7 @@
 /* plugin_gimp3.c - registration with GIMP 3.x: a GimpPlugIn with the contracted procedures. */
 #include "panel_owner.h"
 #include "procedure.h"
+#include "ui/i18n.h"
 
 #include <libgimp/gimp.h>
 #include <signal.h>
@@ -46,8 +47,8 @@ static GimpValueArray *run_edit(GimpProcedure *procedure, GimpRunMode mode, Gimp
     gegl_init(NULL, NULL);
     if (gimp_core_object_array_get_length((GObject **)drawables) != 1)
         return fail(procedure, g_error_new(G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT,
-                                           "One layer can be edited at a time: choose one in the "
-                                           "Layers dialog."));
+                                           _("One layer can be edited at a time: choose one in the "
+                                             "Layers dialog.")));
     if (mode != GIMP_RUN_NONINTERACTIVE) {
         int layer = gimp_item_get_id(GIMP_ITEM(drawables[0]));
         if (!ti_panel_open(gimp_image_get_id(image), layer, &error)) return fail(procedure, error);

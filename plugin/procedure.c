@@ -9,6 +9,7 @@
 #include "apply.h"
 #include "client/client.h"
 #include "record.h"
+#include "ui/i18n.h"
 
 /* The server that ~/.config/thinkedit/client.conf names; without the file, the user's own.
  *
@@ -28,7 +29,7 @@ ti_client *ti_procedure_client(GError **error)
         token = g_key_file_get_string(file, "server", "token", NULL);
     } else if (!g_error_matches(why, G_FILE_ERROR, G_FILE_ERROR_NOENT)) {
         g_set_error(error, TI_CLIENT_ERROR, TI_CLIENT_UNREACHABLE,
-                    "%s cannot be read (%s): mend or remove it.", path, why->message);
+                    _("%s cannot be read (%s): mend or remove it."), path, why->message);
         return NULL;
     }
     return ti_client_new(address, token, error);
@@ -39,11 +40,11 @@ static bool check_arguments(const ti_edit_arguments *a, GError **error)
     g_autofree char *text = g_strstrip(g_strdup(a->instruction ? a->instruction : ""));
     const char *sentence = NULL;
     if (!*text)
-        sentence = "The instruction is empty: say what to change, e.g. \"make it autumn\".";
+        sentence = _("The instruction is empty: say what to change, e.g. \"make it autumn\".");
     else if (!g_utf8_validate(text, -1, NULL))
-        sentence = "The instruction is not UTF-8 text: check the script's encoding.";
+        sentence = _("The instruction is not UTF-8 text: check the script's encoding.");
     else if (a->output < TI_NEW_LAYER || a->output > TI_NEW_IMAGE)
-        sentence = "output must be 0 (new layer), 1 (replace) or 2 (new image).";
+        sentence = _("output must be 0 (new layer), 1 (replace) or 2 (new image).");
     if (sentence) g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_ARGUMENT, sentence);
     return !sentence && ti_host_check(a->image, a->layer, (ti_output)a->output, error);
 }
@@ -105,6 +106,7 @@ char *ti_procedure_reasoning(int layer, GError **error)
     g_autofree char *record = ti_host_record(layer);
     if (record) return ti_record_reasoning(record, error);
     g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_NOT_FOUND,
-                        "This layer did not come from a thinking-aware edit: choose one that did.");
+                        _("This layer did not come from a thinking-aware edit: choose one that "
+                          "did."));
     return NULL;
 }

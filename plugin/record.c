@@ -1,5 +1,6 @@
 /* record.c - writing and reading the JSON that stays with a layer. */
 #include "record.h"
+#include "ui/i18n.h"
 
 #include <json-glib/json-glib.h>
 #include <string.h>
@@ -60,7 +61,7 @@ char *ti_record_reasoning(const char *record, GError **error)
     const char *reasoning = node && JSON_NODE_HOLDS_VALUE(node) ? json_node_get_string(node) : NULL;
     if (reasoning) return g_strdup(reasoning);
     g_set_error_literal(error, G_IO_ERROR, G_IO_ERROR_INVALID_DATA,
-                        "The layer's record of its edit is damaged: edit the picture again.");
+                        _("The layer's record of its edit is damaged: edit the picture again."));
     return NULL;
 }
 

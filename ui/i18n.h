@@ -4,7 +4,7 @@
 
 #include <glib.h>
 
-/* Says where the catalogues are (FOLDER/LANGUAGE/LC_MESSAGES/); NULL: the system's place. */
+/* Without it texts stay English, as for scripts. Says where the catalogues are (FOLDER/LANGUAGE/LC_MESSAGES/); NULL: the system's place. */
 void ti_i18n_init(const char *folder);
 
 #define _(text) g_dgettext(TI_DOMAIN, text)

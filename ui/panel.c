@@ -183,6 +183,7 @@ static GtkWidget *build_buttons(ti_panel *panel)
     panel->status = gtk_label_new("");
     gtk_label_set_xalign(GTK_LABEL(panel->status), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->status), TRUE);
+    gtk_label_set_line_wrap_mode(GTK_LABEL(panel->status), PANGO_WRAP_WORD_CHAR);
     gtk_container_add(GTK_CONTAINER(box), row);
     gtk_container_add(GTK_CONTAINER(box), panel->progress);
     gtk_container_add(GTK_CONTAINER(box), panel->status);
@@ -195,6 +196,7 @@ static GtkWidget *build_info_bar(ti_panel *panel)
     gtk_info_bar_set_show_close_button(GTK_INFO_BAR(panel->info_bar), TRUE);
     panel->info_text = gtk_label_new("");
     gtk_label_set_line_wrap(GTK_LABEL(panel->info_text), TRUE);
+    gtk_label_set_line_wrap_mode(GTK_LABEL(panel->info_text), PANGO_WRAP_WORD_CHAR);
     gtk_label_set_selectable(GTK_LABEL(panel->info_text), TRUE);
     gtk_widget_set_can_focus(panel->info_text, FALSE); /* or all of it is marked when it comes */
     gtk_label_set_xalign(GTK_LABEL(panel->info_text), 0);

@@ -15,6 +15,10 @@ static const char *const outputs[] = {N_("New layer"), N_("Replace the layer"), 
 static void attach(GtkWidget *grid, int column, int row, const char *text, GtkWidget *widget,
                    GtkWidget *named)
 {
+    char **halves = g_strsplit(text, "_", 2), *name = g_strjoinv("", halves);
+    atk_object_set_name(gtk_widget_get_accessible(named), name);
+    g_strfreev(halves);
+    g_free(name);
     gtk_grid_attach(GTK_GRID(grid), ti_panel_label(text, named), column, row, 1, 1);
     gtk_widget_set_hexpand(widget, TRUE);
     gtk_grid_attach(GTK_GRID(grid), widget, column + 1, row, 1, 1);

@@ -68,6 +68,7 @@ GtkWidget *ti_panel_build_target(ti_panel *panel)
     panel->target_size = gtk_label_new("");
     gtk_label_set_xalign(GTK_LABEL(panel->target_size), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);
+    gtk_label_set_line_wrap_mode(GTK_LABEL(panel->target_size), PANGO_WRAP_WORD_CHAR);
     panel->use_selection = build_check(panel, _("Edit the _selection only"),
                                        _("Nothing outside the selection changes; the model sees what "
                                          "is around it."),

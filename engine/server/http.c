@@ -252,11 +252,11 @@ static void answer_info(JsonObject *known, void *user)
     end_wait(p);
 }
 
-static void answer_size(int width, int height, void *user)
+static void answer_size(int width, int height, const char *problem, void *user)
 {
     pending *p = user;
-    if (!width) {
-        ti_http_error(p->message, 503, "io", "There is no usable model: ask /v1/info what is wrong.");
+    if (problem) {
+        ti_http_error(p->message, 503, "io", problem);
     } else {
         JsonObject *o = json_object_new();
         json_object_set_int_member(o, "width", width);

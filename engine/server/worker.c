@@ -87,7 +87,7 @@ static gboolean deliver_answer(gpointer data)
     else if (t->kind == TASK_KNOW)
         t->answer.known(t->known, t->user);
     else if (t->kind == TASK_SIZE)
-        t->answer.sized(t->width, t->height, t->user);
+        t->answer.sized(t->width, t->height, t->width ? NULL : t->error.message, t->user);
     if (t->png) g_bytes_unref(t->png);
     if (t->known) json_object_unref(t->known);
     ti_job_unref(t->job);
@@ -462,7 +462,7 @@ static gpointer work(gpointer data)
             break;
         case TASK_SIZE: {
             int width = 0, height = 0;
-            if (!load_model(w, NULL))
+            if (!load_model(w, &t->error))
                 te_model_working_size(w->model, t->width, t->height, &width, &height);
             t->width = width;
             t->height = height;
@@ -564,7 +564,7 @@ void ti_worker_size(ti_worker *w, int width, int height, ti_sized_fn sized, void
     int h0 = square ? (int)json_object_get_int_member(model, "height") : 0;
     g_mutex_unlock(&w->lock);
     if (square) {
-        sized(w0, h0, user);
+        sized(w0, h0, NULL, user);
         return;
     }
     task *t = new_task(w, TASK_SIZE);

@@ -33,8 +33,8 @@ void ti_worker_draw(ti_worker *worker, ti_job *job, int step, ti_drawn_fn drawn,
  * known, at once if it is known now. */
 typedef void (*ti_known_fn)(JsonObject *known, void *user);
 void ti_worker_know(ti_worker *worker, ti_known_fn known, void *user);
-/* The working size for a picture; {0, 0} without a model. */
-typedef void (*ti_sized_fn)(int width, int height, void *user);
+/* The working size for a picture; {0, 0} without a model, and PROBLEM says why. */
+typedef void (*ti_sized_fn)(int width, int height, const char *problem, void *user);
 void ti_worker_size(ti_worker *worker, int width, int height, ti_sized_fn sized, void *user);
 
 gboolean ti_worker_loaded(ti_worker *worker);
