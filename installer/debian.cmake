@@ -4,9 +4,9 @@ set(CPACK_PACKAGE_NAME thinking-aware-edit)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
 set(CPACK_PACKAGE_CONTACT "The Thinking-Aware Edit developers <thinking-aware-edit@localhost>")
 set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "edit pictures by instruction, in GIMP and on the command line")
-set(CPACK_PACKAGE_DESCRIPTION
-    "A plug-in for GIMP, a command and a server that edit a picture as an instruction says, with\n"
-    "models of the MMaDA-Parallel family, and write down the reasoning beside it.")
+string(CONCAT CPACK_PACKAGE_DESCRIPTION
+       "A plug-in for GIMP, a command and a server that edit a picture as an instruction says, with\n"
+       "models of the MMaDA-Parallel family, and write down the reasoning beside it.")
 set(CPACK_PACKAGING_INSTALL_PREFIX /usr)
 set(CPACK_STRIP_FILES ON)
 set(CPACK_DEBIAN_FILE_NAME DEB-DEFAULT)

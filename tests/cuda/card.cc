@@ -33,9 +33,9 @@ struct fake_stream {
     long recording = 0, place = 0, joined = 0; /* works recorded; of these the origin knows */
 };
 
+typedef std::vector<std::function<void()>> works;
 struct fake_graph {
-    std::vector<std::function<void()>> bodies;
-    int owners = 1;
+    std::shared_ptr<works> bodies = std::make_shared<works>();
 };
 
 static std::recursive_mutex big;
@@ -137,8 +137,8 @@ static void add_body(fake_stream *s, const std::function<void()> &body)
         return;
     }
     s->place++;
-    if (getenv("EMULATED_NO_GRAPHS") && recorded->bodies.size() == 3) broken = true;
-    recorded->bodies.push_back(body);
+    if (getenv("EMULATED_NO_GRAPHS") && recorded->bodies->size() == 3) broken = true;
+    recorded->bodies->push_back(body);
 }
 
 void emulated_launch(cudaStream_t stream, size_t shared, std::function<void()> grid)
@@ -287,27 +287,20 @@ cudaError_t cudaStreamEndCapture(cudaStream_t stream, cudaGraph_t *graph)
     return code;
 }
 
-static void drop(fake_graph *g)
-{
-    if (!--g->owners) delete g;
-}
-
 cudaError_t cudaGraphInstantiate(cudaGraphExec_t *exec, cudaGraph_t graph, unsigned long long)
 {
     hold h(big);
-    graph->owners++;
-    *exec = graph;
+    *exec = new fake_graph(*graph);
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 {
     hold h(big);
-    exec->owners++;
     calls.plays++;
+    std::shared_ptr<works> bodies = exec->bodies;
     add_body(stream, [=] {
-        for (const auto &body : exec->bodies) body();
-        drop(exec);
+        for (const auto &body : *bodies) body();
     });
     return state();
 }
@@ -315,14 +308,14 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t exec, cudaStream_t stream)
 cudaError_t cudaGraphDestroy(cudaGraph_t graph)
 {
     hold h(big);
-    drop(graph);
+    delete graph;
     return cudaSuccess;
 }
 
 cudaError_t cudaGraphExecDestroy(cudaGraphExec_t exec)
 {
     hold h(big);
-    drop(exec);
+    delete exec;
     return cudaSuccess;
 }
 
