@@ -2,7 +2,9 @@
 """Forward passes of LLaDA-8B's shape: thinkedit, llama.cpp and PyTorch, one after another, over and over.
 
 usage: cpu_peers.py --thinkedit PROGRAM --peer-model PROGRAM --root FORKY [--layers N] [--tokens N]
-                    [--threads N] [--rounds N] [--work DIR] [--types ours,... peers,...]
+                    [--threads N] [--rounds N] [--work DIR] [--ours T,...] [--llama T,...] [--avx2]
+
+--avx2: both without AVX-512 (our device cpu:avx2, ggml's build for Haswell), and no PyTorch.
 
 FORKY is a Debian forky root with llama.cpp-tools and, if it is to be compared, python3-torch (tests/gimp has
 make-root and enter). Every round runs each program once, so that what else the machine does falls on all of
@@ -11,8 +13,10 @@ import argparse
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
+import sys
 
 here = os.path.dirname(os.path.abspath(__file__))
 enter = os.path.join(here, "..", "gimp", "enter")
@@ -31,6 +35,7 @@ def options():
     p.add_argument("--ours", default="q4_k,q8_0,bf16")
     p.add_argument("--llama", default="q4_0,q4_K,q8_0")
     p.add_argument("--no-torch", action="store_true")
+    p.add_argument("--avx2", action="store_true")
     return p.parse_args()
 
 
@@ -43,7 +48,17 @@ def run(command):
 
 
 def inside(o, *command):
+    """COMMAND in the root; with --avx2 ggml finds only its build for Haswell there."""
+    if o.avx2:
+        only = "mount --bind /var/ggml-avx2 /usr/lib/x86_64-linux-gnu/ggml/backends0 && exec \"$@\""
+        command = ["sh", "-c", only, "sh", *command]
     return run([enter, "--bind", o.work, o.root, *command])
+
+
+def keep_avx2(root):
+    folder = os.path.join(root, "var/ggml-avx2")
+    os.makedirs(folder, exist_ok=True)
+    shutil.copy(os.path.join(root, "usr/lib/x86_64-linux-gnu/ggml/backends0/libggml-cpu-haswell.so"), folder)
 
 
 def models(o):
@@ -62,7 +77,7 @@ def models(o):
 
 def ours(o, kind):
     out, _ = run([o.thinkedit, "bench", "--shape", "llada-8b", "--type", kind, "--layers", str(o.layers), "--tokens",
-                  str(o.tokens), "--threads", str(o.threads), "--rounds", "1", "--device", "cpu", "--json"])
+                  str(o.tokens), "--threads", str(o.threads), "--rounds", "1", "--device", "cpu:avx2" if o.avx2 else "cpu", "--json"])
     r = json.loads(out)
     return {"seconds": r["seconds"], "cpu_seconds": r["cpu_seconds"], "gops": r["linear_gops"]}
 
@@ -88,15 +103,18 @@ def spread(values, form):
 
 def main():
     o = options()
+    if o.avx2:
+        keep_avx2(o.root)
     files = models(o)
     programs = {f"thinkedit {k}": (lambda k=k: ours(o, k)) for k in o.ours.split(",")}
     programs |= {f"llama.cpp {k}": (lambda f=f: llama(o, f)) for k, f in files.items()}
-    if not o.no_torch:
+    if not o.no_torch and not o.avx2:
         programs["PyTorch bf16"] = lambda: torch(o)
     results = {name: [] for name in programs}
     for _ in range(o.rounds):
         for name, measure in programs.items():
             results[name].append(measure())
+            print(f"{name}: {results[name][-1]}", file=sys.stderr, flush=True)
     peers = [n for n in programs if n.startswith("llama")]
     best = min(peers, key=lambda n: statistics.median(r["cpu_seconds"] for r in results[n]))
     print(f"{o.layers} layers, {o.tokens} tokens, {o.threads} threads, {o.rounds} rounds; best of llama.cpp: {best}\n")
