@@ -45,21 +45,18 @@ static void end(ti_panel_edit *edit)
     ti_panel_edit_free(edit);
 }
 
-/* Retrying makes sense where nothing is wrong with the request itself. */
+/* Whatever it was, the person may have mended it before pressing Try again. */
 static void fail(ti_panel_edit *edit, const GError *error)
 {
-    bool at_fault = g_error_matches(error, TI_CLIENT_ERROR, TI_CLIENT_REFUSED);
     bool lost = g_error_matches(error, TI_CLIENT_ERROR, TI_CLIENT_LOST);
-    if (!edit->cancelled) {
-        if (g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
-            ti_panel_cancelled(edit->owner.panel);
-        else
-            ti_panel_failed(edit->owner.panel,
-                            lost ? _("The engine stopped in the middle of the edit; nothing was "
-                                     "changed: try again.")
-                                 : error->message,
-                            !at_fault);
-    }
+    if (!edit->cancelled && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
+        ti_panel_cancelled(edit->owner.panel);
+    else if (!edit->cancelled)
+        ti_panel_failed(edit->owner.panel,
+                        lost ? _("The engine stopped in the middle of the edit; nothing was "
+                                 "changed: try again.")
+                             : error->message,
+                        true);
     end(edit);
 }
 

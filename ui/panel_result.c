@@ -177,6 +177,7 @@ static GtkWidget *build_reasoning(ti_panel *panel)
     gtk_widget_set_sensitive(panel->to_layer, FALSE);
     gtk_container_add(GTK_CONTAINER(box), row);
     gtk_container_add(GTK_CONTAINER(box), text);
+    gtk_widget_set_margin_top(box, 6); /* below the handle */
     return box;
 }
 

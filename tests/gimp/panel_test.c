@@ -1,18 +1,25 @@
-/* panel_test.c - the panel as a person meets it: a real GIMP 2.10 in windows, keys typed into them, the
- * real server with the stand-in model. One GIMP and one panel serve all tests, in their order.
+/* panel_test.c - the panel as a person meets it: a real GIMP in windows, driven by key and mouse, the real
+ * server with the stand-in model. One GIMP and one panel serve all tests, in their order. What is seen is
+ * checked twice: on the screenshot, and by the names and texts that assistive programs are given.
  *
- * test_gimp_panel --keep FOLDER leaves the screenshots there.
+ * test_gimp_panel [VERSION] [--keep FOLDER]: GIMP "2.10", "3.0" or "3.2"; screenshots stay in FOLDER.
  */
+#include "parts.h"
 #include "session.h"
 #include "testing.h"
 
 #include <gdk-pixbuf/gdk-pixbuf.h>
+#include <gio/gio.h>
+#include <glib/gstdio.h>
 #include <signal.h>
 
 #define PANEL   "^Thinking-Aware Edit$"
 #define IMAGES  "imported"
 #define MAGENTA 0xc81ea0
 #define GREEN   0x1ea03c
+#define BLOCK   "\xe2\x96\x88" /* U+2588, a masked word */
+
+enum { WIDTH = 200, HEIGHT = 150 };
 
 static unsigned long panel, gimp;
 
@@ -44,14 +51,6 @@ static int pixels_of(const session_shot *shot, unsigned colour)
     return n;
 }
 
-static int colours_of(const session_shot *shot)
-{
-    g_autoptr(GHashTable) seen = g_hash_table_new(g_direct_hash, g_direct_equal);
-    for (int i = 0; i < shot->width * shot->height; i++)
-        g_hash_table_add(seen, GUINT_TO_POINTER(shot->rgb[i]));
-    return (int)g_hash_table_size(seen);
-}
-
 typedef struct seen {
     unsigned colour;
     int least;
@@ -66,29 +65,16 @@ static bool panel_shows(const void *data)
     return there;
 }
 
-static bool panel_differs(const void *data)
-{
-    const session_shot *before = data;
-    session_shot now = session_screen(panel);
-    bool differs = now.width != before->width || now.height != before->height ||
-                   memcmp(now.rgb, before->rgb, sizeof *now.rgb * (size_t)(now.width * now.height));
-    session_shot_clear(&now);
-    return differs;
-}
-
-static bool panel_is_colourful(const void *data)
-{
-    session_shot shot = session_screen(panel);
-    bool many = colours_of(&shot) >= *(const int *)data;
-    session_shot_clear(&shot);
-    return many;
-}
-
 static bool is_queue(const void *running)
 {
     g_autofree char *info = session_server_info();
     if (!info || !strstr(info, "\"running\":")) return false;
     return !strstr(info, "\"running\":null") == *(const bool *)running;
+}
+
+static void wait_for_job(bool running)
+{
+    session_wait(is_queue, &running, running ? "the job to run" : "the server to be idle");
 }
 
 static bool plugin_is_gone(const void *unused)
@@ -97,19 +83,63 @@ static bool plugin_is_gone(const void *unused)
     return session_count("thinking-aware-edit") == 0;
 }
 
+static bool panel_is_usable(const void *name)
+{
+    part p;
+    return part_find(name, &p) && p.usable;
+}
+
+static bool is_hidden(const void *name)
+{
+    part p;
+    return !part_find(name, &p);
+}
+
 /* ---- steps --------------------------------------------------------------------------------- */
 
-#define LAYERS_OF_FIRST  "(car (gimp-image-get-layers first))"
-#define LAYERS_OF_SECOND "(car (gimp-image-get-layers second))"
-#define IMAGES_OPEN      "(car (gimp-image-list))"
+#define IN_FIRST  "(length (te-layers first))"
+#define IN_SECOND "(length (te-layers second))"
+#define OPEN      "(length (te-images))"
 
-/* Presses Generate and waits until the panel has taken it. */
+static void ask(const char *expression)
+{
+    g_autofree char *whole = g_strdup_printf("(begin %s (display 1))", expression);
+    g_free(session_ask(whole));
+}
+
+static char *ask_text(const char *expression)
+{
+    g_autofree char *whole = g_strdup_printf("(display %s)", expression);
+    char *said = session_ask(whole);
+    if (g_str_has_suffix(said, "#t")) said[strlen(said) - 2] = '\0'; /* what display gives back */
+    return said;
+}
+
+static void wait_idle(void)
+{
+    session_wait(panel_is_usable, "Generate", "Generate to be usable");
+}
+
+static void signal_server(int signal)
+{
+    pid_t pid = session_server();
+    assert_true(pid > 0);
+    assert_int_equal(kill(pid, signal), 0);
+}
+
+/* Presses Generate while the server stands still, so that what follows comes in the middle of an edit. */
+static void generate_held(void)
+{
+    wait_idle();
+    signal_server(SIGSTOP);
+    session_keys(panel, "ctrl+Return");
+    session_wait(panel_is_usable, "Cancel", "the panel to take the edit");
+}
+
 static void generate(void)
 {
-    session_shot before = session_screen(panel);
-    session_keys(panel, "ctrl+Return");
-    session_wait(panel_differs, &before, "the panel to react to Generate");
-    session_shot_clear(&before);
+    generate_held();
+    signal_server(SIGCONT);
 }
 
 static void call_menu(void)
@@ -122,24 +152,91 @@ static void undo_in_gimp(void)
     session_keys(gimp, "ctrl+z");
 }
 
+/* Writes TEXT in the place of the instruction. */
+static void write_instruction(const char *text)
+{
+    session_keys(panel, "alt+w");
+    session_keys(panel, "ctrl+a");
+    session_type(panel, text);
+    part_wait_text("Instruction", text);
+}
+
 static void write_picture(const char *name, unsigned rgb)
 {
     g_autofree char *path = session_path(name);
-    g_autoptr(GdkPixbuf) pixels = gdk_pixbuf_new(GDK_COLORSPACE_RGB, FALSE, 8, 200, 150);
+    g_autoptr(GdkPixbuf) pixels = gdk_pixbuf_new(GDK_COLORSPACE_RGB, FALSE, 8, WIDTH, HEIGHT);
     gdk_pixbuf_fill(pixels, rgb << 8 | 0xff);
     assert_true(gdk_pixbuf_save(pixels, path, "png", NULL, NULL));
 }
 
-static void assert_same_picture(const char *a, const char *b)
+static GdkPixbuf *load(const char *name)
 {
-    g_autofree char *path_a = session_path(a), *path_b = session_path(b);
-    g_autoptr(GdkPixbuf) p = gdk_pixbuf_new_from_file(path_a, NULL);
-    g_autoptr(GdkPixbuf) q = gdk_pixbuf_new_from_file(path_b, NULL);
-    assert_non_null(p);
-    assert_non_null(q);
-    assert_int_equal(gdk_pixbuf_get_byte_length(p), gdk_pixbuf_get_byte_length(q));
-    assert_memory_equal(gdk_pixbuf_read_pixels(p), gdk_pixbuf_read_pixels(q),
-                        gdk_pixbuf_get_byte_length(p));
+    g_autofree char *path = session_path(name);
+    GdkPixbuf *pixels = gdk_pixbuf_new_from_file(path, NULL);
+    if (!pixels) fail_msg("GIMP left no %s", name);
+    return pixels;
+}
+
+/* What IMAGE shows now, as file NAME. */
+static void save_flat(const char *image, const char *name)
+{
+    g_autofree char *path = session_path(name);
+    g_autofree char *save = g_strdup_printf("(te-flat %s \"%s\")", image, path);
+    ask(save);
+}
+
+static bool same_pixel(GdkPixbuf *a, GdkPixbuf *b, int x, int y)
+{
+    gsize at = (gsize)y * (gsize)gdk_pixbuf_get_rowstride(a) +
+               (gsize)x * (gsize)gdk_pixbuf_get_n_channels(a);
+    gsize bt = (gsize)y * (gsize)gdk_pixbuf_get_rowstride(b) +
+               (gsize)x * (gsize)gdk_pixbuf_get_n_channels(b);
+    return !memcmp(gdk_pixbuf_read_pixels(a) + at, gdk_pixbuf_read_pixels(b) + bt, 3);
+}
+
+typedef struct area {
+    int x, y, width, height;
+} area;
+
+/* How many pixels differ; those outside KEEP (NULL: none) must not. */
+static int differing(const char *a, const char *b, const area *keep)
+{
+    g_autoptr(GdkPixbuf) p = load(a);
+    g_autoptr(GdkPixbuf) q = load(b);
+    int n = 0;
+    assert_int_equal(gdk_pixbuf_get_width(p), gdk_pixbuf_get_width(q));
+    assert_int_equal(gdk_pixbuf_get_height(p), gdk_pixbuf_get_height(q));
+    for (int y = 0; y < gdk_pixbuf_get_height(p); y++)
+        for (int x = 0; x < gdk_pixbuf_get_width(p); x++) {
+            if (same_pixel(p, q, x, y)) continue;
+            if (keep && (x < keep->x || x >= keep->x + keep->width || y < keep->y ||
+                         y >= keep->y + keep->height))
+                fail_msg("pixel %d,%d outside the selection was changed", x, y);
+            n++;
+        }
+    return n;
+}
+
+/* The part is on the screen, inside the window, and something is drawn there. */
+static bool is_drawn(const void *name)
+{
+    part p;
+    if (!part_find(name, &p)) return false;
+    session_shot shot = session_screen(panel);
+    g_autoptr(GHashTable) colours = g_hash_table_new(g_direct_hash, g_direct_equal);
+    bool inside = p.x >= 0 && p.y >= 0 && p.width >= 8 && p.height >= 3 &&
+                  p.x + p.width <= shot.width && p.y + p.height <= shot.height;
+    for (int y = p.y; inside && y < p.y + p.height; y++)
+        for (int x = p.x; x < p.x + p.width; x++)
+            g_hash_table_add(colours, GUINT_TO_POINTER(shot.rgb[y * shot.width + x]));
+    session_shot_clear(&shot);
+    return g_hash_table_size(colours) > 1;
+}
+
+static void assert_drawn(const char *name)
+{
+    g_autofree char *what = g_strdup_printf("\"%s\" to be drawn in the window", name);
+    session_wait(is_drawn, name, what);
 }
 
 static int set_up(void **state)
@@ -159,169 +256,435 @@ static int set_up(void **state)
                                     -1, NULL));
     session_gimp(true, "first.png");
     gimp = session_window(IMAGES);
-    g_free(session_ask("(begin (define first (vector-ref (cadr (gimp-image-list)) 0)) (display 1))"));
+    ask("(define first (car (te-images)))");
     return 0;
 }
 
 static int tear_down(void **state)
 {
     (void)state;
+    parts_close();
     session_end();
     return 0;
 }
 
-/* ---- tests --------------------------------------------------------------------------------- */
+/* ---- opening ------------------------------------------------------------------------------- */
 
-static void menu_opens_the_panel_for_the_layer(void **state)
+/* GIMP's own list of what plug-ins have registered. */
+static void assert_menu_entry(void)
 {
+    g_autofree char *name = g_build_filename("config/GIMP", session_version, "pluginrc", NULL);
+    g_autofree char *path = session_path(name), *text = NULL;
+    assert_true(g_file_get_contents(path, &text, NULL, NULL));
+    const char *entry = strstr(text, "(proc-def \"plug-in-thinking-aware-edit\"");
+    assert_non_null(entry);
+    const char *menu = strstr(entry, "(menu-path \"<Image>/Filters\")");
+    const char *next = strstr(entry + 1, "(proc-def ");
+    assert_non_null(menu);
+    assert_true(!next || menu < next);
+}
+
+static void the_menu_opens_the_panel_for_the_layer(void **state)
+{
+    static const char *const parts[] = {
+        "What will be edited", "first.png",       "Whole layer, 200",  "m-tiny",   "Edit the selection",
+        "Prompts",             "Quality",         "Result",            "Variations",
+        "Seed",                "Keep",            "Generate",          "Cancel",   "Progress",
+        "History",             "Advanced",        "Copy",
+        "To a text layer"};
     (void)state;
+    assert_menu_entry();
     call_menu();
     panel = session_window(PANEL);
     const seen thumbnail = {MAGENTA, 2000};
     session_wait(panel_shows, &thumbnail, "the layer's thumbnail in the panel");
+    part_wait("m-tiny");
     session_shot screen = session_screen(panel);
     assert_true(screen.height <= 740); /* usable where 768 pixels are all there is */
     session_shot_clear(&screen);
     session_keep_screen(panel, "panel-open.png");
+    for (size_t i = 0; i < TEST_LENGTH(parts); i++) assert_drawn(parts[i]);
+    part generate_button = part_wait("Generate");
+    assert_false(generate_button.usable); /* nothing is written yet */
 }
+
+/* ---- one edit and what it leaves ------------------------------------------------------------- */
 
 static void words_become_a_layer_and_a_record(void **state)
 {
     (void)state;
-    session_shot idle = session_screen(panel);
-    int colours = colours_of(&idle) + 500;
-    session_shot_clear(&idle);
-    session_type(panel, "make it winter");
+    write_instruction("make it winter");
     generate();
-    wait_value(LAYERS_OF_FIRST, 2, "the result layer");
-    g_autofree char *name = session_ask(
-        "(display (car (gimp-item-get-name (vector-ref (cadr (gimp-image-get-layers first)) 0))))");
-    assert_non_null(strstr(name, "make it winter"));
-    g_autofree char *record =
-        session_ask("(display (caddr (car (gimp-item-get-parasite (vector-ref (cadr "
-                    "(gimp-image-get-layers first)) 0) \"thinking-edit\"))))");
+    wait_value(IN_FIRST, 2, "the result layer");
+    g_autofree char *name = ask_text("(te-name (te-top first))");
+    assert_string_equal(name, "make it winter");
+    g_autofree char *record = ask_text("(te-record (te-top first))");
     assert_non_null(strstr(record, "\"instruction\":\"make it winter\""));
-    g_autofree char *history = session_ask(
-        "(display (caddr (car (gimp-image-get-parasite first \"thinking-edit-history\"))))");
+    g_autofree char *history = ask_text("(te-history first)");
     assert_non_null(strstr(history, "\"instruction\":\"make it winter\""));
-    session_wait(panel_is_colourful, &colours, "the result in the panel");
+    static const char *const parts[] = {"Instruction", "Done in",        "Picture so far", "Reasoning",
+                                        "Timeline",    "Denoising step", "Start over from"};
+    part_wait("Denoising step");
+    for (size_t i = 0; i < TEST_LENGTH(parts); i++) assert_drawn(parts[i]);
     session_keep_screen(0, "gimp-done.png");
 }
 
-static void reasoning_becomes_a_text_layer(void **state)
+static void the_timeline_goes_back(void **state)
+{
+    (void)state;
+    g_autofree char *whole = part_text("Reasoning");
+    assert_non_null(whole);
+    assert_null(strstr(whole, BLOCK));
+    session_keys(panel, "alt+t");
+    session_keys(panel, "Home");
+    part_wait_text("Step", "Step 1 of 128");
+    part_wait_text("Reasoning", BLOCK); /* most words are masked */
+    part slider = part_wait("Denoising step");
+    session_click(panel, slider.x + slider.width / 2, slider.y + slider.height / 2);
+    g_autofree char *middle = part_text("Step ");
+    assert_non_null(middle);
+    assert_null(strstr(middle, "Step 1 of"));
+    session_keep_screen(panel, "panel-timeline.png");
+    session_keys(panel, "alt+t");
+    session_keys(panel, "End");
+    part_wait_text("Step", "Step 128 of 128");
+    part_wait_text("Reasoning", whole);
+}
+
+static void copied_words_can_be_pasted(void **state)
+{
+    (void)state;
+    part_click(panel, "Copy");
+    session_keys(panel, "alt+w");
+    session_keys(panel, "ctrl+a");
+    session_keys(panel, "ctrl+v");
+    g_autofree char *reasoning = part_text("Reasoning");
+    g_autofree char *line = g_strndup(reasoning, strcspn(reasoning, "\n"));
+    part_wait_text("Instruction", line);
+    write_instruction("make it winter");
+}
+
+static void the_reasoning_becomes_a_text_layer(void **state)
 {
     (void)state;
     session_keys(panel, "alt+x");
-    wait_value(LAYERS_OF_FIRST, 3, "the text layer");
-    assert_int_equal(session_ask_int("(car (gimp-item-is-text-layer (vector-ref (cadr "
-                                     "(gimp-image-get-layers first)) 0)))"),
-                     1);
+    wait_value(IN_FIRST, 3, "the text layer");
+    assert_int_equal(session_ask_int("(te-is-text (te-top first))"), 1);
     undo_in_gimp();
-    wait_value(LAYERS_OF_FIRST, 2, "the text layer to be undone");
+    wait_value(IN_FIRST, 2, "the text layer to be undone");
+}
+
+static void an_xcf_keeps_the_reasoning(void **state)
+{
+    (void)state;
+    g_autofree char *path = session_path("kept.xcf");
+    g_autofree char *expected = part_text("Reasoning");
+    g_autofree char *reopen = g_strdup_printf(
+        "(te-save first \"%s\") (define kept (te-load \"%s\")) (define kept-view (te-show kept)) "
+        "(te-choose kept (te-bottom kept))",
+        path, path);
+    ask(reopen);
+    call_menu(); /* the image shown last is in front */
+    part_wait_text("Reasoning", ""); /* the source came of no edit */
+    ask("(te-choose kept (te-top kept))");
+    part_wait_text("Reasoning", expected);
+    part_wait("“make it winter”");
+    part_wait("Denoising step"); /* the server has not forgotten it */
+    ask("(gimp-display-delete kept-view)");
+    part_wait("The image was closed");
+    call_menu();
+    part_wait_text("make it winter", "first");
 }
 
 static void one_undo_returns_the_exact_picture(void **state)
 {
     (void)state;
     undo_in_gimp();
-    wait_value(LAYERS_OF_FIRST, 1, "the layer to be undone");
-    g_autofree char *path = session_path("undone.png");
-    g_autofree char *save =
-        g_strdup_printf("(begin (file-png-save-defaults RUN-NONINTERACTIVE first (car "
-                        "(gimp-image-get-active-layer first)) \"%s\" \"%s\") (display 1))",
-                        path, path);
-    g_free(session_ask(save));
-    assert_same_picture("undone.png", "first.png");
-    g_autofree char *parasites = session_ask("(display (cadr (gimp-image-get-parasite-list first)))");
-    assert_null(strstr(parasites, "thinking-edit-history"));
+    wait_value(IN_FIRST, 1, "the layer to be undone");
+    save_flat("first", "undone.png");
+    assert_int_equal(differing("undone.png", "first.png", NULL), 0);
+    assert_int_equal(session_ask_int("(te-has-history first)"), 0);
 }
+
+/* ---- selection ------------------------------------------------------------------------------- */
+
+static void a_selection_is_all_that_changes(void **state)
+{
+    const area selected = {40, 30, 80, 60};
+    (void)state;
+    ask("(gimp-image-select-rectangle first CHANNEL-OP-REPLACE 40 30 80 60)");
+    part_wait("Selection, 80 × 60 pixels");
+    assert_drawn("Edit the selection only");
+    session_keys(panel, "alt+s"); /* off, and on again by mouse */
+    part_wait("Whole layer, 200");
+    part_click(panel, "Edit the selection only");
+    part_wait("Selection, 80 × 60 pixels");
+    save_flat("first", "selection-before.png");
+    generate();
+    wait_value(IN_FIRST, 2, "the result layer");
+    part_wait("Done in"); /* the layer's mask comes after the layer */
+    save_flat("first", "selection-after.png");
+    int changed = differing("selection-before.png", "selection-after.png", &selected);
+    if (changed <= 100) fail_msg("only %d pixels were edited", changed);
+    assert_int_equal(session_ask_int("(te-has-mask (te-top first))"), 1);
+    undo_in_gimp();
+    wait_value(IN_FIRST, 1, "the layer to be undone");
+    ask("(gimp-selection-none first)");
+    part_wait("Whole layer, 200");
+}
+
+/* ---- history --------------------------------------------------------------------------------- */
+
+static void the_history_repeats_reuses_and_deletes(void **state)
+{
+    (void)state;
+    write_instruction("make it night");
+    generate();
+    wait_value(IN_FIRST, 2, "the first layer");
+    wait_idle();
+    save_flat("first", "night.png");
+    part_wait("make it night · ");
+    session_keys(panel, "alt+o"); /* start over from what it was made of */
+    part_wait("first.png · ");
+    write_instruction("something else");
+    part_click(panel, "History");
+    part_wait("make it night");
+    session_keep_screen(panel, "panel-history.png");
+    part_click(panel, "Reuse settings");
+    part_wait_text("Instruction", "make it night");
+    g_autofree char *history = ask_text("(te-history first)"), *seed = part_text("Seed");
+    g_autofree char *recorded = g_strdup_printf("\"seed\":%s", seed);
+    assert_non_null(strstr(history, recorded));
+    part keep = part_wait("Keep");
+    assert_true(keep.checked);
+    part_click(panel, "Apply again");
+    wait_value(IN_FIRST, 3, "the edit to be applied again");
+    wait_idle();
+    save_flat("first", "night-again.png");
+    assert_int_equal(differing("night.png", "night-again.png", NULL), 0);
+    assert_int_equal(session_ask_int("(te-chosen first (te-top first))"), 1); /* it lies on top */
+    session_keys(panel, "alt+2");
+    part_click(panel, "Delete");
+    part_click(panel, "Delete");
+    part_wait("Edits of this image will be listed here.");
+    g_autofree char *rest = ask_text("(te-history first)");
+    assert_null(strstr(rest, "make it night"));
+    assert_int_equal(session_ask_int(IN_FIRST), 3); /* their layers stay */
+    session_keys(panel, "alt+1");
+    part_click(panel, "Keep");
+    session_keys(panel, "alt+o");
+    part_wait("make it night #1 · ");
+}
+
+/* ---- the queue -------------------------------------------------------------------------------- */
+
+static void edits_wait_their_turn(void **state)
+{
+    (void)state;
+    int layers = session_ask_int(IN_FIRST);
+    generate_held();
+    session_keys(panel, "ctrl+Return");
+    session_keys(panel, "ctrl+Return");
+    part_wait("Starting… · 2 more waiting");
+    signal_server(SIGCONT); /* soon: half a minute of silence counts as the server's death */
+    wait_value(IN_FIRST, layers + 3, "all three edits");
+    part_wait("Done in");
+    generate_held();
+    session_keys(panel, "ctrl+Return");
+    assert_drawn("Cancel all");
+    session_keep_screen(panel, "panel-queue.png");
+    part_click(panel, "Cancel all");
+    part_wait("Cancelled.");
+    session_wait(is_hidden, "Cancel all", "nothing to wait any more");
+    signal_server(SIGCONT);
+    wait_for_job(false);
+    assert_int_equal(session_ask_int(IN_FIRST), layers + 3);
+}
+
+/* ---- another image ---------------------------------------------------------------------------- */
 
 static void a_second_menu_call_goes_to_the_same_panel(void **state)
 {
     (void)state;
     g_autofree char *path = session_path("second.png");
-    g_autofree char *load = g_strdup_printf(
-        "(begin (define second (car (gimp-file-load RUN-NONINTERACTIVE \"%s\" \"%s\"))) (define "
-        "view (car (gimp-display-new second))) (display 1))",
-        path, path);
-    g_free(session_ask(load));
+    g_autofree char *open = g_strdup_printf(
+        "(define second (te-load \"%s\")) (define view (te-show second))", path);
+    ask(open);
     call_menu();
     const seen thumbnail = {GREEN, 2000};
     session_wait(panel_shows, &thumbnail, "the other image's thumbnail in the panel");
     assert_int_equal(session_count("thinking-aware-edit"), 1);
 }
 
-static void escape_cancels(void **state)
+static void gimp_answers_while_an_edit_runs(void **state)
 {
     (void)state;
-    pid_t server = session_server();
-    assert_true(server > 0);
-    kill(server, SIGSTOP);
-    generate();
-    session_shot busy = session_screen(panel);
+    generate_held();
+    session_keys(gimp, "ctrl+a");
+    wait_value("(te-selected second)", 1, "GIMP to select all while an edit runs");
+    session_keys(gimp, "ctrl+shift+a");
+    wait_value("(te-selected second)", 0, "GIMP to select nothing while an edit runs");
     session_keys(panel, "Escape");
-    session_wait(panel_differs, &busy, "the panel to say that it was cancelled");
-    session_shot_clear(&busy);
-    kill(server, SIGCONT);
-    bool running = false;
-    session_wait(is_queue, &running, "the server to be idle");
-    assert_int_equal(session_ask_int(LAYERS_OF_SECOND), 1);
+    part_wait("Cancelled. Nothing was changed.");
+    signal_server(SIGCONT);
+    wait_for_job(false);
+    assert_int_equal(session_ask_int(IN_SECOND), 1);
 }
+
+/* ---- what can go wrong ------------------------------------------------------------------------ */
 
 static void a_killed_server_is_told_and_tried_again(void **state)
 {
     (void)state;
-    bool running = true;
-    int layers = session_ask_int(LAYERS_OF_SECOND);
-    generate();
-    session_wait(is_queue, &running, "the job to run");
-    session_shot busy = session_screen(panel);
-    kill(session_server(), SIGKILL);
-    session_wait(panel_differs, &busy, "the panel to say that the server stopped");
-    session_shot_clear(&busy);
+    int layers = session_ask_int(IN_SECOND);
+    wait_idle();
+    session_keys(panel, "ctrl+Return"); /* the stand-in's edits are short */
+    wait_for_job(true);
+    signal_server(SIGKILL);
+    part_wait("The engine stopped in the middle of the edit");
+    assert_drawn("Try again");
+    session_keep_screen(panel, "panel-failed.png");
     session_keys(panel, "alt+y");
-    wait_value(LAYERS_OF_SECOND, layers + 1, "the edit after Try again");
+    wait_value(IN_SECOND, layers + 1, "the edit after Try again");
+    wait_idle();
+}
+
+/* Ends the server, so that it must look at the model's file anew. */
+static void assert_model_refused(const char *sentence)
+{
+    signal_server(SIGKILL);
+    session_keys(panel, "ctrl+Return");
+    part_wait(sentence);
+}
+
+static void a_missing_or_damaged_model_is_told(void **state)
+{
+    (void)state;
+    int layers = session_ask_int(IN_SECOND);
+    g_autofree char *model = session_path("model.gguf"), *away = session_path("away.gguf");
+    assert_int_equal(g_rename(model, away), 0);
+    g_autofree char *missing = g_strdup_printf("%s: No such file", model);
+    assert_model_refused(missing);
+    session_keep_screen(panel, "panel-no-model.png");
+    assert_true(g_file_set_contents(model, "no model at all, this", -1, NULL));
+    g_autofree char *damaged = g_strdup_printf("%s: not a GGUF file", model);
+    assert_model_refused(damaged);
+    assert_int_equal(g_rename(away, model), 0);
+    session_keys(panel, "alt+y");
+    wait_value(IN_SECOND, layers + 1, "the edit with the model in its place again");
+    wait_idle();
+}
+
+static void a_deleted_layer_loses_no_result(void **state)
+{
+    (void)state;
+    int layers = session_ask_int(IN_SECOND);
+    generate_held();
+    ask("(define doomed (te-layer second)) (gimp-image-remove-layer second doomed)");
+    signal_server(SIGCONT);
+    wait_value(IN_SECOND, layers, "the result in the place of the deleted layer");
+    part_wait("The layer was deleted meanwhile");
+    g_autofree char *record = ask_text("(te-record (te-top second))");
+    assert_non_null(strstr(record, "\"instruction\""));
+}
+
+static void a_locked_layer_is_refused_with_advice(void **state)
+{
+    (void)state;
+    session_keys(panel, "alt+r"); /* the result replaces the layer */
+    session_keys(panel, "Down");
+    ask("(gimp-item-set-lock-content (te-layer second) TRUE)");
+    session_keys(panel, "ctrl+Return");
+    part_wait("The layer's pixels are locked: unlock them");
+    ask("(gimp-item-set-lock-content (te-layer second) FALSE)");
+    session_keys(panel, "alt+r");
+    session_keys(panel, "Up");
+}
+
+/* A folder in the file's place stands for whatever keeps a disk from taking it. */
+static void what_cannot_be_kept_is_told(void **state)
+{
+    (void)state;
+    g_autofree char *settings = session_path("config/thinkedit/panel.json");
+    assert_int_equal(g_unlink(settings), 0);
+    assert_int_equal(g_mkdir(settings, 0700), 0);
+    write_instruction("make it autumn");
+    part_wait("What you write here cannot be kept");
+    assert_int_equal(g_rmdir(settings), 0);
+    write_instruction("make it winter");
 }
 
 static void closing_the_image_loses_no_result(void **state)
 {
     (void)state;
-    int images = session_ask_int(IMAGES_OPEN);
-    pid_t server = session_server();
-    kill(server, SIGSTOP);
-    generate();
-    g_free(session_ask("(begin (gimp-display-delete view) (display 1))"));
-    wait_value(IMAGES_OPEN, images - 1, "the image to be closed");
-    kill(server, SIGCONT);
-    wait_value(IMAGES_OPEN, images, "the result as a new image");
+    int images = session_ask_int(OPEN);
+    generate_held();
+    ask("(gimp-display-delete view)");
+    wait_value(OPEN, images - 1, "the image to be closed");
+    signal_server(SIGCONT);
+    wait_value(OPEN, images, "the result as a new image");
+    part_wait("The image was closed meanwhile");
+    wait_idle(); /* the panel goes on with the new image */
     session_keep_screen(panel, "panel-closed-image.png");
 }
+
+/* ---- the end ----------------------------------------------------------------------------------- */
 
 static void closing_the_panel_ends_its_process(void **state)
 {
     (void)state;
     session_close_window(panel);
     session_wait(plugin_is_gone, NULL, "the panel's process to end");
-    assert_int_equal(
-        session_ask_int("(car (gimp-procedural-db-proc-exists "
-                        "\"plug-in-thinking-aware-edit-panel\"))"),
-        0);
-    assert_int_equal(session_ask_int(LAYERS_OF_FIRST), 1);
+}
+
+static bool gimp_is_gone(const void *unused)
+{
+    (void)unused;
+    return session_gimp_gone();
+}
+
+static void quitting_gimp_cancels_the_edit(void **state)
+{
+    (void)state;
+    call_menu();
+    panel = session_window(PANEL);
+    part_wait_text("Instruction", "make it winter"); /* the draft was kept */
+    generate_held();
+    g_free(session_try("(gimp-quit TRUE)"));
+    session_wait(gimp_is_gone, NULL, "GIMP to quit");
+    session_wait(plugin_is_gone, NULL, "the panel's process to end with GIMP");
+    signal_server(SIGCONT);
+    wait_for_job(false);
 }
 
 int main(int argc, char **argv)
 {
-    if (argc == 3 && !strcmp(argv[1], "--keep")) session_keep = argv[2];
+    for (int i = 1; i < argc; i++)
+        if (!strcmp(argv[i], "--keep") && i + 1 < argc)
+            session_keep = argv[++i];
+        else
+            session_version = argv[i];
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(menu_opens_the_panel_for_the_layer),
+        cmocka_unit_test(the_menu_opens_the_panel_for_the_layer),
         cmocka_unit_test(words_become_a_layer_and_a_record),
-        cmocka_unit_test(reasoning_becomes_a_text_layer),
+        cmocka_unit_test(the_timeline_goes_back),
+        cmocka_unit_test(copied_words_can_be_pasted),
+        cmocka_unit_test(the_reasoning_becomes_a_text_layer),
+        cmocka_unit_test(an_xcf_keeps_the_reasoning),
         cmocka_unit_test(one_undo_returns_the_exact_picture),
+        cmocka_unit_test(a_selection_is_all_that_changes),
+        cmocka_unit_test(the_history_repeats_reuses_and_deletes),
+        cmocka_unit_test(edits_wait_their_turn),
         cmocka_unit_test(a_second_menu_call_goes_to_the_same_panel),
-        cmocka_unit_test(escape_cancels),
+        cmocka_unit_test(gimp_answers_while_an_edit_runs),
         cmocka_unit_test(a_killed_server_is_told_and_tried_again),
+        cmocka_unit_test(a_missing_or_damaged_model_is_told),
+        cmocka_unit_test(a_deleted_layer_loses_no_result),
+        cmocka_unit_test(a_locked_layer_is_refused_with_advice),
+        cmocka_unit_test(what_cannot_be_kept_is_told),
         cmocka_unit_test(closing_the_image_loses_no_result),
         cmocka_unit_test(closing_the_panel_ends_its_process),
+        cmocka_unit_test(quitting_gimp_cancels_the_edit),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

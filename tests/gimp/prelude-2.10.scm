@@ -24,3 +24,20 @@
 (define te-true TRUE)
 (define te-false FALSE)
 (define (te-append-filter layer) #f) ; filters are for 3.x
+
+; For the tests that drive windows.
+(define (te-flag value) (if (or (eq? value #t) (and (number? value) (<> value 0))) 1 0))
+(define (te-show image) (car (gimp-display-new image)))
+(define (te-top image) (car (te-layers image)))
+(define (te-bottom image) (car (reverse (te-layers image))))
+(define (te-name layer) (car (gimp-item-get-name layer)))
+(define (te-record layer) (caddr (car (gimp-item-get-parasite layer "thinking-edit"))))
+(define (te-history image) (caddr (car (gimp-image-get-parasite image "thinking-edit-history"))))
+(define (te-has-history image) (if (member "thinking-edit-history" (te-parasites image)) 1 0))
+(define (te-has-mask layer) (if (= -1 (car (gimp-layer-get-mask layer))) 0 1))
+(define (te-selected image) (- 1 (te-flag (car (gimp-selection-is-empty image)))))
+(define (te-chosen image layer) (if (= layer (te-layer image)) 1 0))
+(define (te-images) (vector->list (cadr (gimp-image-list))))
+(define (te-parasites image) (cadr (gimp-image-get-parasite-list image)))
+(define (te-is-text layer) (te-flag (car (gimp-item-is-text-layer layer))))
+(define (te-choose image layer) (gimp-image-set-active-layer image layer))

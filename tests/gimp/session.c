@@ -13,25 +13,28 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { PATIENCE = 60 }; /* seconds */
+enum { PATIENCE = 120, PATIENCE_AT_START = 300 }; /* seconds */
 
 static struct {
     char *folder;
-    GSubprocess *xvfb, *gimp;
+    GSubprocess *xvfb, *bus, *gimp;
     int port;
     bool windows;
 } session;
 
 const char *session_keep;
+const char *session_version = GIMP_VERSION;
+const char *session_screen_size = "1366x768";
+const char *session_model;
 
 char *session_path(const char *name)
 {
     return g_build_filename(session.folder, name, NULL);
 }
 
-void session_wait(session_condition holds, const void *data, const char *what)
+static void wait_for(session_condition holds, const void *data, const char *what, int seconds)
 {
-    gint64 end = g_get_monotonic_time() + PATIENCE * G_TIME_SPAN_SECOND;
+    gint64 end = g_get_monotonic_time() + seconds * G_TIME_SPAN_SECOND;
     while (!holds(data)) {
         if (g_get_monotonic_time() > end) {
             if (session.xvfb) session_keep_screen(0, "waiting.png");
@@ -39,6 +42,11 @@ void session_wait(session_condition holds, const void *data, const char *what)
         }
         g_usleep(20000);
     }
+}
+
+void session_wait(session_condition holds, const void *data, const char *what)
+{
+    wait_for(holds, data, what, PATIENCE);
 }
 
 /* ---- folders ------------------------------------------------------------------------------- */
@@ -65,8 +73,8 @@ static void copy_plugin(void)
 {
     g_autofree char *program = NULL;
     gsize size = 0;
-    g_autofree char *path =
-        session_path("config/GIMP/2.10/plug-ins/thinking-aware-edit/thinking-aware-edit");
+    g_autofree char *path = g_build_filename(session.folder, "config/GIMP", session_version, "plug-ins",
+                                             "thinking-aware-edit/thinking-aware-edit", NULL);
     g_autofree char *folder = g_path_get_dirname(path);
     assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
     assert_true(g_file_get_contents(PLUGIN, &program, &size, NULL));
@@ -77,11 +85,48 @@ static void copy_plugin(void)
 /* The plug-in finds "thinkedit" in the PATH: this one names the stand-in model to the server. */
 static void write_starter(void)
 {
-    g_autofree char *model = session_path("model.gguf");
+    g_autofree char *stand_in = session_path("model.gguf");
     g_autofree char *text = g_strdup_printf(
-        "#!/bin/sh\n[ \"$2\" != --detach ] || set -- \"$@\" --model '%s' --threads 1\nexec '%s' \"$@\"\n",
-        model, ENGINE);
+        "#!/bin/sh\n[ \"$2\" != --detach ] || set -- \"$@\" --model '%s' --threads %d\nexec '%s' \"$@\"\n",
+        session_model ? session_model : stand_in, session_model ? 2 : 1, ENGINE);
     write_file("bin/thinkedit", text, 0755);
+}
+
+static void write_in_profile(const char *name, const char *text)
+{
+    g_autofree char *path = g_build_filename("config/GIMP", session_version, name, NULL);
+    write_file(path, text, 0600);
+}
+
+static char *version_of_gimp(void)
+{
+    g_autofree char *program = g_strconcat("gimp-console-", session_version, NULL);
+    g_autoptr(GSubprocess) process =
+        g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL,
+                         program, "--version", NULL);
+    char *said = NULL;
+    if (!process || !g_subprocess_communicate_utf8(process, NULL, NULL, &said, NULL, NULL))
+        fail_msg("%s does not start: install it", program);
+    g_autofree char *line = g_strstrip(said);
+    return g_strdup(strrchr(line, ' ') ? strrchr(line, ' ') + 1 : line);
+}
+
+/* No questions, no news, nothing remembered; Ctrl+Alt+T opens the panel. */
+static void write_profile(void)
+{
+    static const char *const common = "(check-updates no)\n(save-session-info no)\n";
+    if (session_version[0] == '2') {
+        write_in_profile("gimprc", common);
+        write_in_profile("menurc", "(gtk_accel_path \"<Actions>/plug-in/plug-in-thinking-aware-edit\" "
+                                   "\"<Primary><Alt>t\")\n");
+    } else { /* who has run this very version before gets no welcome window */
+        g_autofree char *number = version_of_gimp();
+        g_autofree char *text = g_strdup_printf(
+            "%s(show-welcome-dialog no)\n(config-version \"%s\")\n", common, number);
+        write_in_profile("gimprc", text);
+        write_in_profile("shortcutsrc", "(file-version 1)\n(action \"plug-in-thinking-aware-edit\" "
+                                        "\"<Primary><Alt>t\")\n");
+    }
 }
 
 void session_start(void)
@@ -99,17 +144,12 @@ void session_start(void)
     g_autofree char *bin = session_path("bin"), *model = session_path("model.gguf");
     g_autofree char *search = g_strdup_printf("%s:%s", bin, g_getenv("PATH"));
     g_setenv("PATH", search, TRUE);
-    g_setenv("NO_AT_BRIDGE", "1", TRUE);
     g_setenv("LC_ALL", "C.UTF-8", TRUE);
     g_setenv("ASAN_OPTIONS", "detect_leaks=0", TRUE); /* GTK keeps what it has for good */
     copy_plugin();
     write_starter();
-    write_file("config/GIMP/2.10/gimprc", "(check-updates no)\n(save-session-info no)\n", 0600);
-    write_file("config/GIMP/2.10/menurc",
-               "(gtk_accel_path \"<Actions>/plug-in/plug-in-thinking-aware-edit\" "
-               "\"<Primary><Alt>t\")\n",
-               0600);
-    run((const char *const[]){TE_SOURCE "/tests/stand-in/assemble", ENGINE, model, NULL});
+    write_profile();
+    if (!session_model) run((const char *const[]){TE_SOURCE "/tests/stand-in/assemble", ENGINE, model, NULL});
 }
 
 /* ---- processes ----------------------------------------------------------------------------- */
@@ -201,20 +241,33 @@ pid_t session_gimp_pid(void)
     return id ? (pid_t)g_ascii_strtoll(id, NULL, 10) : 0;
 }
 
+/* A process that has ended and was not waited for is a zombie: its command line is empty. */
+bool session_gimp_gone(void)
+{
+    pid_t pid = session_gimp_pid();
+    g_autofree char *path = g_strdup_printf("/proc/%d/cmdline", (int)pid), *line = NULL;
+    return pid <= 0 || !g_file_get_contents(path, &line, NULL, NULL) || !*line;
+}
+
 void session_kill_gimp(void)
 {
     if (!session.gimp) return;
     g_subprocess_force_exit(session.gimp);
     g_subprocess_wait(session.gimp, NULL, NULL);
     g_clear_object(&session.gimp);
-    processes("script-fu", kill_process, NULL); /* GIMP's own, which waits on its socket */
+    /* GIMP's own, which wait on a socket */
+    processes("script-fu", kill_process, NULL);
+    processes("script-fu-server", kill_process, NULL);
 }
 
 void session_end(void)
 {
     session_kill_gimp();
-    if (session.xvfb) g_subprocess_force_exit(session.xvfb);
-    g_clear_object(&session.xvfb);
+    GSubprocess *ours[] = {session.xvfb, session.bus};
+    for (size_t i = 0; i < TEST_LENGTH(ours); i++) {
+        if (ours[i]) g_subprocess_force_exit(ours[i]);
+        g_clear_object(&ours[i]);
+    }
     processes(NULL, kill_process, NULL);
     run((const char *const[]){"rm", "-rf", session.folder, NULL});
     g_free(session.folder);
@@ -222,20 +275,34 @@ void session_end(void)
 
 /* ---- GIMP ---------------------------------------------------------------------------------- */
 
+/* Starts a server that prints where it is; the line it printed, g_free(). */
+static char *start_server(GSubprocess **process, const char *const *command)
+{
+    GString *line = g_string_new(NULL);
+    g_autoptr(GError) error = NULL;
+    char c = 0;
+    *process = g_subprocess_newv(
+        command, G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error);
+    if (!*process) fail_msg("%s: %s", command[0], error->message);
+    GInputStream *out = g_subprocess_get_stdout_pipe(*process);
+    while (c != '\n') { /* may come in parts */
+        if (g_input_stream_read(out, &c, 1, NULL, NULL) != 1) fail_msg("%s did not start", command[0]);
+        g_string_append_c(line, c);
+    }
+    return g_strchomp(g_string_free(line, FALSE));
+}
+
 static void start_xvfb(void)
 {
-    char line[16] = "";
-    g_autoptr(GError) error = NULL;
-    session.xvfb = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                                    &error, "Xvfb", "-displayfd", "1", "-screen", "0",
-                                    "1366x768x24", "-nolisten", "tcp", NULL);
-    if (!session.xvfb) fail_msg("Xvfb: %s", error->message);
-    for (size_t n = 0; n < sizeof line - 1 && !strchr(line, '\n'); n++) /* comes in two parts */
-        if (g_input_stream_read(g_subprocess_get_stdout_pipe(session.xvfb), line + n, 1, NULL,
-                                NULL) != 1)
-            fail_msg("Xvfb did not start");
-    g_autofree char *display = g_strdup_printf(":%s", g_strstrip(line));
+    g_autofree char *screen = g_strconcat(session_screen_size, "x24", NULL);
+    const char *const xvfb[] = {"Xvfb", "-displayfd", "1", "-screen", "0", screen,
+                                "-nolisten", "tcp", NULL};
+    const char *const dbus[] = {"dbus-daemon", "--session", "--nofork", "--print-address", NULL};
+    g_autofree char *number = start_server(&session.xvfb, xvfb);
+    g_autofree char *display = g_strdup_printf(":%s", number);
     g_setenv("DISPLAY", display, TRUE);
+    g_autofree char *address = start_server(&session.bus, dbus);
+    g_setenv("DBUS_SESSION_BUS_ADDRESS", address, TRUE);
 }
 
 static int free_port(void)
@@ -253,22 +320,41 @@ static bool answers(const void *unused)
     return said && *said == '1';
 }
 
+static void add_all(GPtrArray *command, const char *const *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++) g_ptr_array_add(command, (char *)words[i]);
+}
+
 void session_gimp(bool windows, const char *name)
 {
     g_autoptr(GError) error = NULL;
     if (windows && !session.xvfb) start_xvfb();
     session.port = free_port();
-    g_autofree char *batch = g_strdup_printf(
-        "(plug-in-script-fu-server RUN-NONINTERACTIVE \"127.0.0.1\" %d \"\")", session.port);
+    bool old = session_version[0] == '2';
+    g_autofree char *batch =
+        g_strdup_printf(old ? "(plug-in-script-fu-server RUN-NONINTERACTIVE \"127.0.0.1\" %d \"\")"
+                            : "(plug-in-script-fu-server #:run-mode RUN-NONINTERACTIVE #:ip "
+                              "\"127.0.0.1\" #:port %d #:logfile \"\")",
+                        session.port);
     g_autofree char *file = session_path(name);
-    const char *const with[] = {"gimp-2.10", "-n", "-s", "-d", "-b", batch, file, NULL};
-    const char *const without[] = {"gimp-console-2.10", "-i", "-d", "-f", "-b", batch, NULL};
-    session.gimp = g_subprocess_newv(windows ? with : without,
+    g_autofree char *program =
+        g_strconcat(windows ? "gimp-" : "gimp-console-", session_version, NULL);
+    g_autoptr(GPtrArray) command = g_ptr_array_new();
+    const char *const start[] = {program, windows ? "-n" : "-i", "-d", windows ? "-s" : "-f"};
+    const char *const interpreter[] = {"--batch-interpreter", "plug-in-script-fu-eval"};
+    const char *const rest[] = {"-b", batch, windows ? file : NULL, NULL};
+    add_all(command, start, TEST_LENGTH(start));
+    if (!old) add_all(command, interpreter, TEST_LENGTH(interpreter));
+    add_all(command, rest, TEST_LENGTH(rest));
+    session.gimp = g_subprocess_newv((const char *const *)command->pdata,
                                      G_SUBPROCESS_FLAGS_STDOUT_SILENCE |
                                          G_SUBPROCESS_FLAGS_STDERR_SILENCE,
                                      &error);
-    if (!session.gimp) fail_msg("%s", error->message);
-    session_wait(answers, NULL, "GIMP's Script-Fu server");
+    if (!session.gimp) fail_msg("%s: %s", program, error->message);
+    wait_for(answers, NULL, "GIMP's Script-Fu server", PATIENCE_AT_START);
+    g_autofree char *prelude = g_strdup_printf(
+        "(begin (load \"%s/tests/gimp/prelude-%s.scm\") (display 1))", TE_SOURCE, old ? "2.10" : "3");
+    g_free(session_ask(prelude));
 }
 
 static bool read_all(GInputStream *in, void *bytes, gsize n)
@@ -369,6 +455,23 @@ void session_type(unsigned long window, const char *text)
 {
     focus(window);
     g_free(xdotool((const char *const[]){"type", "--delay", "15", text, NULL}));
+}
+
+void session_click(unsigned long window, int x, int y)
+{
+    g_autofree char *id = g_strdup_printf("%lu", window);
+    g_autofree char *right = g_strdup_printf("%d", x), *down = g_strdup_printf("%d", y);
+    focus(window);
+    g_free(xdotool((const char *const[]){"mousemove", "--window", id, right, down, "click", "1", NULL}));
+}
+
+void session_move_window(unsigned long window, int x, int y, int width, int height)
+{
+    g_autofree char *id = g_strdup_printf("%lu", window);
+    g_autofree char *right = g_strdup_printf("%d", x), *down = g_strdup_printf("%d", y);
+    g_autofree char *wide = g_strdup_printf("%d", width), *high = g_strdup_printf("%d", height);
+    g_free(xdotool((const char *const[]){"windowsize", "--sync", id, wide, high, "windowmove", id, right,
+                                         down, NULL}));
 }
 
 void session_close_window(unsigned long window)

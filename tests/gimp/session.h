@@ -1,4 +1,4 @@
-/* session.h - a real GIMP 2.10 with the plug-in, the real server and the stand-in model, in folders of
+/* session.h - a real GIMP, 2.10 or 3.x, with the plug-in, the real server and the stand-in model, in folders of
  * its own, driven from outside: expressions through GIMP's own Script-Fu server, keys through xdotool.
  *
  * Everything here waits for what it waits for, never for a time; what does not come within a minute
@@ -10,16 +10,21 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-extern const char *session_keep; /* folder for screenshots; NULL: none are kept */
+extern const char *session_keep;    /* folder for screenshots; NULL: none are kept */
+extern const char *session_version; /* of GIMP: "2.10", "3.0", "3.2" */
+extern const char *session_screen_size; /* of the X server: "1366x768" */
+extern const char *session_model;   /* NULL: the stand-in made of golden data */
 
 void session_start(void); /* folders, model, plug-in; no process yet */
 void session_end(void);   /* ends what is left and removes the folders */
 char *session_path(const char *name); /* in the session's folder; g_free() */
 
-/* GIMP with the file NAME open, in windows of an X server of its own or without. */
+/* GIMP with the file NAME open, in windows of an X server of its own or without. The prelude of its
+ * version is loaded. */
 void session_gimp(bool windows, const char *name);
 void session_kill_gimp(void);
 pid_t session_gimp_pid(void);
+bool session_gimp_gone(void); /* it has ended */
 
 /* What EXPRESSION displays; g_free(). NULL when GIMP says that it failed, or is gone. */
 char *session_try(const char *expression);
@@ -41,6 +46,8 @@ unsigned long session_window(const char *title); /* waits until it is there */
 bool session_has_window(const char *title);
 void session_keys(unsigned long window, const char *keys); /* "ctrl+Return" */
 void session_type(unsigned long window, const char *text);
+void session_click(unsigned long window, int x, int y);
+void session_move_window(unsigned long window, int x, int y, int width, int height);
 void session_close_window(unsigned long window);
 
 /* What is on the screen. */
