@@ -51,10 +51,11 @@ te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llad
 void ti_llada_free(ti_llada *l);
 ti_params *ti_llada_params(ti_llada *l);
 const ti_llada_config *ti_llada_get_config(const ti_llada *l);
-/* Where image codes are and how far back the input's token of the same place lies: what
- * ti_llada_init() needs to begin with a backbone that copies. bits 0: begin with nothing. */
+/* Where image codes are, how far back the input's token of the same place lies, and how many ids,
+ * the first, are words: what ti_llada_init() needs to begin with a backbone that copies and
+ * listens. bits 0: begin with nothing. */
 typedef struct ti_llada_start {
-    int image_offset, bits, mask, distance;
+    int image_offset, bits, mask, distance, words;
 } ti_llada_start;
 
 te_status ti_llada_init(ti_llada *l, uint64_t seed, const ti_llada_start *start, te_error *err);

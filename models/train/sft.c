@@ -1,6 +1,7 @@
 /* sft.c - supervised training of the backbone (the paper's section 3.2). The step number is the
  * whole state beside the weights: step S sees samples S * batch .. of the pool, with masks drawn
  * from S. */
+#include "bpe.h"
 #include "commands.h"
 #include "journal.h"
 #include "project.h"
@@ -103,10 +104,16 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
 static te_status begin(ti_project *p, te_error *err)
 {
     const int image = p->layout.grid_h * p->layout.grid_w;
+    int words = p->layout.image_offset;
+    for (int i = 0; i < TI_SPECIALS; i++) {
+        const int id = ti_tokenizer_id(p->tokenizer, ti_special_names[i]);
+        if (id < words) words = id;
+    }
     ti_llada_start start = {.image_offset = p->layout.image_offset,
                             .mask = p->layout.mask,
                             .bits = p->layout.instruction_len ? p->magvit->config.bits : 0,
-                            .distance = image + 4 + p->layout.instruction_len};
+                            .distance = image + 4 + p->layout.instruction_len,
+                            .words = words};
     return ti_llada_init(p->llada, p->recipe.seed, &start, err);
 }
 

@@ -286,6 +286,65 @@ static void image_tokenizer_is_the_engines(void **state)
     }
 }
 
+enum { WORDS = 20, CODE_BITS = 3, VOCAB = WORDS + 4 + (1 << CODE_BITS), WIDTH = 64, HEADS = 2 };
+
+/* Token ID as the first layer sees it, times the rows of one head of PARAM. */
+static void project(double out[WIDTH / HEADS], ti_llada *l, int id, const char *param, int head)
+{
+    const ti_params *p = ti_llada_params(l);
+    const float *e = ti_param_value(p, ti_params_find(p, "model.transformer.wte.weight"));
+    const float *w = ti_param_value(p, ti_params_find(p, param));
+    double squares = 0;
+    for (int i = 0; i < WIDTH; i++) squares += pow((double)e[id * WIDTH + i], 2) / WIDTH;
+    for (int r = 0; r < WIDTH / HEADS; r++) {
+        out[r] = 0;
+        for (int i = 0; i < WIDTH; i++)
+            out[r] += (double)w[(head * WIDTH / HEADS + r) * WIDTH + i] *
+                      (double)e[id * WIDTH + i] / sqrt(squares);
+    }
+}
+
+/* A fresh backbone's last head attends to words, whoever asks, and to nothing else. */
+static void begins_by_listening(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_llada *l = NULL;
+    ti_train_device *d = open_device(1);
+    const ti_llada_config c = {.width = WIDTH,
+                               .layers = 2,
+                               .heads = HEADS,
+                               .ff = 96,
+                               .vocab = VOCAB,
+                               .context = 64,
+                               .eps = 1e-5f,
+                               .theta = 10000,
+                               .logit_scale = 1};
+    const ti_llada_start start = {.image_offset = WORDS + 4,
+                                  .bits = CODE_BITS,
+                                  .mask = WORDS,
+                                  .distance = 13,
+                                  .words = WORDS};
+    assert_ok(ti_llada_create(&l, d, &c, 64, &err), err);
+    assert_ok(ti_llada_init(l, 3, &start, &err), err);
+    for (int asks = 0; asks < VOCAB; asks++) {
+        double q[WIDTH / HEADS], k[WIDTH / HEADS], least = INFINITY, most = -INFINITY;
+        project(q, l, asks, "model.transformer.blocks.0.q_proj.weight", HEADS - 1);
+        for (int id = 0; id < VOCAB; id++) {
+            double score = 0;
+            project(k, l, id, "model.transformer.blocks.0.k_proj.weight", HEADS - 1);
+            for (int i = 0; i < WIDTH / HEADS; i++) score += q[i] * k[i] / sqrt(WIDTH / HEADS);
+            if (id < WORDS)
+                least = fmin(least, score);
+            else
+                most = fmax(most, score);
+        }
+        if (least < most + 2) fail_msg("token %d: words %.1f, others %.1f", asks, least, most);
+    }
+    ti_llada_free(l);
+    ti_train_device_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -294,6 +353,7 @@ int main(void)
         cmocka_unit_test(network_gradients),
         cmocka_unit_test(refuses_impossible_networks),
         cmocka_unit_test(image_tokenizer_is_the_engines),
+        cmocka_unit_test(begins_by_listening),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
