@@ -5,6 +5,8 @@
  * has some is read from a duplicate of the image in which they are merged, so that nothing of it
  * reaches the person's undo steps.
  */
+#include "host_gimp3.h"
+
 #include "host.h"
 #include "ui/i18n.h"
 
@@ -13,6 +15,16 @@
 
 /* Persistent: saved in XCF. Undoable: goes and comes with its layer. */
 enum { PARASITE_FLAGS = GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE };
+
+GimpImage *ti_gimp3_image(int id)
+{
+    return gimp_image_id_is_valid(id) ? gimp_image_get_by_id(id) : NULL;
+}
+
+GimpLayer *ti_gimp3_layer(int id)
+{
+    return gimp_item_id_is_valid(id) && gimp_item_id_is_layer(id) ? gimp_layer_get_by_id(id) : NULL;
+}
 
 static bool refuse(GError **error, const char *sentence)
 {
@@ -47,7 +59,7 @@ static bool check_replace(GimpItem *item, GError **error)
 
 bool ti_host_check(int image_id, int layer_id, ti_output output, GError **error)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpImage *image = ti_gimp3_image(image_id);
     GimpItem *item = gimp_item_get_by_id(layer_id);
     if (!image || !item || gimp_item_get_image(item) != image)
         return refuse(error, _("The layer is not there any more: choose one in the Layers "
@@ -119,8 +131,8 @@ static GeglBuffer *read_filtered(GimpImage *image, GimpDrawable *layer)
 
 GeglBuffer *ti_host_read(int image_id, int layer_id, GError **error)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
-    GimpLayer *layer = gimp_layer_get_by_id(layer_id);
+    GimpImage *image = ti_gimp3_image(image_id);
+    GimpLayer *layer = ti_gimp3_layer(layer_id);
     GeglBuffer *out = NULL;
     if (image && layer && has_filters(GIMP_DRAWABLE(layer))) {
         out = read_filtered(image, GIMP_DRAWABLE(layer));
@@ -134,8 +146,8 @@ GeglBuffer *ti_host_read(int image_id, int layer_id, GError **error)
 
 GeglBuffer *ti_host_selection(int image_id, int layer_id, GeglRectangle *bounds, GError **error)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
-    GimpDrawable *layer = GIMP_DRAWABLE(gimp_layer_get_by_id(layer_id));
+    GimpImage *image = ti_gimp3_image(image_id);
+    GimpDrawable *layer = GIMP_DRAWABLE(ti_gimp3_layer(layer_id));
     if (gimp_selection_is_empty(image)) return NULL;
     if (!gimp_drawable_mask_intersect(layer, &bounds->x, &bounds->y, &bounds->width,
                                       &bounds->height)) {
@@ -154,24 +166,24 @@ GeglBuffer *ti_host_selection(int image_id, int layer_id, GeglRectangle *bounds,
 
 char *ti_host_layer_name(int layer_id)
 {
-    return gimp_item_get_name(GIMP_ITEM(gimp_layer_get_by_id(layer_id)));
+    return gimp_item_get_name(GIMP_ITEM(ti_gimp3_layer(layer_id)));
 }
 
 unsigned ti_host_tattoo(int layer_id)
 {
-    return gimp_item_get_tattoo(GIMP_ITEM(gimp_layer_get_by_id(layer_id)));
+    return gimp_item_get_tattoo(GIMP_ITEM(ti_gimp3_layer(layer_id)));
 }
 
 int ti_host_tattooed(int image_id, unsigned tattoo)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpImage *image = ti_gimp3_image(image_id);
     GimpLayer *layer = image ? gimp_image_get_layer_by_tattoo(image, tattoo) : NULL;
     return layer ? gimp_item_get_id(GIMP_ITEM(layer)) : -1;
 }
 
 void ti_host_kind_read(int image_id, ti_host_kind *kind)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpImage *image = ti_gimp3_image(image_id);
     GimpColorProfile *profile = gimp_image_get_color_profile(image);
     kind->precision = gimp_image_get_precision(image);
     kind->gray = gimp_image_get_base_type(image) == GIMP_GRAY;
@@ -267,7 +279,7 @@ static gint place_above(GimpImage *image, GimpItem *layer)
 
 static GimpLayer *apply_layer(const ti_host_result *r, GimpImage *image)
 {
-    GimpLayer *source = gimp_layer_get_by_id(r->layer);
+    GimpLayer *source = ti_gimp3_layer(r->layer);
     if (source && gimp_item_get_image(GIMP_ITEM(source)) != image) source = NULL;
     GimpLayer *layer = make_layer(r, image);
     if (!layer) return NULL;
@@ -289,7 +301,7 @@ static GimpLayer *apply_layer(const ti_host_result *r, GimpImage *image)
  * pixels, so they are done with. */
 static GimpLayer *apply_replace(const ti_host_result *r, GimpImage *image)
 {
-    GimpLayer *layer = gimp_layer_get_by_id(r->layer);
+    GimpLayer *layer = ti_gimp3_layer(r->layer);
     GimpDrawable *drawable = GIMP_DRAWABLE(layer);
     GimpItem *saved = gimp_selection_is_empty(image) ? NULL : GIMP_ITEM(gimp_selection_save(image));
     if (saved) gimp_selection_none(image);
@@ -333,7 +345,7 @@ static GimpLayer *apply_image(const ti_host_result *r)
 
 int ti_host_apply(const ti_host_result *r, GError **error)
 {
-    GimpImage *image = gimp_image_get_by_id(r->image);
+    GimpImage *image = ti_gimp3_image(r->image);
     GimpLayer *layer;
     if (r->output == TI_NEW_IMAGE || !image) {
         layer = apply_image(r);
@@ -366,13 +378,13 @@ static char *text_of(GimpParasite *parasite)
 
 char *ti_host_record(int layer_id)
 {
-    GimpLayer *layer = gimp_layer_get_by_id(layer_id);
+    GimpLayer *layer = ti_gimp3_layer(layer_id);
     return layer ? text_of(gimp_item_get_parasite(GIMP_ITEM(layer), TI_PARASITE)) : NULL;
 }
 
 char *ti_host_history(int image_id)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpImage *image = ti_gimp3_image(image_id);
     return image ? text_of(gimp_image_get_parasite(image, TI_HISTORY)) : NULL;
 }
 

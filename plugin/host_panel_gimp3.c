@@ -1,6 +1,7 @@
 /* host_panel_gimp3.c - the panel's host for GIMP 3.x: libgimpui brings GIMP's theme and knows how to
  * keep a window above GIMP's, on X11 and on Wayland. */
 #include "host_panel.h"
+#include "host_gimp3.h"
 #include "ui/i18n.h"
 
 #include <libgimp/gimpui.h>
@@ -21,7 +22,7 @@ bool ti_host_relay(int image, int layer)
     GObject *layers[] = {(GObject *)gimp_item_get_by_id(layer), NULL};
     if (!panel) return false;
     g_autoptr(GimpProcedureConfig) config = gimp_procedure_create_config(panel);
-    g_object_set(config, "image", gimp_image_get_by_id(image), "run-mode", GIMP_RUN_INTERACTIVE,
+    g_object_set(config, "image", ti_gimp3_image(image), "run-mode", GIMP_RUN_INTERACTIVE,
                  NULL);
     gimp_procedure_config_set_core_object_array(config, "drawables", layers, layers[0] ? 1 : 0);
     GimpValueArray *values = gimp_procedure_run_config(panel, config);
@@ -74,31 +75,31 @@ void ti_host_keep_above(GtkWindow *window)
 
 bool ti_host_has_image(int image)
 {
-    return gimp_image_get_by_id(image) != NULL;
+    return ti_gimp3_image(image) != NULL;
 }
 
 bool ti_host_has_layer(int image, int layer)
 {
-    GimpLayer *l = gimp_layer_get_by_id(layer);
+    GimpLayer *l = ti_gimp3_layer(layer);
     GimpImage *of = l ? gimp_item_get_image(GIMP_ITEM(l)) : NULL;
     return of && gimp_image_get_id(of) == image;
 }
 
 char *ti_host_image_name(int image)
 {
-    return gimp_image_get_name(gimp_image_get_by_id(image));
+    return gimp_image_get_name(ti_gimp3_image(image));
 }
 
 int ti_host_image_of(int layer)
 {
-    GimpLayer *l = gimp_layer_get_by_id(layer);
+    GimpLayer *l = ti_gimp3_layer(layer);
     GimpImage *image = l ? gimp_item_get_image(GIMP_ITEM(l)) : NULL;
     return image ? gimp_image_get_id(image) : -1;
 }
 
 int ti_host_active_layer(int image)
 {
-    GimpImage *i = gimp_image_get_by_id(image);
+    GimpImage *i = ti_gimp3_image(image);
     GimpLayer **layers = i ? gimp_image_get_selected_layers(i) : NULL;
     int layer = layers && layers[0] && !layers[1] ? gimp_item_get_id(GIMP_ITEM(layers[0])) : -1;
     g_free(layers);
@@ -107,15 +108,15 @@ int ti_host_active_layer(int image)
 
 void ti_host_layer_size(int layer, int *width, int *height)
 {
-    GimpDrawable *drawable = GIMP_DRAWABLE(gimp_layer_get_by_id(layer));
+    GimpDrawable *drawable = GIMP_DRAWABLE(ti_gimp3_layer(layer));
     *width = gimp_drawable_get_width(drawable);
     *height = gimp_drawable_get_height(drawable);
 }
 
 bool ti_host_selection_bounds(int image, int layer, GeglRectangle *bounds)
 {
-    GimpImage *i = gimp_image_get_by_id(image);
-    GimpLayer *l = gimp_layer_get_by_id(layer);
+    GimpImage *i = ti_gimp3_image(image);
+    GimpLayer *l = ti_gimp3_layer(layer);
     return i && l && !gimp_selection_is_empty(i) &&
            gimp_drawable_mask_intersect(GIMP_DRAWABLE(l), &bounds->x, &bounds->y, &bounds->width,
                                         &bounds->height);
@@ -123,7 +124,7 @@ bool ti_host_selection_bounds(int image, int layer, GeglRectangle *bounds)
 
 GdkPixbuf *ti_host_thumbnail(int layer, int side)
 {
-    GimpLayer *l = gimp_layer_get_by_id(layer);
+    GimpLayer *l = ti_gimp3_layer(layer);
     return l ? gimp_drawable_get_thumbnail(GIMP_DRAWABLE(l), side, side,
                                            GIMP_PIXBUF_KEEP_ALPHA)
              : NULL;
@@ -135,7 +136,7 @@ void ti_host_set_history(int image, const char *history)
 {
     GimpParasite *parasite =
         gimp_parasite_new(TI_HISTORY, HISTORY_FLAGS, (guint32)strlen(history) + 1, history);
-    gimp_image_attach_parasite(gimp_image_get_by_id(image), parasite);
+    gimp_image_attach_parasite(ti_gimp3_image(image), parasite);
     gimp_parasite_free(parasite);
 }
 
@@ -161,9 +162,9 @@ static void place_text(GimpTextLayer *text, GimpImage *image, GimpLayer *layer, 
 
 int ti_host_text_layer(int image_id, int layer_id, const char *text, GError **error)
 {
-    GimpImage *image = gimp_image_get_by_id(image_id);
+    GimpImage *image = ti_gimp3_image(image_id);
     GimpLayer *layer =
-        ti_host_has_layer(image_id, layer_id) ? gimp_layer_get_by_id(layer_id) : NULL;
+        ti_host_has_layer(image_id, layer_id) ? ti_gimp3_layer(layer_id) : NULL;
     gint width = layer ? gimp_drawable_get_width(GIMP_DRAWABLE(layer)) : gimp_image_get_width(image);
     double size = CLAMP(width / 40.0, 8, 400);
     gimp_image_undo_group_start(image);
