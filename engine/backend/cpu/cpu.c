@@ -105,8 +105,11 @@ static size_t float_bytes(ti_backend *be, int rows, int width)
 static size_t operand_bytes(ti_backend *be, int rows, int width)
 {
     ti_cpu *cpu = ti_cpu_of(be);
-    size_t wanted = ti_int8_operand_bytes(cpu->int8, rows, width);
-    if (cpu->codes_wanted < wanted) cpu->codes_wanted = wanted;
+    const ti_int8_kernel *kernels[] = {cpu->int8, cpu->int8_q4};
+    for (int i = 0; i < 2; i++) {
+        size_t wanted = ti_int8_operand_bytes(kernels[i], rows, width);
+        if (cpu->codes_wanted < wanted) cpu->codes_wanted = wanted;
+    }
     return float_bytes(be, rows, width);
 }
 
@@ -164,7 +167,8 @@ te_status ti_cpu_create_limited(ti_backend **out, const char *limit, int threads
     cpu->base.description = cpu->description;
     cpu->threads = threads;
     cpu->features = features;
-    cpu->int8 = ti_int8_kernel_for(&cpu->features);
+    cpu->int8 = ti_int8_kernel_for(&cpu->features, TI_Q8_0);
+    cpu->int8_q4 = ti_int8_kernel_for(&cpu->features, TI_Q4_K);
     cpu->codes_wanted = (size_t)4 << 20;
     cpu->scratch = alloc_pages((size_t)threads * TI_CPU_SCRATCH);
     te_status st = cpu->scratch ? TE_OK

@@ -28,13 +28,14 @@ typedef struct ti_cpu {
     int threads;
     ti_cpu_features features; /* the processor's; a test clears members to force a path */
     ti_gemm *gemm;
-    const ti_int8_kernel *int8;
+    const ti_int8_kernel *int8, *int8_q4; /* in general, and where all weights are q4_k */
     unsigned char *codes; /* room for an operand as the int8 kernel reads it */
     size_t codes_bytes, codes_wanted; /* had, and asked for through operand_bytes since */
     const void *operand; /* written last by an op */
     const void *rounded; /* values written last by a product of rounded operands */
     struct {
         const void *x; /* what the codes are of, if it is that operand; else NULL */
+        const ti_int8_kernel *kernel;
         int n_rows, width;
     } coded;
     uint64_t weights; /* bytes of the file that every forward pass reads */

@@ -3,15 +3,15 @@
  */
 #include "backend/cpu/int8.h"
 
-const ti_int8_kernel *ti_int8_kernel_for(const ti_cpu_features *features)
+const ti_int8_kernel *ti_int8_kernel_for(const ti_cpu_features *features, ti_type type)
 {
 #if defined(__x86_64__)
-    if (features->avx512_vnni) return &ti_int8_vnni;
+    if (features->avx512_vnni) return type == TI_Q4_K ? &ti_int8_vnni_coarse : &ti_int8_vnni;
     if (features->avx2) return &ti_int8_avx2;
 #elif defined(__aarch64__)
     if (features->neon_dot) return &ti_int8_neon;
 #endif
-    (void)features;
+    (void)features, (void)type;
     return &ti_int8_plain;
 }
 

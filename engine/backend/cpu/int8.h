@@ -32,6 +32,7 @@ typedef struct ti_int8_block {
 } ti_int8_block;
 
 typedef struct ti_int8_kernel {
+    bool coarse;    /* scales of x have two bits after the leading one: for q4_k, not for q8_0 */
     int rows;       /* of x in a tile */
     size_t x_bytes; /* of one block of a group of rows */
     size_t w_bytes; /* of one block of a panel */
@@ -53,7 +54,8 @@ typedef struct ti_int8_kernel {
     void (*gate)(float *y, const float *g, const float *u, int n);
 } ti_int8_kernel;
 
-const ti_int8_kernel *ti_int8_kernel_for(const ti_cpu_features *features);
+/* For weights of TYPE. */
+const ti_int8_kernel *ti_int8_kernel_for(const ti_cpu_features *features, ti_type type);
 
 /* How an operand [rows][32 n_blocks] lies in memory: groups of rows, each its blocks, then room for
  * extra blocks, then which they are (int32: their number, then their places in ascending order). */
@@ -83,7 +85,7 @@ static inline __attribute__((always_inline)) void ti_int8_fetch(const unsigned c
 
 extern const ti_int8_kernel ti_int8_plain;
 #if defined(__x86_64__)
-extern const ti_int8_kernel ti_int8_avx2, ti_int8_vnni;
+extern const ti_int8_kernel ti_int8_avx2, ti_int8_vnni, ti_int8_vnni_coarse;
 #elif defined(__aarch64__)
 extern const ti_int8_kernel ti_int8_neon;
 #endif

@@ -3,9 +3,10 @@
  * x becomes codes first, all threads together (or stays from the last product). Then k is walked in
  * stretches, so that a stretch of all rows of x fits the last-level cache and is read from there
  * once per panel; y gathers the stretches' sums. In a stretch a thread takes a panel of 32 outputs,
- * lays it out for the kernel, and passes the rows of x by it: the panel lies in the second-level
- * cache, a group of rows in the first. A gate has no y to gather in, so it goes in one stretch; the
- * panels of its two weights lie side by side, and its values need no second pass. */
+ * lays it out for the kernel, and passes the rows of x by it and its neighbour: the panels lie in
+ * the second-level cache, a group of rows in the first. A gate has no y to gather in, so it goes in
+ * one stretch; the panels of its two weights lie side by side, and its values need no second pass.
+ */
 #include "backend/cpu/product.h"
 
 #include <math.h>
@@ -22,8 +23,8 @@ enum {
 /* What one thread works in. */
 typedef struct room {
     ti_int8_block decoded[TI_INT8_DECODED];
-    float sums[2][TI_INT8_MAX_ROWS * PANEL]; /* of w_gate and w */
-    unsigned char panels[];                  /* one stretch, or two */
+    float sums[2][TI_INT8_MAX_ROWS * PANEL]; /* of the two panels */
+    unsigned char panels[];                  /* two stretches */
 } room;
 
 /* ---- x becomes codes ------------------------------------------------------------------------ */
@@ -95,10 +96,9 @@ static void encode_group(const group *g)
 }
 
 /* Rows [first, first + n_rows) of x. */
-static void encode(ti_cpu *cpu, const ti_product *p, const ti_int8_layout *layout, int first,
-                   int n_rows)
+static void encode(ti_cpu *cpu, const ti_int8_kernel *kernel, const ti_product *p,
+                   const ti_int8_layout *layout, int first, int n_rows)
 {
-    const ti_int8_kernel *kernel = cpu->int8;
     const int n_groups = (n_rows + kernel->rows - 1) / kernel->rows;
 #pragma omp parallel for num_threads(cpu->threads) schedule(static)
     for (int i = 0; i < n_groups; i++) {
@@ -117,32 +117,31 @@ static void encode(ti_cpu *cpu, const ti_product *p, const ti_int8_layout *layou
 /* ---- panels --------------------------------------------------------------------------------- */
 
 /* Blocks [first, first + n) of a panel of w, into TO. */
-static void lay_out(const ti_cpu *cpu, const ti_product *p, const ti_weight *w, int panel,
-                    int first, int n, ti_int8_block *decoded, unsigned char *to)
+static void lay_out(const ti_int8_kernel *kernel, const ti_product *p, const ti_weight *w,
+                    int panel, int first, int n, ti_int8_block *decoded, unsigned char *to)
 {
     const size_t stride = ti_type_row_bytes(w->tensor.type, w->cols);
     const int out = panel * PANEL, left = p->n_out - out;
     const char *rows = (const char *)w->tensor.data + (size_t)(p->first_out + out) * stride;
     for (int b = 0; b < n; b += TI_INT8_DECODED) {
         const int count = n - b < TI_INT8_DECODED ? n - b : TI_INT8_DECODED;
-        cpu->int8->decode(decoded, w->tensor.type, rows, stride, left < PANEL ? left : PANEL,
-                          first + b, count);
-        for (int i = 0; i < count; i++, to += cpu->int8->w_bytes)
-            cpu->int8->pack_w(to, &decoded[i]);
+        kernel->decode(decoded, w->tensor.type, rows, stride, left < PANEL ? left : PANEL,
+                       first + b, count);
+        for (int i = 0; i < count; i++, to += kernel->w_bytes) kernel->pack_w(to, &decoded[i]);
     }
 }
 
 /* Finished sums of up to kernel->rows rows from ROW on (counted in all of x). ADD: y has a stretch.
- */
-static void finish(const ti_cpu *cpu, const ti_product *p, int panel, int row, int n_rows, bool add,
-                   const room *r)
+ * GATE: sums of w_gate, else NULL. */
+static void finish(const ti_int8_kernel *kernel, const ti_product *p, int panel, int row,
+                   int n_rows, bool add, const float *gate, const float *sums)
 {
     const int out = panel * PANEL, n = p->n_out - out < PANEL ? p->n_out - out : PANEL;
     for (int i = 0; i < n_rows; i++) {
-        const float *sum = r->sums[1] + i * PANEL;
+        const float *sum = sums + i * PANEL;
         float *y = p->y + (size_t)(row + i) * (size_t)p->n_out + out;
-        if (p->finish == TI_FINISH_GATE)
-            cpu->int8->gate(y, r->sums[0] + i * PANEL, sum, n);
+        if (gate)
+            kernel->gate(y, gate + i * PANEL, sum, n);
         else if (p->finish == TI_FINISH_ADD)
             for (int j = 0; j < n; j++) y[j] += sum[j];
         else if (add)
@@ -169,66 +168,87 @@ static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, floa
 
 /* What all threads of a stretch share: its place, and which rows of x the codes are of. */
 typedef struct stretch {
+    const ti_int8_kernel *kernel;
     const ti_product *p;
     const ti_int8_layout *layout;
     int first, n_rows; /* rows of x */
     int k, n;          /* blocks */
 } stretch;
 
-/* Rows [from, to) of the codes by one panel. */
-static void multiply(const ti_cpu *cpu, const stretch *s, int panel, int from, int to, room *r)
+/* Jobs of a product are two panels that pass the same rows: of both weights of a gate, or
+ * neighbours. */
+static int count_jobs(const ti_product *p)
 {
-    const ti_int8_kernel *kernel = cpu->int8;
-    const ti_weight *weights[2] = {s->p->w_gate, s->p->w};
-    unsigned char *panels[2] = {r->panels + (size_t)s->n * kernel->w_bytes, r->panels};
-    for (int i = 0; i < 2; i++)
-        if (weights[i]) lay_out(cpu, s->p, weights[i], panel, s->k, s->n, r->decoded, panels[i]);
+    const int n_panels = (p->n_out + PANEL - 1) / PANEL;
+    return p->w_gate ? n_panels : (n_panels + 1) / 2;
+}
+
+/* Rows [from, to) of the codes by the panels of JOB. */
+static void multiply(const ti_cpu *cpu, const stretch *s, int job, int from, int to, room *r)
+{
+    const ti_int8_kernel *kernel = s->kernel;
+    const bool gate = s->p->w_gate != NULL;
+    const ti_weight *weights[2] = {gate ? s->p->w_gate : s->p->w, s->p->w};
+    const int panel[2] = {gate ? job : 2 * job, gate ? job : 2 * job + 1};
+    const int lanes = panel[1] * PANEL < s->p->n_out ? 2 : 1;
+    unsigned char *panels[2] = {r->panels, r->panels + (size_t)s->n * kernel->w_bytes};
+    for (int i = 0; i < lanes; i++)
+        lay_out(kernel, s->p, weights[i], panel[i], s->k, s->n, r->decoded, panels[i]);
     for (int row = from; row < to; row += kernel->rows) {
         const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
         const int n_rows = to - row < kernel->rows ? to - row : kernel->rows;
-        for (int i = 0; i < 2; i++)
-            if (weights[i]) run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
-        finish(cpu, s->p, panel, s->first + row, n_rows, s->k > 0, r);
+        for (int i = 0; i < lanes; i++)
+            run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
+        for (int i = gate; i < lanes; i++)
+            finish(kernel, s->p, panel[i], s->first + row, n_rows, s->k > 0,
+                   gate ? r->sums[0] : NULL, r->sums[i]);
     }
 }
 
-/* Jobs are panels; where those are fewer than the threads can share evenly, parts of the rows by
- * panels. */
+/* Where jobs are fewer than the threads can share evenly, each is cut into parts of the rows. */
 static void run_stretch(ti_cpu *cpu, const stretch *s)
 {
-    const int n_panels = (s->p->n_out + PANEL - 1) / PANEL, height = cpu->int8->rows;
-    int parts = (4 * cpu->threads + n_panels - 1) / n_panels, worth = s->n_rows / PART_ROWS;
+    const int n_jobs = count_jobs(s->p), height = s->kernel->rows;
+    int parts = (4 * cpu->threads + n_jobs - 1) / n_jobs, worth = s->n_rows / PART_ROWS;
     parts = parts < worth ? parts : worth > 1 ? worth : 1;
     const int part_rows = ((s->n_rows + parts - 1) / parts + height - 1) / height * height;
 #pragma omp parallel for collapse(2) num_threads(cpu->threads) schedule(dynamic)
-    for (int panel = 0; panel < n_panels; panel++)
+    for (int job = 0; job < n_jobs; job++)
         for (int part = 0; part < parts; part++) {
             const int from = part * part_rows, to = from + part_rows;
             if (from >= s->n_rows) continue;
-            multiply(cpu, s, panel, from, to < s->n_rows ? to : s->n_rows,
+            multiply(cpu, s, job, from, to < s->n_rows ? to : s->n_rows,
                      ti_cpu_scratch(cpu, omp_get_thread_num()));
         }
 }
 
+static const ti_int8_kernel *kernel_of(const ti_cpu *cpu, const ti_product *p)
+{
+    const bool q4 = p->w->tensor.type == TI_Q4_K;
+    return q4 && (!p->w_gate || p->w_gate->tensor.type == TI_Q4_K) ? cpu->int8_q4 : cpu->int8;
+}
+
 void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p)
 {
+    const ti_int8_kernel *kernel = kernel_of(cpu, p);
     const int width = (int)p->w->cols;
-    const ti_int8_layout layout = ti_int8_layout_of(cpu->int8, width);
-    const int strip = (int)(cpu->codes_bytes / layout.group_bytes) * cpu->int8->rows;
+    const ti_int8_layout layout = ti_int8_layout_of(kernel, width);
+    const int strip = (int)(cpu->codes_bytes / layout.group_bytes) * kernel->rows;
     /* Equal stretches of whole q4_k super-blocks. */
     const int n_stretches = p->w_gate ? 1 : (layout.n_blocks + STRETCH - 1) / STRETCH;
     const int step = ((layout.n_blocks + n_stretches - 1) / n_stretches + 7) / 8 * 8;
     for (int first = 0; first < p->n_rows; first += strip) {
         const int n_rows = p->n_rows - first < strip ? p->n_rows - first : strip;
-        const bool known =
-            cpu->coded.x == p->x && cpu->coded.n_rows == p->n_rows && cpu->coded.width == width;
-        if (!known) encode(cpu, p, &layout, first, n_rows);
+        const bool known = cpu->coded.x == p->x && cpu->coded.kernel == kernel &&
+                           cpu->coded.n_rows == p->n_rows && cpu->coded.width == width;
+        if (!known) encode(cpu, kernel, p, &layout, first, n_rows);
         cpu->coded.x = p->x == cpu->operand && n_rows == p->n_rows ? p->x : NULL;
+        cpu->coded.kernel = kernel;
         cpu->coded.n_rows = n_rows;
         cpu->coded.width = width;
         for (int k = 0; k < layout.n_blocks; k += step) {
             const int n = layout.n_blocks - k < step ? layout.n_blocks - k : step;
-            run_stretch(cpu, &(stretch){p, &layout, first, n_rows, k, n});
+            run_stretch(cpu, &(stretch){kernel, p, &layout, first, n_rows, k, n});
         }
     }
 }
@@ -237,6 +257,6 @@ bool ti_cpu_product_int8_takes(const ti_cpu *cpu, const ti_product *p)
 {
     if (!ti_int8_takes(p->w->tensor.type)) return false;
     if (!p->w_gate) return true;
-    size_t panels = 2 * cpu->int8->w_bytes * (size_t)(p->w->cols / BLOCK);
+    size_t panels = 2 * kernel_of(cpu, p)->w_bytes * (size_t)(p->w->cols / BLOCK);
     return ti_int8_takes(p->w_gate->tensor.type) && sizeof(room) + panels <= TI_CPU_SCRATCH;
 }
