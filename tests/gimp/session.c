@@ -485,12 +485,17 @@ void session_close_window(unsigned long window)
     XCloseDisplay(display);
 }
 
+/* Nothing may lie over the window: what is seen is what is on the screen. */
 session_shot session_screen(unsigned long window)
 {
     Display *display = XOpenDisplay(NULL);
     XWindowAttributes a;
     assert_non_null(display);
-    if (!window) window = DefaultRootWindow(display);
+    if (window)
+        XRaiseWindow(display, window);
+    else
+        window = DefaultRootWindow(display);
+    XSync(display, False);
     XGetWindowAttributes(display, window, &a);
     Window child;
     int x, y, screen_width = DisplayWidth(display, 0), screen_height = DisplayHeight(display, 0);
