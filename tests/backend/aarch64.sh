@@ -13,7 +13,7 @@ mkdir -p "$work"
 flags="-std=gnu11 -O2 -D_GNU_SOURCE -Wall -Wextra -Werror -Wshadow -ffp-contract=off -fno-math-errno -fopenmp
        -I$source/engine -I$source/tests"
 objects=
-for file in "$source"/engine/backend/cpu/*.c "$source"/engine/base/*.c "$source"/engine/format/tensor.c \
+for file in "$source"/engine/backend/cpu/*.c "$source"/engine/base/*.c "$source"/engine/format/tensor.c "$source"/engine/format/map.c \
             "$source"/engine/format/q[48]*.c; do
     [ -e "$file" ] || continue
     object=$work/$(basename "$file" .c).o
