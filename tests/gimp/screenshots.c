@@ -63,12 +63,15 @@ static void open_gimp(void)
     session_move_window(gimp, 0, 0, GIMP_WIDTH, SCREEN_HEIGHT);
 }
 
+/* Half of the steps are done; the stand-in may be faster than this can look, and then all are. */
 static bool half_is_known(const void *unused)
 {
     (void)unused;
     int step = 0, steps = 0;
+    part over;
     g_autofree char *text = part_text("Step ");
-    return text && sscanf(text, "Step %d of %d", &step, &steps) == 2 && step * 2 >= steps;
+    bool half = text && sscanf(text, "Step %d of %d", &step, &steps) == 2 && step * 2 >= steps;
+    return half || part_find("Done in", &over);
 }
 
 static void the_readme_gets_its_pictures(void **state)
@@ -120,6 +123,7 @@ int main(int argc, char **argv)
     }
     session_version = argv[1];
     folder = argv[2];
+    session_keep = g_get_tmp_dir(); /* where waiting.png tells why it failed */
     if (argc > 3 && *argv[3]) session_model = argv[3];
     if (argc > 4) instruction = argv[4];
     const struct CMUnitTest pictures[] = {cmocka_unit_test(the_readme_gets_its_pictures)};
