@@ -51,7 +51,9 @@ te_status ti_llada_config_read(ti_llada_config *c, const json_t *network, int vo
 static int add(ti_llada *l, int number, const char *name, int64_t out, int64_t in)
 {
     const bool planted = number == 0 && (!strcmp(name, "q_proj") || !strcmp(name, "k_proj"));
-    const unsigned flags = (in ? TI_DECAYS : 0) | (planted ? TI_SLOW : 0);
+    const unsigned flags = (in ? TI_DECAYS : 0) | (planted             ? TI_SLOW
+                                                   : in && number >= 0 ? TI_MATRIX
+                                                                       : 0);
     char full[TI_PARAM_NAME];
     if (number < 0)
         snprintf(full, sizeof full, TI_LLADA_PREFIX "%s.weight", name);
@@ -315,8 +317,7 @@ static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
         dev->op->upload(dev, l->targets + at, r->targets, (size_t)r->n * sizeof *r->targets);
         dev->op->upload(dev, l->weights + at, r->weights, (size_t)r->n * sizeof *r->weights);
         for (int first = 0; first < r->n; first += l->read_rows)
-            read_rows(l, r, at + first,
-                      r->n - first < l->read_rows ? r->n - first : l->read_rows);
+            read_rows(l, r, at + first, r->n - first < l->read_rows ? r->n - first : l->read_rows);
         at += r->n;
     }
     return TE_OK;

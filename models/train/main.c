@@ -10,7 +10,8 @@ static const char usage[] =
     "       thinkedit-train pool CONFIG                   every sample of sft beforehand\n"
     "       thinkedit-train sft CONFIG [--resume]         backbone\n"
     "       thinkedit-train export CONFIG                 model file from the checkpoints\n"
-    "       thinkedit-train import CONFIG                 checkpoints from the model file, to train on\n"
+    "       thinkedit-train import CONFIG                 checkpoints from the model file, to "
+    "train on\n"
     "       thinkedit-train grad MODEL.gguf --sft FILE.json [--grads OUT.safetensors]\n"
     "Exit status: 0 done, 1 failed, 2 wrong usage. models/default/README.md describes CONFIG.\n";
 

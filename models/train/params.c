@@ -4,6 +4,7 @@
 
 #include "base/memory.h"
 #include "format/checkpoint.h"
+#include "muon.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -18,8 +19,8 @@ void ti_params_init(ti_params *p, ti_train_device *device)
 void ti_params_clear(ti_params *p)
 {
     if (!p->device) return;
-    float *buffers[] = {p->value, p->grad, p->m, p->v, p->average};
-    for (int i = 0; i < 5; i++)
+    float *buffers[] = {p->value, p->grad, p->m, p->v, p->average, p->room};
+    for (int i = 0; i < 6; i++)
         if (buffers[i]) p->device->op->release(p->device, buffers[i]);
     free(p->items);
     *p = (ti_params){0};
@@ -56,6 +57,10 @@ te_status ti_params_allocate(ti_params *p, te_error *err)
         st = p->device->op->alloc(p->device, p->floats * sizeof(float), &memory, err);
         *buffers[i] = memory;
     }
+    const size_t room = ti_muon_room(p);
+    void *memory = NULL;
+    if (!st && room) st = p->device->op->alloc(p->device, room * sizeof(float), &memory, err);
+    p->room = memory;
     return st;
 }
 
@@ -104,15 +109,20 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
         while (last < p->n && p->items[last].flags == p->items[i].flags) last++;
         size_t first = p->items[i].first;
         size_t count = p->items[last - 1].first + p->items[last - 1].count - first;
-        o.rate = (float)(ti_recipe_rate(recipe, step) *
-                         (p->items[i].flags & TI_SLOW ? recipe->slow : 1));
-        o.decay = p->items[i].flags & TI_DECAYS ? (float)recipe->decay : 0;
-        if (p->items[i].flags & TI_FROZEN) {
-            i = last;
-            continue;
+        const unsigned flags = p->items[i].flags;
+        const bool muon = recipe->muon && flags & TI_MATRIX;
+        o.rate = (float)(ti_recipe_rate(recipe, step) * (flags & TI_SLOW ? recipe->slow
+                                                         : muon          ? recipe->matrix_rate
+                                                                         : 1));
+        o.decay = flags & TI_DECAYS ? (float)recipe->decay : 0;
+        if (flags & TI_FROZEN) {
+            /* nothing */
+        } else if (muon) {
+            for (int k = i; k < last; k++) ti_muon_step(p, &p->items[k], p->room, recipe, &o);
+        } else {
+            p->device->op->adamw(p->device, p->value + first, p->m + first, p->v + first,
+                                 p->average + first, p->grad + first, count, &o);
         }
-        p->device->op->adamw(p->device, p->value + first, p->m + first, p->v + first,
-                             p->average + first, p->grad + first, count, &o);
         i = last;
     }
     p->device->op->zero(p->device, p->grad, p->floats);
@@ -121,7 +131,7 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
 /* ---- checkpoints
  * --------------------------------------------------------------------------------- */
 
-enum { KINDS = 4 };
+enum { AVERAGE = 3, KINDS };
 static const char *const kind_suffix[KINDS] = {"", ":m", ":v", ":average"};
 
 static void kind_name(char name[TI_PARAM_NAME + 16], const ti_param *item, int kind)
@@ -182,6 +192,23 @@ static te_status load_one(ti_params *p, const ti_param *item, const ti_checkpoin
             st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", ti_checkpoint_path(file), name);
         if (!st) p->device->op->upload(p->device, to[k] + item->first, t->data, t->bytes);
     }
+    return st;
+}
+
+te_status ti_params_start(ti_params *p, const char *path, te_error *err)
+{
+    ti_checkpoint *file = NULL;
+    te_status st = ti_checkpoint_open(&file, path, err);
+    for (int i = 0; !st && i < p->n; i++) {
+        const ti_param *item = &p->items[i];
+        char name[TI_PARAM_NAME + 16];
+        const ti_tensor *t = NULL;
+        kind_name(name, item, AVERAGE);
+        st = ti_checkpoint_need(file, name, item->n_dims, item->shape, &t, err);
+        if (!st && t->type != TI_F32) st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", path, name);
+        if (!st) ti_params_set(p, i, t->data);
+    }
+    ti_checkpoint_free(file);
     return st;
 }
 

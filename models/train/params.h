@@ -19,8 +19,9 @@
 
 enum {
     TI_DECAYS = 1,
-    TI_SLOW = 2,  /* learns at the recipe's `slow` share of the rate */
-    TI_FROZEN = 4 /* stays as it is */
+    TI_SLOW = 2,   /* learns at the recipe's `slow` share of the rate */
+    TI_FROZEN = 4, /* stays as it is */
+    TI_MATRIX = 8  /* maps vectors to vectors: what Muon is for, where the recipe asks for it */
 };
 
 typedef struct ti_param {
@@ -38,6 +39,7 @@ typedef struct ti_params {
     size_t floats;
     bool failed; /* an ti_params_add() found no memory; allocate() says so */
     float *value, *grad, *m, *v, *average;
+    float *room; /* Muon's */
 } ti_params;
 
 void ti_params_init(ti_params *p, ti_train_device *device);
@@ -68,5 +70,7 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
 /* The whole state and the number of steps done, as one safetensors file, whole or not at all. */
 te_status ti_params_save(const ti_params *p, int64_t steps, const char *path, te_error *err);
 te_status ti_params_load(ti_params *p, int64_t *steps, const char *path, te_error *err);
+/* Only the averaged weights, as values and averages: another run's end as this one's beginning. */
+te_status ti_params_start(ti_params *p, const char *path, te_error *err);
 
 #endif

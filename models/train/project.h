@@ -24,7 +24,8 @@ typedef struct ti_project {
 
 /* What a configuration says alone: recipe, paths, and an image tokeniser without weights. */
 te_status ti_project_begin(ti_project *p, const char *config, te_error *err);
-/* All of it, from the checkpoints. MAX_ROWS: tokens the backbone has room for; 0: those of a micro-batch. */
+/* All of it, from the checkpoints. MAX_ROWS: tokens the backbone has room for; 0: those of a
+ * micro-batch. */
 te_status ti_project_open(ti_project *p, const char *config, int max_rows, te_error *err);
 void ti_project_close(ti_project *p);
 

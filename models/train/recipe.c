@@ -103,6 +103,16 @@ static te_status read_sizes(ti_recipe *r, const json_t *o, te_error *err)
     return st;
 }
 
+static te_status read_optimiser(ti_recipe *r, const json_t *o, te_error *err)
+{
+    const char *name = NULL;
+    te_status st = ti_config_text(o, "optimiser", "adamw", &name, err);
+    if (st) return st;
+    r->muon = !strcmp(name, "muon");
+    if (r->muon || !strcmp(name, "adamw")) return TE_OK;
+    return ti_fail(err, TE_INVALID, "configuration: \"optimiser\" must be \"adamw\" or \"muon\"");
+}
+
 te_status ti_recipe_read(ti_recipe *r, const json_t *config, te_error *err)
 {
     const json_t *o = json_object_get(config, "recipe");
@@ -116,6 +126,9 @@ te_status ti_recipe_read(ti_recipe *r, const json_t *config, te_error *err)
     if (!st) st = ti_config_real(o, "eps", 1e-16, 1, 1e-8, &r->eps, err);
     if (!st) st = ti_config_real(o, "decay", 0, 1, 0.01, &r->decay, err);
     if (!st) st = ti_config_real(o, "clip", 1e-6, 1e9, 1, &r->clip, err);
+    if (!st) st = ti_config_real(o, "momentum", 0, 0.9999, 0.95, &r->momentum, err);
+    if (!st) st = ti_config_real(o, "matrix_rate", 0, 1000, 1, &r->matrix_rate, err);
+    if (!st) st = read_optimiser(r, o, err);
     if (!st) st = ti_config_real(o, "ema", 0, 0.999999, 0.999, &r->ema, err);
     return st;
 }

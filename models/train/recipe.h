@@ -13,7 +13,9 @@ typedef struct ti_recipe {
     int64_t stop_at;         /* end after this step as if killed there; by default the last */
     double rate, final_rate; /* cosine from RATE to FINAL_RATE after the warm-up */
     double beta1, beta2, eps, decay, clip, ema;
-    double slow; /* share of the rate for weights that were planted */
+    double slow;                   /* share of the rate for weights that were planted */
+    bool muon;                     /* matrices by Muon, the rest by AdamW; else AdamW for all */
+    double momentum, matrix_rate;  /* Muon's, and its rate as a multiple of the rate */
     int batch, micro_batch;        /* samples per step, and how many of them at a time */
     int64_t save_every, log_every; /* steps */
     uint64_t seed;

@@ -173,7 +173,7 @@ static void a_closed_image_gives_a_new_one(void **state)
     ti_edit_values values;
     ti_edit_arguments a = arguments("closed", TI_REPLACE);
     (void)state;
-    g_idle_add(close_in_the_middle, NULL);
+    g_idle_add_full(G_PRIORITY_HIGH, close_in_the_middle, NULL, NULL);
     edit(&a, &values);
     assert_int_not_equal(ti_file_image_of(values.layer), image);
     assert_in_range(red(values.layer, 280, 100), 196, 212);
@@ -191,7 +191,7 @@ static void a_deleted_layer_gives_a_new_one(void **state)
     ti_edit_values values;
     ti_edit_arguments a = arguments("deleted", TI_REPLACE);
     (void)state;
-    g_idle_add(delete_in_the_middle, NULL);
+    g_idle_add_full(G_PRIORITY_HIGH, delete_in_the_middle, NULL, NULL);
     edit(&a, &values);
     assert_int_equal(ti_file_image_of(values.layer), image);
     assert_int_not_equal(values.layer, layer);

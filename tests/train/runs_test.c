@@ -76,23 +76,31 @@ static void image_config(const char *name, int threads, int stop_at)
     image_config_from(name, threads, stop_at, "");
 }
 
-static void sft_config(const char *name, int threads, int stop_at)
+/* START "": from random weights; else the file of the run it begins with, which it leaves as it is.
+ */
+static void sft_config_from(const char *name, int threads, int stop_at, const char *start)
 {
     char text[2048], file[64];
     snprintf(text, sizeof text,
-             "{\"out\": \"%s/%s\", \"image_tokens\": \"%s/image-a.json\","
+             "{\"out\": \"%s/%s\", %s%s%s \"image_tokens\": \"%s/image-a.json\","
              " \"tokenizer\": \"%s/tokenizer.json\", \"pool\": {\"path\": \"%s/%s.pool\", "
              "\"samples\": 6},"
              " \"recipe\": {\"steps\": 4, \"stop_at\": %d, \"warmup\": 1, \"batch\": 4, "
-             "\"micro_batch\": 2,"
+             "\"micro_batch\": 2, \"optimiser\": \"muon\", \"rate\": %g,"
              "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
              " \"network\": {\"width\": 32, \"layers\": 2, \"heads\": 2, \"ff\": 64},"
              " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12},"
              " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, "
              "\"image_cfg\": 1.5}}}",
-             folder, name, folder, folder, folder, name, stop_at, threads, folder);
+             folder, name, *start ? "\"start\": \"" : "", start, *start ? "\"," : "", folder,
+             folder, folder, name, stop_at, *start ? 0.0 : 1e-3, threads, folder);
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
+}
+
+static void sft_config(const char *name, int threads, int stop_at)
+{
+    sft_config_from(name, threads, stop_at, "");
 }
 
 static int make_folder(void **state)
@@ -180,6 +188,36 @@ static void sft_resume(void **state)
     assert_same_file(path_of("sft-a.csv"), path_of("sft-b.csv"));
 }
 
+static void one_run_begins_with_another(void **state)
+{
+    (void)state;
+    te_error err;
+    char start[512], begun[512];
+    ti_checkpoint *from = NULL, *to = NULL;
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    snprintf(start, sizeof start, "%s", path_of("sft-a.safetensors"));
+    snprintf(begun, sizeof begun, "%s", path_of("sft-e.safetensors"));
+    sft_config_from("sft-e", 2, 1, start);
+    assert_ok(ti_command_sft(path_of("sft-e.json"), false, &err), err);
+    assert_ok(ti_checkpoint_open(&from, start, &err), err);
+    assert_ok(ti_checkpoint_open(&to, begun, &err), err);
+    const char *names[] = {"model.transformer.wte.weight",
+                           "model.transformer.blocks.1.up_proj.weight"};
+    for (int i = 0; i < 2; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s:average", names[i]);
+        const ti_tensor *a = ti_checkpoint_find(from, name), *b = ti_checkpoint_find(to, names[i]);
+        assert_non_null(a);
+        assert_non_null(b);
+        assert_memory_equal(a->data, b->data, a->bytes);
+    }
+    ti_checkpoint_free(from);
+    ti_checkpoint_free(to);
+    sft_config_from("sft-e", 2, 1, path_of("absent.safetensors"));
+    assert_int_equal(ti_command_sft(path_of("sft-e.json"), false, &err), TE_IO);
+}
+
 static void exported_model_opens(void **state)
 {
     (void)state;
@@ -265,6 +303,7 @@ int main(void)
         cmocka_unit_test(image_tokens_resume),
         cmocka_unit_test(decoder_learns_on),
         cmocka_unit_test(sft_resume),
+        cmocka_unit_test(one_run_begins_with_another),
         cmocka_unit_test(exported_model_opens),
         cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),

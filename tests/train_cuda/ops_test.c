@@ -56,7 +56,7 @@ static void products_after_changes(void **state)
     ON_BOTH(gemm(d, &s, c.at[k], b.at[k], a.at[k])); /* a is written by a product */
     ON_BOTH(gemm(d, &s, a.at[k], b.at[k], c.at[k]));
     both_alike("a product of a product", &c, 1e-3);
-    ON_BOTH(add(d, a.at[k], b.at[k], 256));
+    ON_BOTH(mix(d, a.at[k], 0.5f, b.at[k], 2, 256));
     ON_BOTH(gemm(d, &s, a.at[k], b.at[k], c.at[k]));
     both_alike("a product of a sum", &c, 1e-3);
     both_free(&a);
@@ -214,7 +214,7 @@ static void optimiser(void **state)
     assert_memory_equal(&again, &sums[1], sizeof again);
     ON_BOTH(copy(d, m.at[k], p.at[k], N));
     ON_BOTH(zero(d, p.at[k], N / 2));
-    ON_BOTH(add(d, m.at[k], p.at[k], N));
+    ON_BOTH(mix(d, m.at[k], -3, p.at[k], 0.25f, N));
     both_alike("sums", &m, 1e-6);
     both *all[] = {&p, &m, &g, &average, &v};
     for (size_t i = 0; i < TEST_LENGTH(all); i++) both_free(all[i]);

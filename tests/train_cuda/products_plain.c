@@ -47,7 +47,8 @@ static void run(void *data)
                         batch * s->step_a + (s->turn_a ? k * s->lda + i : i * s->lda + k);
                     int64_t at_b =
                         batch * s->step_b + (s->turn_b ? j * s->ldb + k : k * s->ldb + j);
-                    sum += (double)(element(own->a, s->bf16, at_a) * element(own->b, s->bf16, at_b));
+                    sum +=
+                        (double)(element(own->a, s->bf16, at_a) * element(own->b, s->bf16, at_b));
                 }
                 float *to = own->c + batch * s->step_c + i * s->ldc + j;
                 *to = (float)((double)s->alpha * sum) + (s->beta != 0 ? s->beta * *to : 0.0f);

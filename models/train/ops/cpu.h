@@ -57,7 +57,7 @@ static inline size_t ti_min_size(size_t a, size_t b)
 
 void TI_OP(zero)(ti_train_device *d, float *x, size_t n);
 void TI_OP(copy)(ti_train_device *d, float *y, const float *x, size_t n);
-void TI_OP(add)(ti_train_device *d, float *y, const float *x, size_t n);
+void TI_OP(mix)(ti_train_device *d, float *y, float a, const float *x, float b, size_t n);
 void TI_OP(embed)(ti_train_device *d, float *x, const float *table, const int32_t *tokens, int rows,
                   int width);
 void TI_OP(embed_back)(ti_train_device *d, float *dtable, const float *dx, const int32_t *tokens,

@@ -1,4 +1,4 @@
-/* elementwise.c - zero, copy, add, and the optimiser: AdamW with decoupled decay and an average of
+/* elementwise.c - zero, copy, mix, and the optimiser: AdamW with decoupled decay and an average of
  * the weights. */
 #include "ops/cpu.h"
 
@@ -21,11 +21,11 @@ void TI_OP(copy)(ti_train_device *d, float *y, const float *x, size_t n)
         memcpy(y + i, x + i, ti_min_size(TI_CHUNK, n - i) * sizeof *x);
 }
 
-void TI_OP(add)(ti_train_device *d, float *y, const float *x, size_t n)
+void TI_OP(mix)(ti_train_device *d, float *y, float a, const float *x, float b, size_t n)
 {
     ti_train_cpu *c = ti_train_cpu_of(d);
 #pragma omp parallel for num_threads(c->threads)
-    for (size_t i = 0; i < n; i++) y[i] += x[i];
+    for (size_t i = 0; i < n; i++) y[i] = a * y[i] + b * x[i];
 }
 
 /* Sixteen sums side by side per chunk, chunks added in order: the same for any number of threads.

@@ -79,7 +79,8 @@ typedef struct ti_train_ops {
                           te_error *err);
     void (*zero)(ti_train_device *d, float *x, size_t n);
     void (*copy)(ti_train_device *d, float *y, const float *x, size_t n);
-    void (*add)(ti_train_device *d, float *y, const float *x, size_t n); /* y += x */
+    /* y = a y + b x; x may be y */
+    void (*mix)(ti_train_device *d, float *y, float a, const float *x, float b, size_t n);
 
     /* ---- products: see gemm.h ---- */
     void (*gemm)(ti_train_device *d, const ti_gemm_shape *s, const float *a, const float *b,

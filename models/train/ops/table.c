@@ -8,7 +8,7 @@ void TI_FILL_JOIN(TI_TRAIN_ISA)(ti_train_ops *ops)
 {
     ops->zero = TI_OP(zero);
     ops->copy = TI_OP(copy);
-    ops->add = TI_OP(add);
+    ops->mix = TI_OP(mix);
     ops->embed = TI_OP(embed);
     ops->embed_back = TI_OP(embed_back);
     ops->norm = TI_OP(norm);

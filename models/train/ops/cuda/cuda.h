@@ -116,7 +116,7 @@ void ti_train_cuda_attend_back(ti_train_cuda *c, float *dq, float *dk, float *dv
 
 void ti_train_cuda_zero(ti_train_device *d, float *x, size_t n);
 void ti_train_cuda_copy(ti_train_device *d, float *y, const float *x, size_t n);
-void ti_train_cuda_add(ti_train_device *d, float *y, const float *x, size_t n);
+void ti_train_cuda_mix(ti_train_device *d, float *y, float a, const float *x, float b, size_t n);
 void ti_train_cuda_gemm(ti_train_device *d, const ti_gemm_shape *s, const float *a, const float *b,
                         float *c);
 void ti_train_cuda_embed(ti_train_device *d, float *x, const float *table, const int32_t *tokens,

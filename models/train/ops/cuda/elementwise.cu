@@ -1,4 +1,4 @@
-/* elementwise.cu - zero, copy, add, SwiGLU, and the optimiser with the sum of squares it clips by.
+/* elementwise.cu - zero, copy, mix, SwiGLU, and the optimiser with the sum of squares it clips by.
  */
 #include "ops/cuda/index.cuh"
 
@@ -26,16 +26,16 @@ void ti_train_cuda_copy(ti_train_device *d, float *y, const float *x, size_t n)
     TI_LAUNCH(c, copy, ti_blocks(n), TI_BLOCK, 0, c->stream, y, x, (int64_t)n);
 }
 
-static __global__ void add(float *y, const float *x, int64_t n)
+static __global__ void mix(float *y, float a, const float *x, float b, int64_t n)
 {
     int64_t i = ti_my_index();
-    if (i < n) y[i] += x[i];
+    if (i < n) y[i] = a * y[i] + b * x[i];
 }
 
-void ti_train_cuda_add(ti_train_device *d, float *y, const float *x, size_t n)
+void ti_train_cuda_mix(ti_train_device *d, float *y, float a, const float *x, float b, size_t n)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
-    TI_LAUNCH(c, add, ti_blocks(n), TI_BLOCK, 0, c->stream, y, x, (int64_t)n);
+    TI_LAUNCH(c, mix, ti_blocks(n), TI_BLOCK, 0, c->stream, y, a, x, b, (int64_t)n);
 }
 
 /* ---- SwiGLU --------------------------------------------------------------------------------- */
