@@ -57,6 +57,24 @@ typedef struct ti_pick {
     double *probs;       /* host, [n_rows]; filled after sync() */
 } ti_pick;
 
+/* Which rows of a pick are kept, by their confidences (float64), as in the released code.
+ *     highest   prob; the N highest are kept, of equal ones the lower rows (text)
+ *     normal    ln max(prob, 1e-20) + heat * normal draw; all are kept but the N lowest, of equal
+ *               ones the lower rows (image, A)
+ *     gumbel    ln max(prob, 1e-20) + heat * Gumbel draw; all are kept but those strictly below
+ *               the one of rank N, counted from 0 at the lowest; no such rank: none (image, M)
+ * Draw r of the generator is index keys[r] of the pick; heat 0 makes none. */
+typedef enum ti_keep_method { TI_KEEP_HIGHEST, TI_KEEP_NORMAL, TI_KEEP_GUMBEL } ti_keep_method;
+
+typedef struct ti_keep {
+    const ti_pick *pick; /* the pick just asked for: nothing was picked after it */
+    ti_keep_method method;
+    int n;
+    double heat;
+    ti_random random;
+    bool *kept; /* host, [pick->n_rows]; filled after sync() */
+} ti_keep;
+
 /* y[oy][ox][o] = bias[o] + sum x[oy * stride + ky - pad_top][ox * stride + kx - pad_left][i] * w[o][i][ky][kx];
  * outside x is zero. Images are [height][width][channels] float32. */
 typedef struct ti_conv {
@@ -128,6 +146,7 @@ typedef struct ti_ops {
     void (*head)(ti_backend *be, float *logits, const void *operand, int first_row, int n_rows,
                  const ti_weight *w, int first_out, int n_out, float scale);
     void (*pick)(ti_backend *be, const ti_pick *pick);
+    void (*keep)(ti_backend *be, const ti_keep *keep);
 
     /* ---- image tokenisers, [height][width][channels] float32 ---- */
     /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL */

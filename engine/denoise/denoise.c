@@ -24,8 +24,6 @@ static size_t carve_all(ti_denoiser *d, int length, int n_image, int n_text,
                         const ti_session_shape *shape)
 {
     carver c = {d->memory, 0};
-    size_t most = (size_t)(n_image > n_text ? n_image : n_text);
-    d->ranks = carve(&c, most, sizeof *d->ranks);
     d->text_probs = carve(&c, (size_t)n_text, sizeof(double));
     d->image_probs = carve(&c, (size_t)n_image, sizeof(double));
     d->now = carve(&c, (size_t)length, sizeof(int32_t));
@@ -35,6 +33,8 @@ static size_t carve_all(ti_denoiser *d, int length, int n_image, int n_text,
     d->image_rows = carve(&c, (size_t)n_image, sizeof(int32_t));
     d->text_ids = carve(&c, (size_t)n_text, sizeof(int32_t));
     d->image_ids = carve(&c, (size_t)n_image, sizeof(int32_t));
+    d->text_kept = carve(&c, (size_t)n_text, sizeof(bool));
+    d->image_kept = carve(&c, (size_t)n_image, sizeof(bool));
     d->batch = carve(&c, (size_t)shape->rows, sizeof(int32_t));
     d->read = carve(&c, (size_t)shape->read_rows, sizeof(int32_t));
     return c.used;

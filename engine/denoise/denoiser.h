@@ -1,5 +1,5 @@
-/* denoiser.h - one running job, shared by the three files that make up the denoiser: denoise.c walks the
- * plan, passes.c asks the backbone, reveal.c decides what stays. Private to this folder. */
+/* denoiser.h - one running job, shared by the three files that make up the denoiser: denoise.c
+ * walks the plan, passes.c asks the backbone, reveal.c says what stays. Private to this folder. */
 #ifndef TI_DENOISE_DENOISER_H
 #define TI_DENOISE_DENOISER_H
 
@@ -7,11 +7,6 @@
 #include "denoise/plan.h"
 
 #define TI_TERMS (1 + TI_MAX_UNCONDITIONAL) /* the conditional sequence and the unconditional ones */
-
-typedef struct ti_rank {
-    double confidence;
-    int position;
-} ti_rank;
 
 typedef struct ti_denoiser {
     const ti_denoise_job *job;
@@ -23,14 +18,15 @@ typedef struct ti_denoiser {
     float text_scale[TI_TERMS], image_scale[TI_TERMS];
     int n_image, n_free; /* image tokens; those masked at the start */
     void *memory;        /* the arrays below */
-    ti_rank *ranks;      /* [n_image or n_text, the larger] */
     double *text_probs, *image_probs;
     int32_t *now;        /* [n] the conditional sequence as it stands */
     int32_t *sample;     /* [n_image] codes as last sampled */
     int32_t *best;       /* [n_image] most probable codes of A's last image step */
-    /* This iteration's masked positions, numbered within their regions, and what was picked there. */
+    /* This iteration's masked positions, numbered within their regions, what was picked there,
+     * and whether it is kept. */
     int n_text_rows, n_image_rows;
     int32_t *text_rows, *image_rows, *text_ids, *image_ids;
+    bool *text_kept, *image_kept;
     int32_t *batch, *read; /* [sequences][n]; [rows read] */
 } ti_denoiser;
 
@@ -61,7 +57,12 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err);
 te_status ti_step_a(ti_denoiser *d, int step, te_error *err);
 
 /* reveal.c */
-void ti_reveal_text(ti_denoiser *d, int step);
-void ti_reveal_image(ti_denoiser *d, int step);
+/* Asks the device which of what PICK picks are kept; the picks and the answer are known after
+ * sync(). */
+void ti_keep_text(ti_denoiser *d, int step, const ti_pick *pick);
+void ti_keep_image(ti_denoiser *d, int step, const ti_pick *pick);
+/* Then puts them in their places. */
+void ti_reveal_text(ti_denoiser *d);
+void ti_reveal_image(ti_denoiser *d);
 
 #endif

@@ -110,7 +110,7 @@ static te_status forward(ti_denoiser *d, pass *passes, int n_passes, te_error *e
                               d->job->cancel, err);
 }
 
-/* Text logits of the passes, and the pick over their sum. */
+/* Text logits of the passes, the pick over their sum, and which of it is kept. */
 static void pick_text(ti_denoiser *d, const pass *passes, int n_passes, int step)
 {
     const te_options *opt = d->job->options;
@@ -131,7 +131,9 @@ static void pick_text(ti_denoiser *d, const pass *passes, int n_passes, int step
         d->t->work.head_cells += (int64_t)n * vocab;
     }
     ti_backend *be = d->job->backbone->backend;
-    if (n) be->op->pick(be, &pick);
+    if (!n) return;
+    be->op->pick(be, &pick);
+    ti_keep_text(d, step, &pick);
 }
 
 static void add_image_logits(ti_denoiser *d, const pass *passes, int n_passes, ti_pick *pick)
@@ -167,6 +169,7 @@ static void pick_image(ti_denoiser *d, ti_pick *pick, int step)
     }
     pick->ids = d->image_ids;
     be->op->pick(be, pick);
+    ti_keep_image(d, step, pick);
 }
 
 te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
@@ -191,8 +194,8 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
     double between = now_seconds();
     d->t->work.seconds_forward += between - begin;
     if (st) return st;
-    if (text) ti_reveal_text(d, step);
-    if (image) ti_reveal_image(d, step);
+    if (text) ti_reveal_text(d);
+    if (image) ti_reveal_image(d);
     d->t->work.seconds_sample += now_seconds() - between;
     return TE_OK;
 }
@@ -223,13 +226,13 @@ te_status ti_step_a(ti_denoiser *d, int step, te_error *err)
     if (st) return st;
     pick_text(d, &given, 1, step);
     if (image) add_image_logits(d, &given, 1, &pick);
-    if (text && !(st = be->op->sync(be, err))) ti_reveal_text(d, step);
+    if (text && !(st = be->op->sync(be, err))) ti_reveal_text(d);
     if (st) return st;
     if (image) st = guide_image(d, &pick, step, err);
     double between = now_seconds();
     d->t->work.seconds_forward += between - begin;
     if (st) return st;
-    if (image) ti_reveal_image(d, step);
+    if (image) ti_reveal_image(d);
     d->t->work.seconds_sample += now_seconds() - between;
     return TE_OK;
 }

@@ -383,6 +383,63 @@ static void test_pick_frequencies(void **state)
     assert_true(abs(ones - 3 * N / 4) < N / 20);
 }
 
+/* ---- keep --------------------------------------------------------------------------------------------- */
+
+enum { KEEP_ROWS = 300 };
+
+/* Probabilities of which every third is another row's. */
+static void test_keep(void **state)
+{
+    (void)state;
+    static const int ns[] = {0, 1, 2, 150, KEEP_ROWS - 1, KEEP_ROWS, KEEP_ROWS + 1};
+    int32_t keys[KEEP_ROWS];
+    double probs[KEEP_ROWS];
+    for (int r = 0; r < KEEP_ROWS; r++) {
+        keys[r] = 3 * r + 1;
+        probs[r] = ti_random_uniform((ti_random){7, 7}, (uint64_t)(r % 3 ? r : r / 7));
+    }
+    probs[4] = probs[9] = 0; /* too small to have a logarithm */
+    ti_pick pick = {.n_rows = KEEP_ROWS, .keys = keys, .probs = probs};
+    for (int method = TI_KEEP_HIGHEST; method <= TI_KEEP_GUMBEL; method++)
+        for (size_t i = 0; i < TEST_LENGTH(ns); i++)
+            for (int hot = 0; hot < 2; hot++) {
+                bool expected[KEEP_ROWS], got[KEEP_ROWS];
+                ti_keep k = {&pick, (ti_keep_method)method, ns[i], hot ? 0.6 : 0, {5, 9}, expected};
+                ti_plain_keep(&k);
+                k.kept = got;
+                backends[1]->op->keep(backends[1], &k);
+                assert_memory_equal(got, expected, sizeof got);
+            }
+}
+
+/* What the three methods do with equals, as the released code does. */
+static void test_keep_ties(void **state)
+{
+    (void)state;
+    static const struct {
+        ti_keep_method method;
+        int n;
+        bool kept[6];
+    } cases[] = {
+        {TI_KEEP_HIGHEST, 3, {0, 1, 1, 1, 0, 0}}, {TI_KEEP_NORMAL, 2, {0, 1, 1, 1, 0, 1}},
+        {TI_KEEP_NORMAL, 3, {0, 0, 1, 1, 0, 1}},  {TI_KEEP_GUMBEL, 3, {0, 1, 1, 1, 0, 1}},
+        {TI_KEEP_GUMBEL, 5, {0, 0, 1, 0, 0, 0}},  {TI_KEEP_GUMBEL, 6, {0, 0, 0, 0, 0, 0}},
+    };
+    double probs[6] = {0.1, 0.5, 0.9, 0.5, 0.1, 0.5};
+    int32_t keys[6] = {0, 1, 2, 3, 4, 5};
+    ti_pick pick = {.n_rows = 6, .keys = keys, .probs = probs};
+    for (size_t i = 0; i < TEST_LENGTH(cases); i++)
+        for (int plain = 0; plain < 2; plain++) {
+            bool kept[6];
+            ti_keep k = {&pick, cases[i].method, cases[i].n, 0, {1, 1}, kept};
+            if (plain)
+                ti_plain_keep(&k);
+            else
+                backends[0]->op->keep(backends[0], &k);
+            assert_memory_equal(kept, cases[i].kept, sizeof kept);
+        }
+}
+
 /* ---- the device ----------------------------------------------------------------------------------------- */
 
 static void test_device(void **state)
@@ -449,6 +506,8 @@ int main(void)
         cmocka_unit_test(test_pick),
         cmocka_unit_test(test_pick_ties),
         cmocka_unit_test(test_pick_frequencies),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_keep_ties),
         cmocka_unit_test(test_device),
         cmocka_unit_test(test_weights_count),
         cmocka_unit_test(test_bad_weight),

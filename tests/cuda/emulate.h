@@ -126,6 +126,14 @@ static inline float __fadd_rn(float a, float b)
 {
     return a + b;
 }
+static inline double __dmul_rn(double a, double b)
+{
+    return a * b;
+}
+static inline double __dadd_rn(double a, double b)
+{
+    return a + b;
+}
 static inline unsigned __float_as_uint(float x)
 {
     unsigned bits;

@@ -138,6 +138,7 @@ static const ti_ops cpu_ops = {
     .gather = ti_cpu_gather,
     .head = ti_cpu_head,
     .pick = ti_cpu_pick,
+    .keep = ti_cpu_keep,
     .conv = ti_cpu_conv,
     .group_norm = ti_cpu_group_norm,
     .upsample = ti_cpu_upsample,

@@ -104,6 +104,7 @@ void ti_cpu_gather(ti_backend *be, void *stream, const void *from, const int32_t
 void ti_cpu_head(ti_backend *be, float *logits, const void *operand, int first_row, int n_rows,
                  const ti_weight *w, int first_out, int n_out, float scale);
 void ti_cpu_pick(ti_backend *be, const ti_pick *pick);
+void ti_cpu_keep(ti_backend *be, const ti_keep *keep);
 
 /* Image tokeniser ops (conv.c, group_norm.c, upsample.c, add.c, pixel_attention.c). */
 void ti_cpu_conv(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,

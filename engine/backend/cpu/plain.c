@@ -166,3 +166,32 @@ void ti_plain_pick(const ti_pick *p)
         p->probs[row] = exp((double)guided(p, row, p->ids[row]) - top) / total;
     }
 }
+
+static double confidence(const ti_keep *k, int row)
+{
+    double ln = log(fmax(k->pick->probs[row], 1e-20)), noise = 0;
+    uint64_t draw = (uint64_t)k->pick->keys[row];
+    if (k->method == TI_KEEP_HIGHEST) return k->pick->probs[row];
+    if (k->heat > 0 && k->method == TI_KEEP_NORMAL) noise = ti_random_normal(k->random, draw);
+    if (k->heat > 0 && k->method == TI_KEEP_GUMBEL) noise = ti_random_gumbel(k->random, draw);
+    return ln + k->heat * noise;
+}
+
+void ti_plain_keep(const ti_keep *k)
+{
+    for (int row = 0; row < k->pick->n_rows; row++) {
+        double mine = confidence(k, row);
+        int higher = 0, lower = 0, equal = 0, equal_before = 0; /* other rows */
+        for (int other = 0; other < k->pick->n_rows; other++) {
+            double theirs = confidence(k, other);
+            higher += theirs > mine;
+            lower += theirs < mine;
+            equal += theirs == mine && other != row;
+            equal_before += theirs == mine && other < row;
+        }
+        if (k->method == TI_KEEP_HIGHEST) k->kept[row] = higher + equal_before < k->n;
+        if (k->method == TI_KEEP_NORMAL) k->kept[row] = lower + equal_before >= k->n;
+        /* Of rank N or above is what no more than N of all rows, itself among them, do not pass. */
+        if (k->method == TI_KEEP_GUMBEL) k->kept[row] = lower + equal + 1 > k->n;
+    }
+}

@@ -24,5 +24,6 @@ void ti_plain_gather(float *y, const float *x, const int32_t *rows, int n_rows, 
 void ti_plain_head(float *logits, const float *h, int first_row, int n_rows, const ti_weight *w,
                    int first_out, int n_out, float scale, float *room);
 void ti_plain_pick(const ti_pick *pick);
+void ti_plain_keep(const ti_keep *keep);
 
 #endif

@@ -118,6 +118,7 @@ static te_status cuda_sync(ti_backend *be, te_error *err)
         const ti_cuda_pending *p = &cuda->pending[i];
         memcpy(p->ids, cuda->pinned_ids + p->first, (size_t)p->n * sizeof *p->ids);
         memcpy(p->probs, cuda->pinned_probs + p->first, (size_t)p->n * sizeof *p->probs);
+        if (p->kept) memcpy(p->kept, cuda->pinned_kept + p->first, (size_t)p->n * sizeof *p->kept);
     }
     cuda->n_pending = cuda->n_picked = 0;
     return cuda->failed ? ti_fail(err, TE_DEVICE, "%s", cuda->failure) : TE_OK;
@@ -230,12 +231,13 @@ static void cuda_free(ti_backend *be)
         if (l->pinned) cudaFreeHost(l->pinned);
         if (l->device) cudaFree(l->device);
     }
-    void *on_card[] = {cuda->second, cuda->scales, cuda->ids,
-                       cuda->probs,  cuda->sums,   cuda->affine};
+    void *on_card[] = {cuda->second, cuda->scales, cuda->ids,   cuda->probs,
+                       cuda->kept,   cuda->sums,   cuda->affine};
     for (size_t i = 0; i < sizeof on_card / sizeof *on_card; i++)
         if (on_card[i]) cudaFree(on_card[i]);
     if (cuda->pinned_ids) cudaFreeHost(cuda->pinned_ids);
     if (cuda->pinned_probs) cudaFreeHost(cuda->pinned_probs);
+    if (cuda->pinned_kept) cudaFreeHost(cuda->pinned_kept);
     ti_matmuls_free(cuda->matmuls);
     if (cuda->side) cudaStreamDestroy(cuda->side);
     if (cuda->stream) cudaStreamDestroy(cuda->stream);
@@ -267,6 +269,7 @@ static const ti_ops cuda_ops = {
     .gather = ti_cuda_gather,
     .head = ti_cuda_head,
     .pick = ti_cuda_pick,
+    .keep = ti_cuda_keep,
     .conv = ti_cuda_conv,
     .group_norm = ti_cuda_group_norm,
     .upsample = ti_cuda_upsample,
@@ -356,7 +359,8 @@ static te_status furnish(ti_cuda *cuda, te_error *err)
         ok = pinned(&cuda->lists[i].pinned, list) && on_card(&cuda->lists[i].device, list);
     ok = ok && on_card(&cuda->ids, list) && pinned(&cuda->pinned_ids, list) &&
          on_card(&cuda->probs, doubles) && pinned(&cuda->pinned_probs, doubles) &&
-         on_card(&cuda->sums, sums) &&
+         on_card(&cuda->kept, TI_CUDA_LIST_LENGTH) &&
+         pinned(&cuda->pinned_kept, TI_CUDA_LIST_LENGTH) && on_card(&cuda->sums, sums) &&
          on_card(&cuda->affine, 2 * TI_CUDA_CHANNELS * sizeof(float)) &&
          on_card(&cuda->scales, list);
     if (ok) return TE_OK;

@@ -86,6 +86,7 @@ typedef struct ti_cuda_pending {
     int first, n;
     int32_t *ids;
     double *probs;
+    bool *kept; /* NULL: nobody asked which */
 } ti_cuda_pending;
 
 typedef struct ti_cuda {
@@ -123,6 +124,7 @@ typedef struct ti_cuda {
     int n_pending, n_picked;
     int32_t *ids, *pinned_ids; /* [TI_CUDA_LIST_LENGTH] on the card and here */
     double *probs, *pinned_probs;
+    bool *kept, *pinned_kept;
     double *sums;  /* [TI_CUDA_CHANNELS][TI_CUDA_SLICES][2] of a group norm */
     float *affine; /* [2][TI_CUDA_CHANNELS]: gain and shift of every channel */
     char name[128], description[256];
@@ -221,6 +223,7 @@ void ti_cuda_gather(ti_backend *be, void *stream, const void *from, const int32_
 void ti_cuda_head(ti_backend *be, float *logits, const void *operand, int first_row, int n_rows,
                   const ti_weight *w, int first_out, int n_out, float scale);
 void ti_cuda_pick(ti_backend *be, const ti_pick *pick);
+void ti_cuda_keep(ti_backend *be, const ti_keep *keep);
 void ti_cuda_conv(ti_backend *be, float *y, const float *x, const ti_weight *w,
                   const ti_weight *bias, const ti_conv *shape, bool accumulate);
 void ti_cuda_group_norm(ti_backend *be, float *y, const float *x, const ti_weight *gain,

@@ -139,6 +139,6 @@ void ti_cuda_pick(ti_backend *be, const ti_pick *asked)
                   cudaMemcpyAsync(cuda->pinned_probs + first, p.probs, (size_t)n * sizeof *p.probs,
                                   cudaMemcpyDeviceToHost, cuda->stream),
                   "pick");
-    cuda->pending[cuda->n_pending++] = (ti_cuda_pending){first, n, asked->ids, asked->probs};
+    cuda->pending[cuda->n_pending++] = (ti_cuda_pending){first, n, asked->ids, asked->probs, NULL};
     cuda->n_picked = first + n;
 }
