@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 void *ti_calloc(size_t count, size_t size)
 {
@@ -69,6 +70,12 @@ uint64_t ti_memory_available(void)
         const uint64_t cached = read_number("/sys/fs/cgroup/memory.stat", "file ", 1);
         if (cached <= used) used -= cached;
         uint64_t rest = limit > used ? limit - used : 0;
+        if (rest < bytes) bytes = rest;
+    }
+    struct rlimit space; /* ulimit -v */
+    if (!getrlimit(RLIMIT_AS, &space) && space.rlim_cur != RLIM_INFINITY) {
+        const uint64_t taken = read_number("/proc/self/status", "VmSize:", 1024);
+        uint64_t rest = taken < space.rlim_cur ? space.rlim_cur - taken : 0;
         if (rest < bytes) bytes = rest;
     }
     return bytes;

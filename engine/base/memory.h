@@ -20,8 +20,8 @@ void *ti_aligned_alloc(size_t bytes);                       /* 64-byte aligned, 
 char *ti_strdup(const char *text);
 char *ti_strndup(const char *text, size_t n);
 
-/* Bytes that can be had without swapping, or the rest of a container's limit; pages of files count as
- * available in both. UINT64_MAX: nobody says. */
+/* Bytes that can be had without swapping, or the rest of a container's limit (pages of files count as
+ * available in both) or of this process's address space (ulimit -v). UINT64_MAX: nobody says. */
 uint64_t ti_memory_available(void);
 
 #endif

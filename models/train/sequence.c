@@ -26,6 +26,7 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     te_status st = read_weight(o, "text_weight", "1/t", &p->text_by_time, err);
     if (!st) st = read_weight(o, "image_weight", "1", &p->image_by_time, err);
     if (!st) st = ti_config_real(o, "kept_weight", 0, 100, 1, &p->kept_weight, err);
+    if (!st) st = ti_config_real(o, "balance", 0, 1, 0, &p->balance, err);
     if (!st) st = ti_config_real(o, "independent", 0, 1, 0, &p->independent, err);
     if (!st) st = ti_config_real(o, "words_alone", 0, 1, 0, &p->words_alone, err);
     if (!st) st = ti_config_real(o, "strips", 0, 1, 0, &p->strips, err);
@@ -157,6 +158,14 @@ static bool choose(ti_random random, uint64_t draw, int *needed, int left)
     return chosen;
 }
 
+/* Tokens of PART that the output does not have from the input. */
+static int count_changed(const ti_pool_sample *s, strip part)
+{
+    int n = 0;
+    for (int i = part.first; i < part.first + part.count; i++) n += s->input[i] != s->output[i];
+    return n;
+}
+
 /* SHOWN: the sequence has the input picture. */
 static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool shown,
                       ti_random random, double ratio, double share)
@@ -165,6 +174,8 @@ static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool sh
     int needed = (int)lround(ratio * part.count);
     if (needed < 1) needed = 1;
     const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (part.count + 2);
+    const int changed = shown ? count_changed(s, part) : part.count;
+    const double raised = changed ? pow((double)part.count / changed, p->objective.balance) : 1;
     p->skipped += part.first;
     for (int k = 0; k < part.count; k++) {
         const int i = part.first + k;
@@ -172,7 +183,7 @@ static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool sh
         const bool kept = shown && s->input[i] == s->output[i];
         if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, part.count - k))
             put_masked(p, kept ? TI_READ_KEPT : TI_READ_IMAGE, token,
-                       kept ? weight * p->objective.kept_weight : weight);
+                       weight * (kept ? p->objective.kept_weight : raised));
         else
             put(p, token);
     }

@@ -25,9 +25,11 @@
 typedef struct ti_objective {
     bool text_by_time, image_by_time; /* weights 1 / t instead of 1: the paper's table 9 */
     double kept_weight;               /* of image tokens that stay as they are */
-    double independent;               /* share of samples whose regions have ratios of their own */
-    double words_alone;               /* share of samples without their pictures */
-    double strips; /* share of samples with a quarter of the rows of their pictures */
+    double balance; /* exponent by which a changed token counts more the fewer there are: 1 makes
+                     * all edits count alike, a small thing moved as much as nightfall */
+    double independent; /* share of samples whose regions have ratios of their own */
+    double words_alone; /* share of samples without their pictures */
+    double strips;      /* share of samples with a quarter of the rows of their pictures */
     double min_ratio;
     double drop;         /* share of samples without their conditions */
     int text_len;        /* text region, bos included */

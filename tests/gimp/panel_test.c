@@ -12,6 +12,8 @@
 #include <gio/gio.h>
 #include <glib/gstdio.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #define PANEL   "^Thinking-Aware Edit$"
 #define IMAGES  "imported"
@@ -99,6 +101,13 @@ static bool is_hidden(const void *name)
 {
     part p;
     return !part_find(name, &p);
+}
+
+static rlim_t address_space(pid_t process)
+{
+    g_autofree char *path = g_strdup_printf("/proc/%d/statm", (int)process), *pages = NULL;
+    assert_true(g_file_get_contents(path, &pages, NULL, NULL));
+    return (rlim_t)g_ascii_strtoull(pages, NULL, 10) * (rlim_t)sysconf(_SC_PAGESIZE);
 }
 
 /* ---- steps --------------------------------------------------------------------------------- */
@@ -581,6 +590,27 @@ static void a_missing_or_damaged_model_is_told(void **state)
     wait_idle();
 }
 
+/* The server may have four megabytes more than it has: less than an edit needs. */
+static void too_little_memory_is_told(void **state)
+{
+    (void)state;
+    int layers = session_ask_int(IN_SECOND);
+    pid_t server = session_server();
+    struct rlimit all, little;
+    wait_idle();
+    assert_int_equal(prlimit(server, RLIMIT_AS, NULL, &all), 0);
+    little = (struct rlimit){address_space(server) + (4 << 20), all.rlim_max};
+    assert_int_equal(prlimit(server, RLIMIT_AS, &little, NULL), 0);
+    session_keys(panel, "ctrl+Return");
+    part_wait("GB of memory beside the weights and");
+    part_wait("close other programs");
+    session_keep_screen(panel, "panel-memory.png");
+    assert_int_equal(prlimit(server, RLIMIT_AS, &all, NULL), 0);
+    session_keys(panel, "alt+y");
+    wait_value(IN_SECOND, layers + 1, "the edit with memory again");
+    wait_idle();
+}
+
 static void a_deleted_layer_loses_no_result(void **state)
 {
     (void)state;
@@ -685,6 +715,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(gimp_answers_while_an_edit_runs),
         cmocka_unit_test(a_killed_server_is_told_and_tried_again),
         cmocka_unit_test(a_missing_or_damaged_model_is_told),
+        cmocka_unit_test(too_little_memory_is_told),
         cmocka_unit_test(a_deleted_layer_loses_no_result),
         cmocka_unit_test(a_locked_layer_is_refused_with_advice),
         cmocka_unit_test(what_cannot_be_kept_is_told),
