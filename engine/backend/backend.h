@@ -122,6 +122,10 @@ typedef struct ti_ops {
     /* x[r] = table[tokens[r]] */
     void (*embed)(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
                   int n_rows);
+    /* x[first_row + rows[r]] = table[id of row r] where r is kept: tokens that only the device
+     * knows yet. KEEP: the one just asked for, nothing was picked after it. */
+    void (*embed_kept)(ti_backend *be, void *stream, const ti_weight *table, const ti_keep *keep,
+                       const int32_t *host_rows, int first_row);
     /* y[r] = x[rows[r]] / sqrt(mean(x^2) + eps) * gain; host_rows NULL: r */
     void (*norm)(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
                  int n_rows, const ti_weight *gain, float eps);

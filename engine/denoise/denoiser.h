@@ -27,6 +27,8 @@ typedef struct ti_denoiser {
     int n_text_rows, n_image_rows;
     int32_t *text_rows, *image_rows, *text_ids, *image_ids;
     bool *text_kept, *image_kept;
+    ti_pick text_pick;
+    ti_keep text_keep;
     int32_t *batch, *read; /* [sequences][n]; [rows read] */
 } ti_denoiser;
 
@@ -57,9 +59,9 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err);
 te_status ti_step_a(ti_denoiser *d, int step, te_error *err);
 
 /* reveal.c */
-/* Asks the device which of what PICK picks are kept; the picks and the answer are known after
- * sync(). */
-void ti_keep_text(ti_denoiser *d, int step, const ti_pick *pick);
+/* Asks the device which of what was picked are kept: d->text_pick, PICK. Picks and answer are known
+ * after sync(). */
+void ti_keep_text(ti_denoiser *d, int step);
 void ti_keep_image(ti_denoiser *d, int step, const ti_pick *pick);
 /* Then puts them in their places. */
 void ti_reveal_text(ti_denoiser *d);

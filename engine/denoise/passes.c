@@ -1,14 +1,14 @@
-/* passes.c - one denoising iteration's questions to the backbone: which sequences run, which of their
- * rows are read, over which columns, and how the logits are combined.
+/* passes.c - one denoising iteration's questions to the backbone: which sequences run, which of
+ * their rows are read, over which columns, and how the logits are combined.
  *
  *   M  text   cond + text_cfg (uncond - cond)
  *      image  (1 + image_cfg) cond - image_cfg uncond
  *   A  text   cond
  *      image  cond + instruction_cfg (cond - uncond0) + image_cfg (cond - uncond1)
  *
- * M runs both sequences as one batch. A runs the conditional one first; the text it fixes is already
- * visible to the unconditional ones, as released. In A's generation there is only uncond0, and image_cfg
- * guides there as well. */
+ * M runs both sequences as one batch. A runs the conditional one first; the text it fixes is
+ * already visible to the unconditional ones, as released, though the host learns of it only with
+ * the step's end. In A's generation there is only uncond0, and image_cfg guides there as well. */
 #include "denoise/denoiser.h"
 
 #include <string.h>
@@ -84,7 +84,9 @@ static int list_reads(ti_denoiser *d, pass *p, int sequence, int n)
     return n;
 }
 
-static te_status forward(ti_denoiser *d, pass *passes, int n_passes, te_error *err)
+/* REVEALED: the text picked in this step, for passes after it. */
+static te_status forward(ti_denoiser *d, pass *passes, int n_passes, ti_revealed revealed,
+                         te_error *err)
 {
     int n = d->s->n, n_read = 0, counts[TI_TERMS] = {0};
     te_work *work = &d->t->work;
@@ -106,7 +108,8 @@ static te_status forward(ti_denoiser *d, pass *passes, int n_passes, te_error *e
                                           .n_sequences = n_passes,
                                           .length = n,
                                           .read = d->read,
-                                          .read_count = counts},
+                                          .read_count = counts,
+                                          .revealed = revealed},
                               d->job->cancel, err);
 }
 
@@ -115,25 +118,27 @@ static void pick_text(ti_denoiser *d, const pass *passes, int n_passes, int step
 {
     const te_options *opt = d->job->options;
     int n = d->n_text_rows, vocab = d->job->backbone->config.vocab;
-    ti_pick pick = {.n_rows = n,
-                    .n_cols = vocab,
-                    .method = opt->text_temperature > 0 ? TI_PICK_GUMBEL : TI_PICK_GREEDY,
-                    .temperature = opt->text_temperature,
-                    .random = ti_denoiser_random(d, step, TI_DRAW_TEXT),
-                    .keys = d->text_rows,
-                    .ids = d->text_ids,
-                    .probs = d->text_probs};
+    ti_pick *pick = &d->text_pick;
+    *pick = (ti_pick){.n_rows = n,
+                      .n_cols = vocab,
+                      .method = opt->text_temperature > 0 ? TI_PICK_GUMBEL : TI_PICK_GREEDY,
+                      .temperature = opt->text_temperature,
+                      .random = ti_denoiser_random(d, step, TI_DRAW_TEXT),
+                      .keys = d->text_rows,
+                      .ids = d->text_ids,
+                      .probs = d->text_probs};
     for (int i = 0; i < n_passes; i++) {
         if (!passes[i].text) continue;
-        size_t at = (size_t)pick.n_terms * (size_t)n * (size_t)vocab;
-        pick.scale[pick.n_terms] = d->text_scale[passes[i].term];
-        ti_session_head(d->session, at, passes[i].text_at, n, 0, vocab, &pick.logits[pick.n_terms++]);
+        size_t at = (size_t)pick->n_terms * (size_t)n * (size_t)vocab;
+        pick->scale[pick->n_terms] = d->text_scale[passes[i].term];
+        ti_session_head(d->session, at, passes[i].text_at, n, 0, vocab,
+                        &pick->logits[pick->n_terms++]);
         d->t->work.head_cells += (int64_t)n * vocab;
     }
     ti_backend *be = d->job->backbone->backend;
     if (!n) return;
-    be->op->pick(be, &pick);
-    ti_keep_text(d, step, &pick);
+    be->op->pick(be, pick);
+    ti_keep_text(d, step);
 }
 
 static void add_image_logits(ti_denoiser *d, const pass *passes, int n_passes, ti_pick *pick)
@@ -182,7 +187,7 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
                        .image = image && d->image_scale[1] != 0}};
     int n_passes = passes[1].text || passes[1].image ? 2 : 1;
     double begin = now_seconds();
-    te_status st = forward(d, passes, n_passes, err);
+    te_status st = forward(d, passes, n_passes, (ti_revealed){0}, err);
     if (st) return st;
     pick_text(d, passes, n_passes, step);
     if (image) {
@@ -203,16 +208,17 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
 /* The unconditional sequences of A, and the pick over all of them. */
 static te_status guide_image(ti_denoiser *d, ti_pick *pick, int step, te_error *err)
 {
-    ti_backend *be = d->job->backbone->backend;
     pass guides[TI_MAX_UNCONDITIONAL] = {0};
     int n = 0;
     for (int term = 1; term < TI_TERMS; term++)
         if (d->image_scale[term] != 0) guides[n++] = (pass){.term = term, .image = true};
-    te_status st = n ? forward(d, guides, n, err) : TE_OK;
+    ti_revealed text = {.rows = d->text_rows, .first = d->s->text_first};
+    if (d->n_text_rows) text.keep = &d->text_keep;
+    te_status st = n ? forward(d, guides, n, text, err) : TE_OK;
     if (st) return st;
     add_image_logits(d, guides, n, pick);
     pick_image(d, pick, step);
-    return be->op->sync(be, err);
+    return TE_OK;
 }
 
 te_status ti_step_a(ti_denoiser *d, int step, te_error *err)
@@ -222,16 +228,18 @@ te_status ti_step_a(ti_denoiser *d, int step, te_error *err)
     pass given = {.term = 0, .text = text, .image = image};
     ti_pick pick = {0};
     double begin = now_seconds();
-    te_status st = forward(d, &given, 1, err);
+    te_status st = forward(d, &given, 1, (ti_revealed){0}, err);
     if (st) return st;
     pick_text(d, &given, 1, step);
     if (image) add_image_logits(d, &given, 1, &pick);
-    if (text && !(st = be->op->sync(be, err))) ti_reveal_text(d);
-    if (st) return st;
     if (image) st = guide_image(d, &pick, step, err);
+    /* After a failure, too: what was picked is on its way to the job's memory. */
+    te_status waited = be->op->sync(be, st ? NULL : err);
+    if (!st) st = waited;
     double between = now_seconds();
     d->t->work.seconds_forward += between - begin;
     if (st) return st;
+    if (text) ti_reveal_text(d);
     if (image) ti_reveal_image(d);
     d->t->work.seconds_sample += now_seconds() - between;
     return TE_OK;

@@ -5,12 +5,13 @@
 
 #include <math.h>
 
-void ti_keep_text(ti_denoiser *d, int step, const ti_pick *pick)
+void ti_keep_text(ti_denoiser *d, int step)
 {
     ti_backend *be = d->job->backbone->backend;
     int n = ti_plan_reveal(&d->plan.steps[step], d->s->layout.profile, d->n_text_rows);
-    be->op->keep(be,
-                 &(ti_keep){.pick = pick, .method = TI_KEEP_HIGHEST, .n = n, .kept = d->text_kept});
+    d->text_keep =
+        (ti_keep){.pick = &d->text_pick, .method = TI_KEEP_HIGHEST, .n = n, .kept = d->text_kept};
+    be->op->keep(be, &d->text_keep);
 }
 
 void ti_reveal_text(ti_denoiser *d)

@@ -51,6 +51,14 @@ typedef struct ti_session_shape {
     size_t logit_cells;  /* float32 logits kept at once */
 } ti_session_shape;
 
+/* Tokens that the device has picked and the host does not know yet: where KEEP keeps row r, the
+ * token FIRST + rows[r] of every sequence is what was picked there. */
+typedef struct ti_revealed {
+    const ti_keep *keep; /* the last one asked for; NULL: none */
+    const int32_t *rows;
+    int first;
+} ti_revealed;
+
 /* N_SEQUENCES sequences of LENGTH tokens each, one after another in TOKENS. READ lists rows of TOKENS
  * sorted by sequence (any order within one); read_count[s] of them belong to sequence s. */
 typedef struct ti_batch {
@@ -58,6 +66,7 @@ typedef struct ti_batch {
     int n_sequences, length;
     const int32_t *read;
     const int *read_count;
+    ti_revealed revealed; /* stand in place of what TOKENS says */
 } ti_batch;
 
 #define TI_MAX_SEQUENCES 4

@@ -216,6 +216,10 @@ te_status ti_session_forward(ti_session *s, const ti_batch *batch, const volatil
     ti_backend *be = s->b->backend;
     const ti_backbone_config *c = &s->b->config;
     be->op->embed(be, s->x, s->b->embedding, batch->tokens, p.n_rows);
+    const ti_revealed *r = &batch->revealed;
+    for (int i = 0; r->keep && i < batch->n_sequences; i++)
+        be->op->embed_kept(be, s->x, s->b->embedding, r->keep, r->rows,
+                           i * batch->length + r->first);
     st = run_whole_blocks(s, &p, cancel, err);
     if (!st && cancel && *cancel) st = ti_fail(err, TE_CANCELLED, "cancelled");
     if (st) return st;

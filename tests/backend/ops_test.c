@@ -208,6 +208,29 @@ static void test_embed_and_gather(void **state)
     }
 }
 
+static void test_embed_kept(void **state)
+{
+    (void)state;
+    static const ti_type types[] = {TI_F32, TI_BF16, TI_Q8_0, TI_Q4_K};
+    static const int32_t rows[] = {1, 3, 2};
+    for (size_t i = 0; i < TEST_LENGTH(types); i++) {
+        matrix table = make_weight(types[i], 9, 256, 1);
+        int32_t ids[] = {8, 3, 0};
+        bool kept[] = {true, false, true};
+        ti_pick pick = {.n_rows = 3, .ids = ids};
+        ti_keep keep = {.pick = &pick, .kept = kept};
+        float *expected = floats(6 * 256, 2), *got = floats(6 * 256, 2),
+              *before = floats(6 * 256, 2);
+        ti_plain_embed_kept(expected, table.w, &keep, rows, 2);
+        backends[1]->op->embed_kept(backends[1], got, table.w, &keep, rows, 2);
+        assert_memory_equal(got, expected, 6 * 256 * sizeof *got);
+        assert_memory_not_equal(got + 3 * 256, before + 3 * 256, 256 * sizeof *got);
+        assert_memory_equal(got + 5 * 256, before + 5 * 256, 256 * sizeof *got); /* not kept */
+        free(expected), free(got), free(before);
+        free_weight(&table);
+    }
+}
+
 static void test_norm(void **state)
 {
     (void)state;
@@ -500,6 +523,7 @@ int main(void)
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_rows_do_not_matter_to_each_other),
         cmocka_unit_test(test_embed_and_gather),
+        cmocka_unit_test(test_embed_kept),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_attention),

@@ -296,6 +296,45 @@ static ti_backend *open_kind(bool exact)
     return be;
 }
 
+static void test_embed_kept(void **state)
+{
+    (void)state;
+    static const ti_type types[] = {TI_F32, TI_BF16, TI_Q8_0, TI_Q4_K};
+    static const int32_t rows[] = {1, 3, 2};
+    for (size_t i = 0; i < TEST_LENGTH(types); i++) {
+        ti_backend *be = open_device("cuda");
+        matrix table = make_weight(be, "token_embd.weight", types[i], 9, 256, 1);
+        float logits[3 * 9] = {[8] = 9, [9 + 3] = 1, [18 + 5] = 9}; /* the second is unsure */
+        int32_t keys[] = {0, 1, 2}, ids[3];
+        double probs[3];
+        bool kept[3];
+        te_error err;
+        float *expected = floats(6 * 256, 2), *got = floats(6 * 256, 2);
+        void *x = to_device(be, got, 6 * 256, false), *l = to_device(be, logits, 3 * 9, false);
+        ti_pick pick = {.n_rows = 3,
+                        .n_cols = 9,
+                        .n_terms = 1,
+                        .logits = {l},
+                        .scale = {1},
+                        .keys = keys,
+                        .ids = ids,
+                        .probs = probs};
+        ti_keep keep = {.pick = &pick, .n = 2, .kept = kept};
+        be->op->pick(be, &pick);
+        be->op->keep(be, &keep);
+        be->op->embed_kept(be, x, table.w, &keep, rows, 2); /* before the host knows */
+        assert_ok(be->op->sync(be, &err), err);
+        assert_true(kept[0] && !kept[1] && kept[2] && ids[0] == 8 && ids[2] == 5);
+        ti_plain_embed_kept(expected, table.plain, &keep, rows, 2);
+        from_device(be, got, x, 6 * 256, false);
+        assert_true(error_of(got, expected, 6 * 256) < 1e-7);
+        be->op->release(be, x), be->op->release(be, l);
+        free(expected), free(got);
+        free_weight(be, &table);
+        ti_backend_free(be);
+    }
+}
+
 static void test_norm(void **state)
 {
     (void)state;
@@ -589,7 +628,7 @@ static void test_keep_belongs_to_its_pick(void **state)
     }
     be->op->keep(be, &(ti_keep){.pick = &picks[0], .n = 1, .kept = kept[2]});
     assert_int_equal(be->op->sync(be, &err), TE_DEVICE);
-    assert_non_null(strstr(err.message, "before they are picked"));
+    assert_non_null(strstr(err.message, "used before they are picked"));
     assert_true(kept[2][1]);
     be->op->release(be, logits);
     ti_backend_free(be);
@@ -791,6 +830,7 @@ int main(void)
         cmocka_unit_test(test_fp8_products),
         cmocka_unit_test(test_streamed_products),
         cmocka_unit_test(test_embed_and_gather),
+        cmocka_unit_test(test_embed_kept),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_attention),

@@ -57,7 +57,7 @@ static float *logits_of(const setup *s, int n_sequences, int length, const int32
     }
     ti_session_shape shape = {n_sequences * length, n_sequences * n_rows, cells};
     assert_ok(ti_session_create(&session, s->backbone, &shape, &err), err);
-    ti_batch batch = {tokens, n_sequences, length, read, counts};
+    ti_batch batch = {tokens, n_sequences, length, read, counts, {0}};
     assert_ok(ti_session_forward(session, &batch, NULL, &err), err);
     const float *logits;
     ti_session_head(session, 0, 0, n_sequences * n_rows, first, n, &logits);
@@ -256,6 +256,39 @@ static void test_scaled_logits_and_row_order(void **state)
     free(plain), free(scaled), free(turned);
 }
 
+/* Tokens picked on the device give what they would give in the batch; those not kept give nothing.
+ */
+static void test_revealed(void **state)
+{
+    (void)state;
+    enum { N = 2, LENGTH = 8, VOCAB = 448 };
+    setup s = open_setup("m-tiny", TI_F32, 1);
+    int32_t tokens[N * LENGTH], read[] = {0, 5, LENGTH + 6}, ids[] = {17, 400, 3},
+                                rows[] = {1, 3, 2};
+    int counts[] = {2, 1};
+    bool kept[] = {true, false, true};
+    float logits[2][3 * VOCAB];
+    ti_pick pick = {.n_rows = 3, .ids = ids};
+    ti_keep keep = {.pick = &pick, .kept = kept};
+    for (int known = 0; known < 2; known++) {
+        te_error err;
+        ti_session *session;
+        const float *out;
+        fill_tokens(tokens, N * LENGTH, VOCAB);
+        for (int r = 0; known && r < 3; r++)
+            for (int q = 0; kept[r] && q < N; q++) tokens[q * LENGTH + 4 + rows[r]] = ids[r];
+        ti_batch batch = {tokens, N, LENGTH, read, counts, {known ? NULL : &keep, rows, 4}};
+        ti_session_shape shape = {N * LENGTH, 3, 3 * VOCAB};
+        assert_ok(ti_session_create(&session, s.backbone, &shape, &err), err);
+        assert_ok(ti_session_forward(session, &batch, NULL, &err), err);
+        ti_session_head(session, 0, 0, 3, 0, VOCAB, &out);
+        memcpy(logits[known], out, sizeof logits[known]);
+        ti_session_free(session);
+    }
+    assert_memory_equal(logits[0], logits[1], sizeof logits[0]);
+    close_setup(&s);
+}
+
 static void expect_forward(const setup *s, ti_batch batch, te_status expected, const char *word)
 {
     te_error err;
@@ -272,16 +305,17 @@ static void test_refusals(void **state)
     setup s = open_setup("m-tiny", TI_F32, 1);
     int32_t good[8] = {1}, high[8] = {0, 448}, low[8] = {-1}, read[] = {0};
     int one = 1;
-    expect_forward(&s, (ti_batch){high, 1, 8, read, &one}, TE_INVALID, "448");
-    expect_forward(&s, (ti_batch){low, 1, 8, read, &one}, TE_INVALID, "-1");
-    expect_forward(&s, (ti_batch){good, 1, 9, read, &one}, TE_INVALID, "9 tokens");
-    expect_forward(&s, (ti_batch){good, 1, 5000, read, &one}, TE_INVALID, "4096");
+    expect_forward(&s, (ti_batch){high, 1, 8, read, &one, {0}}, TE_INVALID, "448");
+    expect_forward(&s, (ti_batch){low, 1, 8, read, &one, {0}}, TE_INVALID, "-1");
+    expect_forward(&s, (ti_batch){good, 1, 9, read, &one, {0}}, TE_INVALID, "9 tokens");
+    expect_forward(&s, (ti_batch){good, 1, 5000, read, &one, {0}}, TE_INVALID, "4096");
     volatile int cancel = 1;
     te_error err;
     ti_session *session;
     assert_ok(ti_session_create(&session, s.backbone, &(ti_session_shape){8, 4, 8}, &err), err);
-    assert_int_equal(ti_session_forward(session, &(ti_batch){good, 1, 8, read, &one}, &cancel, &err),
-                     TE_CANCELLED);
+    assert_int_equal(
+        ti_session_forward(session, &(ti_batch){good, 1, 8, read, &one, {0}}, &cancel, &err),
+        TE_CANCELLED);
     ti_session_free(session);
     close_setup(&s);
 }
@@ -295,6 +329,7 @@ int main(void)
         cmocka_unit_test(test_shared_key_heads),
         cmocka_unit_test(test_tied_embedding),
         cmocka_unit_test(test_scaled_logits_and_row_order),
+        cmocka_unit_test(test_revealed),
         cmocka_unit_test(test_refusals),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);

@@ -129,6 +129,7 @@ static const ti_ops cpu_ops = {
     .operand_bytes = operand_bytes,
     .values_bytes = float_bytes,
     .embed = ti_cpu_embed,
+    .embed_kept = ti_cpu_embed_kept,
     .norm = ti_cpu_norm,
     .linear = ti_cpu_linear,
     .rope = ti_cpu_rope,

@@ -88,6 +88,8 @@ void ti_cpu_weight_free(ti_backend *be, ti_weight *w);
 
 void ti_cpu_embed(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
                   int n_rows);
+void ti_cpu_embed_kept(ti_backend *be, void *stream, const ti_weight *table, const ti_keep *keep,
+                       const int32_t *host_rows, int first_row);
 void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
                  int n_rows, const ti_weight *gain, float eps);
 void ti_cpu_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w, int n_rows);

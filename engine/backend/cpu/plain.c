@@ -16,6 +16,14 @@ void ti_plain_embed(float *x, const ti_weight *table, const int32_t *tokens, int
     for (int r = 0; r < n_rows; r++) ti_weight_row(table, tokens[r], x + r * table->cols);
 }
 
+void ti_plain_embed_kept(float *x, const ti_weight *table, const ti_keep *keep, const int32_t *rows,
+                         int first_row)
+{
+    for (int r = 0; r < keep->pick->n_rows; r++)
+        if (keep->kept[r])
+            ti_weight_row(table, keep->pick->ids[r], x + (first_row + rows[r]) * table->cols);
+}
+
 void ti_plain_norm(float *y, const float *x, const int32_t *rows, int n_rows, const float *gain,
                    int width, float eps)
 {

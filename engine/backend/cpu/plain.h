@@ -8,6 +8,8 @@
 
 /* ROOM holds one row of the weight where one is named. */
 void ti_plain_embed(float *x, const ti_weight *table, const int32_t *tokens, int n_rows);
+void ti_plain_embed_kept(float *x, const ti_weight *table, const ti_keep *keep, const int32_t *rows,
+                         int first_row);
 void ti_plain_norm(float *y, const float *x, const int32_t *rows, int n_rows, const float *gain,
                    int width, float eps);
 void ti_plain_linear(float *y, const float *x, const ti_weight *w, int n_rows, float *room);

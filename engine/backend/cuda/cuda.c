@@ -260,6 +260,7 @@ static const ti_ops cuda_ops = {
     .operand_bytes = operand_bytes,
     .values_bytes = values_bytes,
     .embed = ti_cuda_embed,
+    .embed_kept = ti_cuda_embed_kept,
     .norm = ti_cuda_norm,
     .linear = ti_cuda_linear,
     .rope = ti_cuda_rope,

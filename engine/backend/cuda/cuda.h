@@ -194,6 +194,9 @@ void ti_cuda_expand(ti_cuda *cuda, void *to, bool wide, ti_type type, const void
 /* Rows as E4M3 codes with a scale each (fp8.cu). */
 void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, const void *from,
                     int64_t n_rows, int64_t width, cudaStream_t stream);
+/* Where the results of PICK are on their way from; NULL, and a failure, unless it was the last one
+ * asked for since a sync() (pick.cu). */
+ti_cuda_pending *ti_cuda_just_picked(ti_cuda *cuda, const ti_pick *pick);
 /* The attention of any head size, type and card (attend.cu). */
 void ti_cuda_attend(ti_cuda *cuda, void *y, const void *q, const void *k, const void *v,
                     const ti_heads *heads, const ti_segment *segment, bool wide);
@@ -206,6 +209,8 @@ void ti_cuda_conv_pack(float *to, const float *from, const int64_t shape[4]);
 
 void ti_cuda_embed(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
                    int n_rows);
+void ti_cuda_embed_kept(ti_backend *be, void *stream, const ti_weight *table, const ti_keep *keep,
+                        const int32_t *host_rows, int first_row);
 void ti_cuda_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
                   int n_rows, const ti_weight *gain, float eps);
 void ti_cuda_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w,

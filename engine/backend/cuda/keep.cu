@@ -55,10 +55,9 @@ void ti_cuda_keep(ti_backend *be, const ti_keep *asked)
 {
     ti_cuda *cuda = ti_cuda_of(be);
     const ti_pick *pick = asked->pick;
-    ti_cuda_pending *picked = cuda->n_pending ? &cuda->pending[cuda->n_pending - 1] : NULL;
     if (!pick->n_rows || cuda->failed) return;
-    if (!picked || picked->ids != pick->ids)
-        return ti_cuda_fail(cuda, "tokens are kept before they are picked");
+    ti_cuda_pending *picked = ti_cuda_just_picked(cuda, pick);
+    if (!picked) return;
     size_t n = (size_t)pick->n_rows;
     keep_case k = {cuda->probs + picked->first,
                    ti_cuda_list_of(cuda, pick->keys, pick->n_rows),

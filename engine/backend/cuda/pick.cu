@@ -109,6 +109,14 @@ static __global__ void pick(const __grid_constant__ pick_case p)
     p.probs[row] = exp((double)guided(&p, row, id) - top) / total;
 }
 
+ti_cuda_pending *ti_cuda_just_picked(ti_cuda *cuda, const ti_pick *pick)
+{
+    ti_cuda_pending *last = cuda->n_pending ? &cuda->pending[cuda->n_pending - 1] : NULL;
+    if (last && last->ids == pick->ids) return last;
+    ti_cuda_fail(cuda, "tokens are used before they are picked");
+    return NULL;
+}
+
 void ti_cuda_pick(ti_backend *be, const ti_pick *asked)
 {
     ti_cuda *cuda = ti_cuda_of(be);
