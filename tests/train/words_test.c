@@ -8,6 +8,7 @@
 #include "sequence.h"
 #include "text/tokenizer.h"
 
+#include <math.h>
 #include <cairo.h>
 #include <unistd.h>
 
@@ -270,6 +271,7 @@ static void targets_and_weights(void **state)
     ti_packer p;
     ti_objective o = {.text_by_time = true,
                       .kept_weight = 0.5,
+                      .balance = 0.5,
                       .min_ratio = 0.05,
                       .text_len = 8,
                       .instruction_len = 6};
@@ -297,8 +299,8 @@ static void targets_and_weights(void **state)
                 const int at = place - 20 - 1; /* a prefix of 20, then soi */
                 assert_int_equal(token, layout.image_offset + output[at]);
                 assert_int_equal(r == TI_READ_KEPT, input[at] == output[at]);
-                assert_float_equal(reading->weights[i], r == TI_READ_KEPT ? 0.05 / 11 : 0.1 / 11,
-                                   1e-7);
+                assert_float_equal(reading->weights[i],
+                                   r == TI_READ_KEPT ? 0.05 / 11 : 0.1 / 11 * sqrt(9.0 / 2), 1e-7);
             }
         }
     }
