@@ -46,17 +46,33 @@ static void end(ti_panel_edit *edit)
 }
 
 /* Whatever it was, the person may have mended it before pressing Try again. */
+/* What happened in the person's language, and what the engine says of it, with its figures and
+ * names; the caller frees it. */
+static char *sentence(const GError *error)
+{
+    if (error->domain != TI_CLIENT_ERROR) return g_strdup(error->message);
+    switch ((ti_client_error)error->code) {
+    case TI_CLIENT_UNREACHABLE:
+        return g_strdup_printf(_("The engine cannot be reached: %s"), error->message);
+    case TI_CLIENT_NO_MEMORY:
+        return g_strdup_printf(_("There is too little memory: %s"), error->message);
+    case TI_CLIENT_REFUSED:
+    case TI_CLIENT_FAILED:
+        return g_strdup_printf(_("The edit failed: %s"), error->message);
+    case TI_CLIENT_LOST:
+        break;
+    }
+    return g_strdup(
+        _("The engine stopped in the middle of the edit; nothing was changed: try again."));
+}
+
 static void fail(ti_panel_edit *edit, const GError *error)
 {
-    bool lost = g_error_matches(error, TI_CLIENT_ERROR, TI_CLIENT_LOST);
+    g_autofree char *message = sentence(error);
     if (!edit->cancelled && g_error_matches(error, G_IO_ERROR, G_IO_ERROR_CANCELLED))
         ti_panel_cancelled(edit->owner.panel);
     else if (!edit->cancelled)
-        ti_panel_failed(edit->owner.panel,
-                        lost ? _("The engine stopped in the middle of the edit; nothing was "
-                                 "changed: try again.")
-                             : error->message,
-                        true);
+        ti_panel_failed(edit->owner.panel, message, true);
     end(edit);
 }
 
@@ -106,8 +122,7 @@ static void put(ti_panel_edit *edit)
     g_autoptr(GdkPixbuf) picture = ti_panel_picture(r->picture, edit->width, edit->height);
     ti_panel_made told = {edit->image, made, r, picture, edit->width, edit->height};
     bool last = edit->variation == edit->variations;
-    if (last)
-        ti_panel_done(edit->owner.panel, r->reasoning, picture, r->seed);
+    if (last) ti_panel_done(edit->owner.panel, r->reasoning, picture, r->seed);
     say_where_it_went(edit, image_there, layer_there);
     edit->owner.made(edit->owner.user, &told);
     ti_carried_clear(&edit->carried);
@@ -196,8 +211,8 @@ static void on_done(ti_client_result *result, const GError *error, void *user)
 /* An open seed is drawn here, as small as GIMP 2.10's scripts can say it. */
 static void submit(ti_panel_edit *edit)
 {
-    gint64 seed = edit->seed >= 0 ? edit->seed + edit->variation - 1
-                                  : g_random_int_range(0, G_MAXINT32);
+    gint64 seed =
+        edit->seed >= 0 ? edit->seed + edit->variation - 1 : g_random_int_range(0, G_MAXINT32);
     ti_client_request request = {.instruction = edit->instruction,
                                  .options = edit->options,
                                  .seed = seed,

@@ -26,7 +26,8 @@ GQuark ti_client_error_quark(void);
 typedef enum ti_client_error {
     TI_CLIENT_UNREACHABLE, /* no server, and none could be started */
     TI_CLIENT_REFUSED,     /* the server said no: the request is at fault, or the queue is full */
-    TI_CLIENT_FAILED,      /* the job ended with an error */
+    TI_CLIENT_NO_MEMORY,   /* the job needs more memory than there is */
+    TI_CLIENT_FAILED,      /* the job ended with another error */
     TI_CLIENT_LOST         /* the server died or the line broke; trying again makes sense */
 } ti_client_error;
 

@@ -259,8 +259,9 @@ static bool last_event(ti_client_job *job, const char *name, JsonObject *data)
     } else if (!strcmp(name, "failed")) {
         JsonObject *error = object_of(data, "error");
         const char *said = error ? string_of(error, "message") : "";
+        const bool memory = error && !strcmp(string_of(error, "status"), "nomem");
         job_end(job, NULL,
-                g_error_new(TI_CLIENT_ERROR, TI_CLIENT_FAILED, "%s",
+                g_error_new(TI_CLIENT_ERROR, memory ? TI_CLIENT_NO_MEMORY : TI_CLIENT_FAILED, "%s",
                             said[0] ? said : "The engine gave no reason for failing."));
     } else if (!strcmp(name, "cancelled")) {
         job_end(job, NULL,

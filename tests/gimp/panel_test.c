@@ -578,11 +578,11 @@ static void a_missing_or_damaged_model_is_told(void **state)
     int layers = session_ask_int(IN_SECOND);
     g_autofree char *model = session_path("model.gguf"), *away = session_path("away.gguf");
     assert_int_equal(g_rename(model, away), 0);
-    g_autofree char *missing = g_strdup_printf("%s: No such file", model);
+    g_autofree char *missing = g_strdup_printf("The edit failed: %s: No such file", model);
     assert_model_refused(missing);
     session_keep_screen(panel, "panel-no-model.png");
     assert_true(g_file_set_contents(model, "no model at all, this", -1, NULL));
-    g_autofree char *damaged = g_strdup_printf("%s: not a GGUF file", model);
+    g_autofree char *damaged = g_strdup_printf("The edit failed: %s: not a GGUF file", model);
     assert_model_refused(damaged);
     assert_int_equal(g_rename(away, model), 0);
     session_keys(panel, "alt+y");
@@ -602,8 +602,7 @@ static void too_little_memory_is_told(void **state)
     little = (struct rlimit){address_space(server) + (4 << 20), all.rlim_max};
     assert_int_equal(prlimit(server, RLIMIT_AS, &little, NULL), 0);
     session_keys(panel, "ctrl+Return");
-    part_wait("GB of memory beside the weights and");
-    part_wait("close other programs");
+    part_wait("There is too little memory: this edit needs ");
     session_keep_screen(panel, "panel-memory.png");
     assert_int_equal(prlimit(server, RLIMIT_AS, &all, NULL), 0);
     session_keys(panel, "alt+y");
