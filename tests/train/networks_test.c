@@ -2,6 +2,7 @@
  * convolutional network against finite differences, and the image tokeniser against the engine's
  * inference. */
 #include "check.h"
+#include "folder.h"
 
 #include "format/checkpoint.h"
 #include "format/convert.h"
@@ -10,31 +11,6 @@
 #include "vision/image_tokenizer.h"
 
 #include <unistd.h>
-
-static char folder[] = "/tmp/thinkedit-train-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[4][512];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"m.gguf", "grads.safetensors", "image.gguf", "bad.json"};
-    for (size_t i = 0; i < TEST_LENGTH(names); i++) unlink(path_of(names[i]));
-    return rmdir(folder);
-}
 
 /* ---- the backbone
  * ---------------------------------------------------------------------------------- */

@@ -1,6 +1,7 @@
 /* Whole runs of the commands on a tiny world: any number of threads and a stop in between give the
  * same checkpoint to the bit, and the exported model opens in the engine. */
 #include "check.h"
+#include "folder.h"
 
 #include "commands.h"
 #include "denoise/layout.h"
@@ -8,19 +9,7 @@
 #include "model/backbone.h"
 #include "vision/image_tokenizer.h"
 
-#include <dirent.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/thinkedit-runs-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[4][512];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
 
 static void write_text(const char *path, const char *text)
 {
@@ -103,11 +92,10 @@ static void sft_config(const char *name, int threads, int stop_at)
     sft_config_from(name, threads, stop_at, "");
 }
 
-static int make_folder(void **state)
+static int make_models(void **state)
 {
-    (void)state;
     te_error err;
-    if (!mkdtemp(folder)) return -1;
+    if (make_folder(state)) return -1;
     char text[512];
     snprintf(text, sizeof text, "{\"out\": \"%s/tokenizer.json\", \"vocab\": 320, \"samples\": 20}",
              folder);
@@ -115,17 +103,6 @@ static int make_folder(void **state)
     image_config("image-a", 1, 4);
     return ti_command_tokenizer(path_of("words.json"), &err) ||
            ti_command_image_tokens(path_of("image-a.json"), false, &err);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    DIR *dir = opendir(folder);
-    if (!dir) return -1;
-    for (struct dirent *e; (e = readdir(dir));)
-        if (e->d_name[0] != '.') unlink(path_of(e->d_name));
-    closedir(dir);
-    return rmdir(folder);
 }
 
 static void image_tokens_resume(void **state)
@@ -309,5 +286,5 @@ int main(void)
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
     };
-    return cmocka_run_group_tests(tests, make_folder, remove_folder);
+    return cmocka_run_group_tests(tests, make_models, remove_folder);
 }

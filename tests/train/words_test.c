@@ -1,5 +1,6 @@
 /* Text tokeniser training, quadruplets from disk, sequences, recipes and the journal. */
 #include "check.h"
+#include "folder.h"
 
 #include "bpe.h"
 #include "journal.h"
@@ -11,32 +12,6 @@
 #include <math.h>
 #include <cairo.h>
 #include <unistd.h>
-
-static char folder[] = "/tmp/thinkedit-words-XXXXXX";
-
-static const char *path_of(const char *name)
-{
-    static char path[4][512];
-    static int next;
-    next = (next + 1) % 4;
-    snprintf(path[next], sizeof path[next], "%s/%s", folder, name);
-    return path[next];
-}
-
-static int make_folder(void **state)
-{
-    (void)state;
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    static const char *const names[] = {"tokenizer.json", "run.csv", "run.png",
-                                        "a.png",          "b.png",   "samples.jsonl"};
-    for (size_t i = 0; i < TEST_LENGTH(names); i++) unlink(path_of(names[i]));
-    return rmdir(folder);
-}
 
 static char *read_text(const char *path, size_t *length)
 {
