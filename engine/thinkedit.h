@@ -79,10 +79,12 @@ typedef struct te_image {
 
 typedef struct te_model te_model;
 
-/* "auto" takes a graphics card that can be used, else the CPU; and when the card fails in the middle of
- * an edit, the edit begins again on the CPU, where the model then stays: te_model_info says why. */
+/* "auto" takes a graphics card that can be used, else the CPU; and when the card fails in the
+ * middle of an edit, the edit begins again on the CPU, where the model then stays: te_model_info
+ * says why. On a card too small for them weights may be made of a smaller type as they are loaded,
+ * and te_model_info.device says so; "cuda-as-is" keeps the file's. */
 typedef struct te_model_options {
-    const char *device; /* "auto" (NULL), "cpu", "cpu:avx2", "cuda", "cuda:1" */
+    const char *device; /* "auto" (NULL), "cpu", "cpu:avx2", "cuda", "cuda:1", "cuda-as-is" */
     int threads;        /* 0: one per core the process may use */
 } te_model_options;
 

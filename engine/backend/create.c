@@ -40,6 +40,12 @@ static te_status create_cuda(ti_backend **out, int card, te_error *err)
     return create(out, card, TI_MODULE_VERSION, err);
 }
 
+/* Names of a card, and what they ask of it; a number may follow, "cuda-fp8:1". */
+static const struct {
+    const char *name;
+    int flags;
+} cuda_devices[] = {{"cuda-as-is", TI_CUDA_AS_IS}, {"cuda-fp8", TI_CUDA_FP8}, {"cuda", 0}};
+
 te_status ti_backend_create(ti_backend **out, const char *device, int threads, te_error *err)
 {
     *out = NULL;
@@ -49,15 +55,17 @@ te_status ti_backend_create(ti_backend **out, const char *device, int threads, t
     }
     if (!strcmp(device, "cpu")) return ti_cpu_create(out, threads, err);
     if (!strncmp(device, "cpu:", 4)) return ti_cpu_create_limited(out, device + 4, threads, err);
-    if (!strcmp(device, "cuda")) return create_cuda(out, 0, err);
-    if (!strcmp(device, "cuda-fp8")) return create_cuda(out, TI_CUDA_FP8, err);
-    int flags = strncmp(device, "cuda-fp8:", 9) ? 0 : TI_CUDA_FP8;
-    const char *number = flags ? device + 9 : strncmp(device, "cuda:", 5) ? "" : device + 5;
-    if (*number >= '0' && *number <= '9') {
+    for (size_t i = 0; i < sizeof cuda_devices / sizeof *cuda_devices; i++) {
+        size_t n = strlen(cuda_devices[i].name);
+        if (strncmp(device, cuda_devices[i].name, n)) continue;
+        if (!device[n]) return create_cuda(out, cuda_devices[i].flags, err);
+        if (device[n] != ':' || device[n + 1] < '0' || device[n + 1] > '9') continue;
         char *end;
-        long card = strtol(number, &end, 10);
-        if (!*end && card < 64) return create_cuda(out, (int)card | flags, err);
+        long card = strtol(device + n + 1, &end, 10);
+        if (!*end && card < 64) return create_cuda(out, (int)card | cuda_devices[i].flags, err);
     }
-    return ti_fail(err, TE_INVALID,
-                   "unknown device \"%s\"; use auto, cpu, cuda, cuda:N, cuda-fp8 or cuda-fp8:N", device);
+    return ti_fail(
+        err, TE_INVALID,
+        "unknown device \"%s\"; use auto, cpu, or cuda, cuda-as-is or cuda-fp8, each with :N",
+        device);
 }

@@ -10,6 +10,8 @@
 
 /* Added to a card's number: matrices of the backbone's blocks as FP8, see backend/cuda/cuda.h. */
 #define TI_CUDA_FP8 256
+/* Matrices stay of the file's type, however little room the card has: backend/cuda/plan.h. */
+#define TI_CUDA_AS_IS 512
 
 /* A backend on CARD, or an error: TE_UNSUPPORTED when there is neither a card nor a driver, TE_DEVICE when
  * there is something and it does not work, or when VERSION is not the module's own. */

@@ -112,15 +112,9 @@ static te_status matrix_type(ti_conversion *v, const ti_tensor *t, ti_type *out,
     if (type != TI_F32 && type != TI_F16 && type != TI_BF16 && type != TI_Q8_0 && type != TI_Q4_K)
         return ti_fail(err, TE_UNSUPPORTED, "%s: tensor %s holds %s, not weights",
                        ti_checkpoint_path(v->backbone), t->name, ti_type_name(type));
-    if (type == TI_Q4_K && cols % ti_type_block(TI_Q4_K)) {
-        type = TI_Q8_0;
-        if (cols % ti_type_block(TI_Q8_0) == 0) v->q8_instead++;
-    }
-    if (type == TI_Q8_0 && cols % ti_type_block(TI_Q8_0)) {
-        type = TI_F16;
-        v->f16_instead++;
-    }
-    *out = type;
+    *out = ti_type_for_rows(type, cols);
+    v->q8_instead += *out != type && *out == TI_Q8_0;
+    v->f16_instead += *out != type && *out == TI_F16;
     return TE_OK;
 }
 

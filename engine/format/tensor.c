@@ -94,6 +94,13 @@ size_t ti_type_row_bytes(ti_type type, int64_t n)
     return __builtin_mul_overflow((size_t)(n / row->block), row->block_bytes, &bytes) ? 0 : bytes;
 }
 
+ti_type ti_type_for_rows(ti_type wanted, int64_t n)
+{
+    if (wanted == TI_Q4_K && n % Q4_BLOCK) wanted = TI_Q8_0;
+    if (wanted == TI_Q8_0 && n % Q8_BLOCK) wanted = TI_F16;
+    return wanted;
+}
+
 int64_t ti_tensor_elements(const ti_tensor *tensor)
 {
     int64_t n = 1;

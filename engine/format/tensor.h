@@ -39,6 +39,9 @@ int ti_type_block(ti_type type);          /* elements per block: 1, 32 or 256; 0
 size_t ti_type_block_bytes(ti_type type); /* bytes per block */
 /* Bytes of N elements; 0 when N is no multiple of the block. */
 size_t ti_type_row_bytes(ti_type type, int64_t n);
+/* The type rows of N elements are written in: WANTED, or the next that can hold them (q4_k, q8_0,
+ * f16). */
+ti_type ti_type_for_rows(ti_type wanted, int64_t n);
 int64_t ti_tensor_elements(const ti_tensor *tensor);
 /* "4096 x 12288", for messages. */
 void ti_shape_text(char *to, size_t size, int n_dims, const int64_t *shape);

@@ -31,6 +31,8 @@ static void test_asked_for(void **state)
     expect_refusal("cuda:1");
     expect_refusal("cuda-fp8");
     expect_refusal("cuda-fp8:0");
+    expect_refusal("cuda-as-is");
+    expect_refusal("cuda-as-is:1");
 }
 
 static void test_auto(void **state)
@@ -72,8 +74,9 @@ static void test_model(void **state)
 static void test_names(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"cuda:",     "cuda:x",   "cuda:1x", "cuda:64",
-                                      "cuda-fp8:", "cuda-fp9", "gpu"};
+    static const char *const bad[] = {"cuda:",       "cuda:x",      "cuda:1x",
+                                      "cuda:64",     "cuda-fp8:",   "cuda-fp9",
+                                      "cuda-as-is:", "cuda-as-is1", "gpu"};
     te_error err;
     ti_backend *be = NULL;
     for (size_t i = 0; i < TEST_LENGTH(bad); i++) {

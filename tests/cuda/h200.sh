@@ -107,7 +107,8 @@ run() {
     edit 60 cuda q8_0 0 0 "${peak:-0}"
     edit 90 cuda bf16 2.5 0 "${peak:-0}"
     edit 60 cuda q4_k 0 5.5 "${peak:-0}"
-    edit 90 cuda bf16 0 12 "${peak:-0}"
+    edit 90 cuda-as-is bf16 0 12 "${peak:-0}" # streams, and
+    edit 60 cuda bf16 0 12 "${peak:-0}"       # is made q8_0: what plan.h weighs
     say ""
     say "Where a pass of one sequence goes when every op is waited for (in the order of the rows above):"
     say ""

@@ -71,7 +71,7 @@ static void check_orders(const char *golden, ti_type type)
         for (size_t i = 0; i <= TEST_LENGTH(settings); i++) {
             if (!streamed && i > 1) break;
             if (streamed) setenv("EMULATED_MEMORY", "600000000", 1);
-            te_model *model = open_model(golden, type, "cuda");
+            te_model *model = open_model(golden, type, "cuda-as-is");
             assert_int_equal(strstr(model->info.device, "in main memory") != NULL, streamed);
             if (i) setenv(settings[i - 1][0], settings[i - 1][1], 1);
             emulated_calls before = count();

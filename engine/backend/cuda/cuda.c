@@ -398,14 +398,16 @@ te_status ti_cuda_create(ti_backend **out, int card, int version, te_error *err)
         return ti_fail(err, TE_DEVICE,
                        "%s is of another version than the library; install the two together",
                        TI_CUDA_MODULE);
-    te_status st = find_card(card & ~TI_CUDA_FP8, err);
+    const int number = card & ~(TI_CUDA_FP8 | TI_CUDA_AS_IS);
+    te_status st = find_card(number, err);
     if (st) return st;
     ti_cuda *cuda = ti_calloc(1, sizeof *cuda);
     if (!cuda) return ti_fail_memory(err, "the device", sizeof *cuda);
     cuda->base.op = &cuda_ops;
     cuda->base.description = cuda->description;
-    cuda->card = card & ~TI_CUDA_FP8;
+    cuda->card = number;
     cuda->fp8 = card & TI_CUDA_FP8;
+    cuda->as_is = card & TI_CUDA_AS_IS;
     st = describe(cuda, err);
     if (!st) st = furnish(cuda, err);
     if (!st) st = ti_matmuls_create(&cuda->matmuls, err);

@@ -26,7 +26,8 @@
  * 8B launches some 400 kernels of 100 us - a small one is bound by launches without it.
  *
  * Memory. plan.c decides what lies on the card: as much as is free at the start, less a margin for
- * the desktop and room for an edit; the rest streams. Scratch grows only in alloc().
+ * the desktop and room for an edit; the rest streams, and where that would cost time the matrices
+ * become a smaller type than the file's as they are bound. Scratch grows only in alloc().
  *
  * Failures. The first failed call is kept; every later op does nothing; sync() and download()
  * report it. A recording that fails is no failure: that backend goes on without graphs.
@@ -95,7 +96,7 @@ typedef struct ti_cuda {
     int shared_per_multiprocessor;
     bool exact;   /* operands and values are float32 */
     bool settled; /* somebody has asked for sizes: exact may not change any more */
-    bool fp8;
+    bool fp8, as_is; /* as asked for by name: backend/module.h */
     cudaStream_t stream, side;
     ti_matmuls *matmuls;
     cudaError_t failed;
@@ -127,7 +128,7 @@ typedef struct ti_cuda {
     bool *kept, *pinned_kept;
     double *sums;  /* [TI_CUDA_CHANNELS][TI_CUDA_SLICES][2] of a group norm */
     float *affine; /* [2][TI_CUDA_CHANNELS]: gain and shift of every channel */
-    char name[128], description[256];
+    char name[128], description[320];
 } ti_cuda;
 
 struct ti_weight {
