@@ -76,11 +76,35 @@ static void makes_it_night(void **state)
     assert_true(by.l < -5);
 }
 
+static void makes_it_darker(void **state)
+{
+    (void)state;
+    ti_lab_stats after, by = edit_photo(3, "make it darker", "less light", &after);
+    assert_true(by.l < -5);
+}
+
+static void makes_it_warmer(void **state)
+{
+    (void)state;
+    ti_lab_stats after, by = edit_photo(3, "make it warmer", "warm", &after);
+    assert_true(by.b > 3);
+}
+
+static void makes_it_cooler(void **state)
+{
+    (void)state;
+    ti_lab_stats after, by = edit_photo(3, "make it cooler", "cool", &after);
+    assert_true(by.b < -3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_what_the_readme_says),
         cmocka_unit_test(makes_it_night),
+        cmocka_unit_test(makes_it_darker),
+        cmocka_unit_test(makes_it_warmer),
+        cmocka_unit_test(makes_it_cooler),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }
