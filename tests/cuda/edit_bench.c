@@ -181,7 +181,7 @@ static double time_forward(ti_backbone *b, int n, int n_sequences, double *flop,
     for (int i = 0; i < n * n_sequences; i++) tokens[i] = (i * 37) % VOCAB;
     for (int i = 0; i < per * n_sequences; i++) read[i] = i / per * n + n - per + i % per;
     check(ti_session_create(&s, b, &shape, &err), &err);
-    ti_batch batch = {tokens, n_sequences, n, read, counts};
+    ti_batch batch = {tokens, n_sequences, n, read, counts, {0}};
     double begin = 0;
     for (int i = -2; i < ROUNDS; i++) {
         if (i == 0) begin = ti_seconds();
@@ -216,7 +216,7 @@ static void tell_ops(ti_backbone *b, int n)
     b->backend = &timed.base;
     for (int i = 0; i < 2; i++) {
         ti_timed_reset(&timed);
-        check(ti_session_forward(s, &(ti_batch){tokens, 1, n, read, &n}, NULL, &err), &err);
+        check(ti_session_forward(s, &(ti_batch){tokens, 1, n, read, &n, {0}}, NULL, &err), &err);
     }
     b->backend = inner;
     for (int i = 0; i < TI_TIMED_OPS; i++)
