@@ -5,6 +5,7 @@
 #include "api.h"
 #include "vision/geometry.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -107,15 +108,24 @@ static uint64_t memory_needed(const te_model *m, const te_options *opt, int leng
     return (denoise > picture ? denoise : picture) + 3 * pixels;
 }
 
+/* BYTES in the unit that leaves a figure to read. */
+static const char *amount_text(char text[24], uint64_t bytes)
+{
+    snprintf(text, 24, bytes < 1000000000 ? "%.1f MB" : "%.1f GB",
+             (double)bytes / (bytes < 1000000000 ? 1e6 : 1e9));
+    return text;
+}
+
 static te_status check_memory(const task *t, int length, te_error *err)
 {
     ti_backend *be = t->model->backend;
     uint64_t need = memory_needed(t->model, &t->options, length, t->grid_h, t->grid_w);
     uint64_t have = be->op->memory_free(be);
     if (need <= have) return TE_OK;
+    char needed[24], free_now[24];
     bool guided = t->options.text_cfg != 0 || t->options.text_block == 0;
-    return ti_fail(err, TE_NOMEM, "this edit needs %.1f GB of memory beside the weights and %.1f GB are free; %s",
-                   (double)need / 1e9, (double)have / 1e9,
+    return ti_fail(err, TE_NOMEM, "this edit needs %s of memory beside the weights and %s are free; %s",
+                   amount_text(needed, need), amount_text(free_now, have),
                    guided ? "close other programs, or set text-cfg to 0 and text-block to 64"
                           : "close other programs or take a smaller model");
 }

@@ -590,7 +590,7 @@ static void a_missing_or_damaged_model_is_told(void **state)
     wait_idle();
 }
 
-/* The server may have four megabytes more than it has: less than an edit needs. */
+/* The server may have half a megabyte more than it has: the stand-in's edit needs twice as much. */
 static void too_little_memory_is_told(void **state)
 {
     (void)state;
@@ -599,7 +599,7 @@ static void too_little_memory_is_told(void **state)
     struct rlimit all, little;
     wait_idle();
     assert_int_equal(prlimit(server, RLIMIT_AS, NULL, &all), 0);
-    little = (struct rlimit){address_space(server) + (4 << 20), all.rlim_max};
+    little = (struct rlimit){address_space(server) + (512 << 10), all.rlim_max};
     assert_int_equal(prlimit(server, RLIMIT_AS, &little, NULL), 0);
     session_keys(panel, "ctrl+Return");
     part_wait("There is too little memory: this edit needs ");

@@ -260,7 +260,7 @@ static void a_dying_server_is_told_from_a_failing_job(void **state)
     (void)state;
     ti_client *client = ti_client_new(NULL, NULL, NULL);
     assert_null(ti_client_run(client, &fail, NULL, NULL, NULL, &failed));
-    assert_true(g_error_matches(failed, TI_CLIENT_ERROR, TI_CLIENT_FAILED));
+    assert_true(g_error_matches(failed, TI_CLIENT_ERROR, TI_CLIENT_NO_MEMORY));
     assert_non_null(strstr(failed->message, "9 GB are needed"));
     assert_null(ti_client_run(client, &die, NULL, NULL, NULL, &lost));
     assert_true(g_error_matches(lost, TI_CLIENT_ERROR, TI_CLIENT_LOST));
