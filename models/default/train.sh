@@ -1,7 +1,7 @@
 #!/bin/sh
 # Trains the embedded model from nothing but this repository, or goes on where it was stopped: text
-# tokeniser, image tokeniser, backbone (words alone, then all), model file. Usage: train.sh THINKEDIT_TRAIN (the program).
-# Everything it keeps is in models/checkpoints; delete a file there to do its part again.
+# tokeniser, image tokeniser, backbone (words alone, then all), model file. Usage: train.sh
+# THINKEDIT_TRAIN (the program). Everything it keeps is in models/checkpoints; delete a file there to do its part again.
 set -eu
 train=${1:?usage: train.sh path/to/thinkedit-train}
 case $train in /*) ;; *) train=$PWD/$train ;; esac

@@ -114,9 +114,10 @@ static te_status begin(ti_project *p, te_error *err)
                             .bits = p->layout.instruction_len ? p->magvit->config.bits : 0,
                             .distance = image + 4 + p->layout.instruction_len,
                             .words = words};
-    const char *path = json_string_value(json_object_get(p->config, "start"));
-    te_status st = ti_llada_init(p->llada, p->recipe.seed, &start, err);
-    return !st && path ? ti_params_start(ti_llada_params(p->llada), path, err) : st;
+    const char *path = NULL;
+    te_status st = ti_config_text(p->config, "start", "", &path, err);
+    if (!st) st = ti_llada_init(p->llada, p->recipe.seed, &start, err);
+    return !st && *path ? ti_params_start(ti_llada_params(p->llada), path, err) : st;
 }
 
 /* Every sample before training begins: where the device is fast, drawing them one batch ahead is

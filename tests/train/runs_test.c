@@ -19,6 +19,20 @@ static void write_text(const char *path, const char *text)
     fclose(file);
 }
 
+/* The first FROM in a text file becomes TO. */
+static void replace_text(const char *path, const char *from, const char *to)
+{
+    char text[2048], changed[2560];
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    text[fread(text, 1, sizeof text - 1, file)] = '\0';
+    fclose(file);
+    const char *at = strstr(text, from);
+    assert_non_null(at);
+    snprintf(changed, sizeof changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+    write_text(path, changed);
+}
+
 static unsigned char *read_bytes(const char *path, size_t *n)
 {
     FILE *file = fopen(path, "rb");
@@ -193,6 +207,13 @@ static void one_run_begins_with_another(void **state)
     ti_checkpoint_free(to);
     sft_config_from("sft-e", 2, 1, path_of("absent.safetensors"));
     assert_int_equal(ti_command_sft(path_of("sft-e.json"), false, &err), TE_IO);
+    replace_text(path_of("sft-e.json"), "\"start\": ", "\"start\": 3, \"was\": ");
+    assert_int_equal(ti_command_sft(path_of("sft-e.json"), false, &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "\"start\" must be a text"));
+    sft_config("sft-e", 1, 1);
+    replace_text(path_of("sft-e.json"), "\"muon\"", "\"moon\"");
+    assert_int_equal(ti_command_sft(path_of("sft-e.json"), false, &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "\"optimiser\""));
 }
 
 static void exported_model_opens(void **state)
