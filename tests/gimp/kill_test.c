@@ -29,18 +29,12 @@ static int finished, unfinished; /* edits that were done before the kill, and no
     "(te-edit image (te-bottom image) \"make it winter\" 0 te-false "                               \
     "\"text-steps=4 image-steps=4 text-len=16\")"
 
-static void ask(const char *expression)
-{
-    g_autofree char *whole = g_strdup_printf("(begin %s (display 1))", expression);
-    g_free(session_ask(whole));
-}
-
 static void load(const char *name)
 {
     g_autofree char *path = session_path(name);
     g_autofree char *expression = g_strdup_printf("(define image (te-load \"%s\"))", path);
     session_gimp(false, name);
-    ask(expression);
+    session_do(expression);
 }
 
 /* The layer that is edited, as GIMP has it now. */
@@ -48,7 +42,7 @@ static void assert_source_is_whole(void)
 {
     g_autofree char *now = session_path("now.png"), *before = session_path("in.png");
     g_autofree char *export = g_strdup_printf("(te-export (te-bottom image) \"%s\")", now);
-    ask(export);
+    session_do(export);
     g_autoptr(GdkPixbuf) p = gdk_pixbuf_new_from_file(now, NULL);
     g_autoptr(GdkPixbuf) q = gdk_pixbuf_new_from_file(before, NULL);
     assert_non_null(p);
@@ -65,7 +59,7 @@ static void assert_whole(void)
     if (layers == 2) {
         g_autofree char *record = session_ask("(display (te-record (te-top image)))");
         assert_non_null(strstr(record, "\"reasoning\""));
-        ask("(gimp-image-remove-layer image (te-top image))");
+        session_do("(gimp-image-remove-layer image (te-top image))");
         finished++;
     } else {
         unfinished++;
@@ -93,7 +87,7 @@ static int set_up(void **state)
     load("in.png");
     g_autofree char *keep = session_path("picture.xcf");
     g_autofree char *save = g_strdup_printf("(te-save image \"%s\")", keep);
-    ask(save);
+    session_do(save);
     return 0;
 }
 
@@ -117,7 +111,7 @@ static void whatever_is_killed_the_picture_is_whole(void **state)
     static const int victims[] = {KILL_SERVER, KILL_PLUGIN, KILL_SERVER, KILL_PLUGIN, KILL_GIMP};
     (void)state;
     gint64 start = g_get_monotonic_time();
-    ask(EDIT); /* how long an edit takes, server and all */
+    session_do(EDIT); /* how long an edit takes, server and all */
     assert_whole();
     gulong longest = (gulong)(g_get_monotonic_time() - start);
     for (int i = 0; i < rounds; i++) {
@@ -134,7 +128,7 @@ static void whatever_is_killed_the_picture_is_whole(void **state)
     }
     print_message("%d edits were done before the kill, %d not (seed %u)\n", finished, unfinished,
                   seed);
-    ask(EDIT); /* after all that, it works */
+    session_do(EDIT); /* after all that, it works */
     assert_int_equal(session_ask_int("(length (te-layers image))"), 2);
 }
 

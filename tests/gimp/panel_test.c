@@ -116,12 +116,6 @@ static rlim_t address_space(pid_t process)
 #define IN_SECOND "(length (te-layers second))"
 #define OPEN      "(length (te-images))"
 
-static void ask(const char *expression)
-{
-    g_autofree char *whole = g_strdup_printf("(begin %s (display 1))", expression);
-    g_free(session_ask(whole));
-}
-
 static char *ask_text(const char *expression)
 {
     g_autofree char *whole = g_strdup_printf("(display %s)", expression);
@@ -197,7 +191,7 @@ static void save_flat(const char *image, const char *name)
 {
     g_autofree char *path = session_path(name);
     g_autofree char *save = g_strdup_printf("(te-flat %s \"%s\")", image, path);
-    ask(save);
+    session_do(save);
 }
 
 static bool same_pixel(GdkPixbuf *a, GdkPixbuf *b, int x, int y)
@@ -271,7 +265,7 @@ static int set_up(void **state)
                                     -1, NULL));
     session_gimp(true, "first.png");
     gimp = session_window(IMAGES);
-    ask("(define first (car (te-images)))");
+    session_do("(define first (car (te-images)))");
     return 0;
 }
 
@@ -398,14 +392,14 @@ static void an_xcf_keeps_the_reasoning(void **state)
         "(te-save first \"%s\") (define kept (te-load \"%s\")) (define kept-view (te-show kept)) "
         "(te-choose kept (te-bottom kept))",
         path, path);
-    ask(reopen);
+    session_do(reopen);
     call_menu(); /* the image shown last is in front */
     part_wait_text("Reasoning", ""); /* the source came of no edit */
-    ask("(te-choose kept (te-top kept))");
+    session_do("(te-choose kept (te-top kept))");
     part_wait_text("Reasoning", expected);
     part_wait("“make it winter”");
     part_wait("Denoising step"); /* the server has not forgotten it */
-    ask("(gimp-display-delete kept-view)");
+    session_do("(gimp-display-delete kept-view)");
     part_wait("The image was closed");
     call_menu();
     part_wait("make it winter · "); /* the first image; GIMP 3.2 has named it after the XCF */
@@ -427,7 +421,7 @@ static void a_selection_is_all_that_changes(void **state)
 {
     const area selected = {40, 30, 80, 60};
     (void)state;
-    ask("(gimp-image-select-rectangle first CHANNEL-OP-REPLACE 40 30 80 60)");
+    session_do("(gimp-image-select-rectangle first CHANNEL-OP-REPLACE 40 30 80 60)");
     part_wait("Selection, 80 × 60 pixels");
     assert_drawn("Edit the selection only");
     session_keys(panel, "alt+s"); /* off, and on again by mouse */
@@ -444,7 +438,7 @@ static void a_selection_is_all_that_changes(void **state)
     assert_int_equal(session_ask_int("(te-has-mask (te-top first))"), 1);
     undo_in_gimp();
     wait_value(IN_FIRST, 1, "the layer to be undone");
-    ask("(gimp-selection-none first)");
+    session_do("(gimp-selection-none first)");
     part_wait("Whole layer, 200");
 }
 
@@ -524,7 +518,7 @@ static void a_second_menu_call_goes_to_the_same_panel(void **state)
     g_autofree char *path = session_path("second.png");
     g_autofree char *open = g_strdup_printf(
         "(define second (te-load \"%s\")) (define view (te-show second))", path);
-    ask(open);
+    session_do(open);
     call_menu();
     const seen thumbnail = {GREEN, 2000};
     session_wait(panel_shows, &thumbnail, "the other image's thumbnail in the panel");
@@ -615,7 +609,7 @@ static void a_deleted_layer_loses_no_result(void **state)
     (void)state;
     int layers = session_ask_int(IN_SECOND);
     generate_held();
-    ask("(define doomed (te-layer second)) (gimp-image-remove-layer second doomed)");
+    session_do("(define doomed (te-layer second)) (gimp-image-remove-layer second doomed)");
     signal_server(SIGCONT);
     wait_value(IN_SECOND, layers, "the result in the place of the deleted layer");
     part_wait("The layer was deleted meanwhile");
@@ -628,10 +622,10 @@ static void a_locked_layer_is_refused_with_advice(void **state)
     (void)state;
     session_keys(panel, "alt+r"); /* the result replaces the layer */
     session_keys(panel, "Down");
-    ask("(gimp-item-set-lock-content (te-layer second) TRUE)");
+    session_do("(gimp-item-set-lock-content (te-layer second) TRUE)");
     session_keys(panel, "ctrl+Return");
     part_wait("The layer's pixels are locked: unlock them");
-    ask("(gimp-item-set-lock-content (te-layer second) FALSE)");
+    session_do("(gimp-item-set-lock-content (te-layer second) FALSE)");
     session_keys(panel, "alt+r");
     session_keys(panel, "Up");
 }
@@ -654,7 +648,7 @@ static void closing_the_image_loses_no_result(void **state)
     (void)state;
     int images = session_ask_int(OPEN);
     generate_held();
-    ask("(gimp-display-delete view)");
+    session_do("(gimp-display-delete view)");
     wait_value(OPEN, images - 1, "the image to be closed");
     signal_server(SIGCONT);
     wait_value(OPEN, images, "the result as a new image");

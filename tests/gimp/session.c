@@ -392,6 +392,12 @@ char *session_ask(const char *expression)
     return said;
 }
 
+void session_do(const char *expression)
+{
+    g_autofree char *whole = g_strdup_printf("(begin %s (display 1))", expression);
+    g_free(session_ask(whole));
+}
+
 int session_ask_int(const char *expression)
 {
     g_autofree char *whole = g_strdup_printf("(display %s)", expression);

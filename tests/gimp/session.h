@@ -30,7 +30,8 @@ bool session_gimp_gone(void); /* it has ended */
 char *session_try(const char *expression);
 /* The same where failing is no option. */
 char *session_ask(const char *expression);
-int session_ask_int(const char *expression);
+int session_ask_int(const char *expression); /* EXPRESSION is a number */
+void session_do(const char *expression);     /* for what it does; failing is no option */
 
 /* Process ids; 0 when there is none. */
 pid_t session_server(void);
