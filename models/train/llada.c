@@ -121,13 +121,13 @@ static size_t carve_all(ti_llada *l, char *base)
     l->read_dh = carve(base, &at, held * d);
     l->read_rstd = carve(base, &at, held);
     l->logits = carve(base, &at, held * (size_t)c->vocab);
-    l->row_loss = carve(base, &at, 2 * rows);
-    l->row_hit = base ? l->row_loss + rows : NULL;
-    l->weights = carve(base, &at, rows);
+    l->row_loss = carve(base, &at, 4 * rows);
+    l->row_hit = base ? l->row_loss + 2 * rows : NULL;
+    l->weights = carve(base, &at, 2 * rows);
     l->tokens = (int32_t *)(void *)carve(base, &at, rows);
     l->positions = (int32_t *)(void *)carve(base, &at, rows);
-    l->index = (int32_t *)(void *)carve(base, &at, rows);
-    l->targets = (int32_t *)(void *)carve(base, &at, rows);
+    l->index = (int32_t *)(void *)carve(base, &at, 2 * rows);
+    l->targets = (int32_t *)(void *)carve(base, &at, 2 * rows);
     return at;
 }
 
@@ -144,7 +144,7 @@ te_status ti_llada_create(ti_llada **out, ti_train_device *device, const ti_llad
     if (l->read_rows > max_rows) l->read_rows = max_rows;
     ti_params_init(&l->params, device);
     l->layers = ti_calloc((size_t)config->layers, sizeof *l->layers);
-    l->host = ti_malloc_array(2 * (size_t)max_rows, sizeof *l->host);
+    l->host = ti_malloc_array(4 * (size_t)max_rows, sizeof *l->host);
     te_status st = l->layers && l->host ? TE_OK : ti_fail_memory(err, "the backbone", sizeof *l);
     if (!st) declare_parameters(l);
     if (!st) st = ti_params_allocate(&l->params, err);
@@ -284,13 +284,13 @@ static void forward(ti_llada *l, const ti_packed *b)
 /* ---- loss
  * ---------------------------------------------------------------------------------------- */
 
-/* N read rows from number AT on: forward to their losses, and back to dx. */
-static void read_rows(ti_llada *l, const ti_reading *r, int at, int n)
+/* N read rows of X from number AT on: forward to their losses, and back to dx. */
+static void read_rows(ti_llada *l, const ti_reading *r, const float *x, int at, int n)
 {
     ti_train_device *dev = l->device;
     const int d = l->config.width;
     const size_t column = (size_t)r->first_column * (size_t)d;
-    dev->op->gather(dev, l->read, l->x, l->index + at, n, d);
+    dev->op->gather(dev, l->read, x, l->index + at, n, d);
     dev->op->norm(dev, l->read_h, l->read_rstd, l->read, VALUE(l, l->norm), n, d, l->config.eps);
     forward_product(l, l->logits, l->read_h, VALUE(l, l->head) + column, n, d, r->columns, false);
     dev->op->cross_entropy(dev, l->logits, l->row_loss + at, l->row_hit + at, l->targets + at,
@@ -304,23 +304,22 @@ static void read_rows(ti_llada *l, const ti_reading *r, int at, int n)
     dev->op->scatter(dev, l->dx, dread, l->index + at, n, d);
 }
 
-/* All readings, one after another in the lists of read rows. */
-static te_status read_all(ti_llada *l, const ti_packed *b, te_error *err)
+/* Readings FROM .. TO - 1 of X, one after another in the lists of read rows. */
+static void read_all(ti_llada *l, const ti_packed *b, const float *x, int from, int to)
 {
     ti_train_device *dev = l->device;
     int at = 0;
-    for (int k = 0; k < TI_READINGS; k++) {
+    for (int k = 0; k < from; k++) at += b->readings[k].n;
+    for (int k = from; k < to; k++) {
         const ti_reading *r = &b->readings[k];
-        if (at + r->n > l->max_rows)
-            return ti_fail(err, TE_INVALID, "a row is read more than once");
         dev->op->upload(dev, l->index + at, r->rows, (size_t)r->n * sizeof *r->rows);
         dev->op->upload(dev, l->targets + at, r->targets, (size_t)r->n * sizeof *r->targets);
         dev->op->upload(dev, l->weights + at, r->weights, (size_t)r->n * sizeof *r->weights);
         for (int first = 0; first < r->n; first += l->read_rows)
-            read_rows(l, r, at + first, r->n - first < l->read_rows ? r->n - first : l->read_rows);
+            read_rows(l, r, x, at + first,
+                      r->n - first < l->read_rows ? r->n - first : l->read_rows);
         at += r->n;
     }
-    return TE_OK;
 }
 
 /* ---- backward
@@ -354,20 +353,25 @@ te_status ti_llada_step(ti_llada *l, const ti_packed *b, te_error *err)
     ti_train_device *dev = l->device;
     if (b->rows > l->max_rows)
         return ti_fail(err, TE_INVALID, "a batch of %d tokens, room for %d", b->rows, l->max_rows);
+    int read = 0;
+    for (int k = 0; k < TI_READINGS; k++) read += b->readings[k].n;
+    if (read > 2 * l->max_rows) return ti_fail(err, TE_INVALID, "rows are read more than twice");
     forward(l, b);
     dev->op->zero(dev, l->dx, (size_t)b->rows * (size_t)l->config.width);
-    te_status st = read_all(l, b, err);
-    if (st) return st;
-    for (int i = l->config.layers - 1; i >= 0; i--) backward_layer(l, &l->layers[i], b);
+    read_all(l, b, l->x, 0, TI_READ_NAMES);
+    for (int i = l->config.layers - 1; i >= 0; i--) {
+        backward_layer(l, &l->layers[i], b);
+        if (i == l->config.layers / 2) read_all(l, b, l->layers[i].in, TI_READ_NAMES, TI_READINGS);
+    }
     dev->op->embed_back(dev, GRAD(l, l->embedding), l->dx, l->tokens, b->rows, l->config.width);
     return TE_OK;
 }
 
 te_status ti_llada_losses(ti_llada *l, const ti_packed *b, ti_llada_loss *loss, te_error *err)
 {
-    const float *losses = l->host, *hits = l->host + l->max_rows;
+    const float *losses = l->host, *hits = l->host + 2 * l->max_rows;
     te_status st = l->device->op->download(l->device, l->host, l->row_loss,
-                                           2 * (size_t)l->max_rows * sizeof(float), err);
+                                           4 * (size_t)l->max_rows * sizeof(float), err);
     for (int k = 0, at = 0; !st && k < TI_READINGS; k++)
         for (int i = 0; i < b->readings[k].n; i++, at++) {
             loss->weighted[k] += (double)b->readings[k].weights[i] * (double)losses[at];

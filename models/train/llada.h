@@ -26,8 +26,10 @@ typedef struct ti_reading {
 } ti_reading;
 
 /* Image tokens that stay as in the input picture, where the sequence has it, are counted apart:
- * they are most of them. */
-enum { TI_READ_TEXT, TI_READ_IMAGE, TI_READ_KEPT, TI_READINGS };
+ * they are most of them. NAMES: rows of image tokens, masked or not, asked in a word what is to be
+ * seen there, half-way up, so that the layers above can use the answer; a row may be read for its
+ * code and for its name. */
+enum { TI_READ_TEXT, TI_READ_IMAGE, TI_READ_KEPT, TI_READ_NAMES, TI_READINGS };
 
 typedef struct ti_packed {
     int rows;

@@ -3,7 +3,10 @@
 #include "pool.h"
 
 #include "base/memory.h"
+#include "base/random.h"
 #include "quadruplets.h"
+#include "world/facts.h"
+#include "world/words.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -22,7 +25,7 @@ typedef struct header {
 
 typedef struct record {
     uint16_t ready, generation, n_instruction, n_reasoning;
-    uint16_t cells[]; /* input, output, instruction, reasoning */
+    uint16_t cells[]; /* input, output, words of both, instruction, reasoning */
 } record;
 
 struct ti_pool {
@@ -72,7 +75,7 @@ static te_status make_key(const ti_pool *p, uint64_t *key, te_error *err)
 static te_status map_file(ti_pool *p, te_error *err)
 {
     const char *path = p->config.path;
-    header head = {.magic = "TEPOOL1", .record_bytes = p->record_bytes}, old;
+    header head = {.magic = "TEPOOL2", .record_bytes = p->record_bytes}, old;
     te_status st = make_key(p, &head.key, err);
     if (st) return st;
     int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -108,7 +111,7 @@ te_status ti_pool_open(ti_pool **out, const ti_pool_config *config, ti_magvit *e
     for (int c = 0; c < TI_WORLD_CATEGORIES; c++) p->weighted |= config->weights[c] > 0;
     p->side = encoder->size / ti_magvit_patch(&encoder->config);
     p->tokens = p->side * p->side;
-    const size_t cells = (size_t)(2 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
+    const size_t cells = (size_t)(4 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
     p->record_bytes = sizeof(record) + cells * sizeof(uint16_t);
     p->rgb =
         ti_malloc_array((size_t)encoder->batch, (size_t)encoder->size * (size_t)encoder->size * 3);
@@ -155,8 +158,10 @@ ti_pool_sample ti_pool_get(const ti_pool *p, int64_t index)
                             .n_reasoning = r->n_reasoning,
                             .input = at,
                             .output = at + p->tokens,
-                            .instruction = at + 2 * p->tokens,
-                            .reasoning = at + 2 * p->tokens + TI_MAX_INSTRUCTION};
+                            .input_words = at + 2 * p->tokens,
+                            .output_words = at + 3 * p->tokens,
+                            .instruction = at + 4 * p->tokens,
+                            .reasoning = at + 4 * p->tokens + TI_MAX_INSTRUCTION};
 }
 
 /* ---- making
@@ -173,6 +178,45 @@ static te_status put_text(const ti_pool *p, const char *text, int most, uint16_t
     for (int i = 0; i < *count; i++) to[i] = (uint16_t)ids[i];
     free(ids);
     return TE_OK;
+}
+
+/* What SCENE shows in CELLS, its map; OTHER is the other picture's. */
+static te_status put_words(const ti_pool *p, const ti_scene *scene, const uint8_t *cells,
+                           const uint8_t *other, ti_random random, uint16_t *to, te_error *err)
+{
+    enum { LONGEST = 16, PLACES_SAID = 8 /* one of so many */ };
+    te_status st = TE_OK;
+    for (int i = 0; !st && i <= scene->n_objects; i++) {
+        uint16_t name[LONGEST], n = 0;
+        ti_words text = {.n = 0}, said = {.n = 0};
+        if (i) ti_say_look(&text, &scene->objects[i - 1]);
+        ti_words_addf(&said, " %s", i ? text.buf : ti_place_name((ti_place)scene->place));
+        st = put_text(p, said.buf, LONGEST, name, &n, err);
+        for (int t = 0; !st && n && t < p->tokens; t++) {
+            if (cells[t] != i) continue;
+            const uint64_t draw = 2 * (uint64_t)t;
+            if (!i && !other[t] && ti_random_below(random, draw, PLACES_SAID)) continue;
+            to[t] = name[ti_random_below(random, draw + 1, n)];
+        }
+    }
+    return st;
+}
+
+static te_status put_scenes(const ti_pool *p, int64_t index, const ti_world_facts *facts,
+                            bool input, uint16_t *to, te_error *err)
+{
+    const size_t n = (size_t)p->tokens;
+    uint8_t *before = ti_malloc_array(2 * n, 1);
+    if (!before) return ti_fail_memory(err, "a map of the world", 2 * n);
+    uint8_t *after = before + n;
+    const ti_random random = {.seed = (uint64_t)index, .stream = 0x776f726473};
+    te_status st = ti_scene_map(&facts->after, after, p->side, err);
+    if (input && !st) st = ti_scene_map(&facts->before, before, p->side, err);
+    if (!input) memcpy(before, after, n);
+    if (input && !st) st = put_words(p, &facts->before, before, after, random, to, err);
+    if (!st) st = put_words(p, &facts->after, after, before, random, to + n, err);
+    free(before);
+    return st;
 }
 
 /* Whether no pixel of token T may change. */
@@ -207,7 +251,12 @@ static te_status put_record(const ti_pool *p, int64_t index, const ti_world_samp
     }
     r->generation = s->input == NULL;
     at += 2 * p->tokens;
-    te_status st = put_text(p, s->instruction, TI_MAX_INSTRUCTION, at, &r->n_instruction, err);
+    for (int t = 0; t < 2 * p->tokens; t++) at[t] = TI_NO_WORD;
+    te_status st = TE_OK;
+    if (s->facts && s->facts->is_scene)
+        st = put_scenes(p, index, s->facts, s->input != NULL, at, err);
+    at += 2 * p->tokens;
+    if (!st) st = put_text(p, s->instruction, TI_MAX_INSTRUCTION, at, &r->n_instruction, err);
     if (!st)
         st = put_text(p, s->reasoning, p->config.text_len - 1, at + TI_MAX_INSTRUCTION,
                       &r->n_reasoning, err);

@@ -19,6 +19,8 @@
 
 #define TI_MAX_INSTRUCTION 64
 
+#define TI_NO_WORD 0xffff
+
 typedef struct ti_pool ti_pool;
 
 typedef struct ti_pool_config {
@@ -33,6 +35,10 @@ typedef struct ti_pool_sample {
     bool generation;
     int n_instruction, n_reasoning;
     const uint16_t *input, *output; /* codes, [tokens]; input means nothing for a generation */
+    /* Per token of a drawn scene a word for what is to be seen there, one of its object's name or
+     * the place's; TI_NO_WORD where nobody knows, and for seven of eight tokens
+     * that show the place alone in both pictures. */
+    const uint16_t *input_words, *output_words;
     const uint16_t *instruction, *reasoning;
 } ti_pool_sample;
 

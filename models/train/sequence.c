@@ -30,6 +30,7 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = ti_config_real(o, "independent", 0, 1, 0, &p->independent, err);
     if (!st) st = ti_config_real(o, "words_alone", 0, 1, 0, &p->words_alone, err);
     if (!st) st = ti_config_real(o, "strips", 0, 1, 0, &p->strips, err);
+    if (!st) st = ti_config_real(o, "names", 0, 100, 0, &p->names, err);
     if (!st) st = ti_config_real(o, "min_ratio", 0.001, 1, 0.05, &p->min_ratio, err);
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
     if (!st) st = ti_config_int(o, "text_len", 2, 1024, 64, &text_len, err);
@@ -54,12 +55,13 @@ te_status ti_packer_init(ti_packer *p, const ti_objective *objective, const ti_l
         ok = (p->rows[i] = ti_malloc_array(n, sizeof(int32_t))) &&
              (p->targets[i] = ti_malloc_array(n, sizeof(int32_t))) &&
              (p->weights[i] = ti_malloc_array(n, sizeof(float)));
-        const bool text = i == TI_READ_TEXT;
+        const bool code = i == TI_READ_IMAGE || i == TI_READ_KEPT;
+        const int columns = i == TI_READ_NAMES ? layout->image_offset : vocab;
         p->packed.readings[i] = (ti_reading){.rows = p->rows[i],
                                              .targets = p->targets[i],
                                              .weights = p->weights[i],
-                                             .first_column = text ? 0 : layout->image_offset,
-                                             .columns = text ? vocab : layout->codebook};
+                                             .first_column = code ? layout->image_offset : 0,
+                                             .columns = code ? layout->codebook : columns};
     }
     p->packed.tokens = p->tokens;
     p->packed.positions = p->positions;
@@ -95,14 +97,29 @@ static void put(ti_packer *p, int32_t token)
     p->tokens[p->packed.rows++] = token;
 }
 
-/* TOKEN hidden behind a mask and asked for. */
-static void put_masked(ti_packer *p, int reading, int32_t token, double weight)
+/* The next token to be put is asked for TOKEN. */
+static void ask(ti_packer *p, int reading, int32_t token, double weight)
 {
     ti_reading *r = &p->packed.readings[reading];
     p->rows[reading][r->n] = p->packed.rows;
     p->targets[reading][r->n] = token - r->first_column;
     p->weights[reading][r->n++] = (float)weight;
+}
+
+/* TOKEN hidden behind a mask and asked for. */
+static void put_masked(ti_packer *p, int reading, int32_t token, double weight)
+{
+    ask(p, reading, token, weight);
     put(p, p->layout.mask);
+}
+
+/* Words are NULL where they are not asked for; 64 said ones of a picture weigh as much as all codes
+ * of another. */
+static void ask_word(ti_packer *p, const uint16_t *words, int i, double share)
+{
+    enum { SAID = 64 };
+    if (words && words[i] != TI_NO_WORD)
+        ask(p, TI_READ_NAMES, words[i], share * p->objective.names / SAID);
 }
 
 /* The part of both pictures that a sequence has, in tokens; it leaves out the positions of the
@@ -113,7 +130,8 @@ typedef struct strip {
 
 enum { STRIPS = 4 }; /* of a picture */
 
-static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, strip part)
+static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, strip part,
+                       double share)
 {
     const ti_layout *l = &p->layout;
     const int image = l->grid_h * l->grid_w;
@@ -121,8 +139,10 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, stri
     if (!s->generation) {
         put(p, l->soi);
         p->skipped += part.first;
-        for (int i = part.first; i < part.first + part.count; i++)
+        for (int i = part.first; i < part.first + part.count; i++) {
+            ask_word(p, s->input_words, i, share);
             put(p, dropped ? 0 : l->image_offset + s->input[i]);
+        }
         p->skipped += image - part.first - part.count;
         put(p, l->eoi);
     }
@@ -181,6 +201,7 @@ static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool sh
         const int i = part.first + k;
         const int32_t token = p->layout.image_offset + s->output[i];
         const bool kept = shown && s->input[i] == s->output[i];
+        ask_word(p, s->output_words, i, share);
         if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, part.count - k))
             put_masked(p, kept ? TI_READ_KEPT : TI_READ_IMAGE, token,
                        weight * (kept ? p->objective.kept_weight : raised));
@@ -228,9 +249,11 @@ void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, doub
     ti_span *span = &p->spans[p->packed.n_spans];
     span->first = p->packed.rows;
     p->skipped = 0;
-    put_prefix(p, s, dropped, part);
+    ti_pool_sample seen = *s;
+    if (dropped) seen.input_words = seen.output_words = NULL;
+    put_prefix(p, &seen, dropped, part, share);
     put(p, p->layout.soi);
-    put_image(p, s, part, !s->generation && !dropped, random, image, share);
+    put_image(p, &seen, part, !s->generation && !dropped, random, image, share);
     put(p, p->layout.eoi);
     put(p, p->layout.bos);
     put_text(p, s, random, text, share);

@@ -11,6 +11,8 @@
  * drawn for each. A share of the samples is instruction and reasoning alone, or with a strip of the
  * pictures, at the positions they have in the whole: a fifth or a third of the work, and what an
  * instruction's words mean is learnt sooner.
+ * Image tokens of a drawn scene, masked or not, can be asked for a word as well: the name of what is
+ * to be seen there.
  * Conditions are dropped as guidance drops them: input tokens become id 0 and the
  * instruction eos.
  */
@@ -30,6 +32,7 @@ typedef struct ti_objective {
     double independent; /* share of samples whose regions have ratios of their own */
     double words_alone; /* share of samples without their pictures */
     double strips;      /* share of samples with a quarter of the rows of their pictures */
+    double names;        /* weight of saying what is to be seen in a token, input's and output's */
     double min_ratio;
     double drop;         /* share of samples without their conditions */
     int text_len;        /* text region, bos included */

@@ -45,18 +45,20 @@ static te_status report(ti_journal *journal, int64_t step, int64_t steps, const 
                           share(t->loss.plain[TI_READ_TEXT], t->asked[TI_READ_TEXT]),
                           share(t->loss.plain[TI_READ_IMAGE], t->asked[TI_READ_IMAGE]),
                           share(t->loss.plain[TI_READ_KEPT], t->asked[TI_READ_KEPT]),
+                          share(t->loss.plain[TI_READ_NAMES], t->asked[TI_READ_NAMES]),
                           share(t->loss.hits[TI_READ_TEXT], t->asked[TI_READ_TEXT]),
                           share(t->loss.hits[TI_READ_IMAGE], t->asked[TI_READ_IMAGE]),
                           share(t->loss.hits[TI_READ_KEPT], t->asked[TI_READ_KEPT]),
+                          share(t->loss.hits[TI_READ_NAMES], t->asked[TI_READ_NAMES]),
                           t->norm / (double)steps};
     return ti_journal_write(journal, step, row, tokens, err);
 }
 
 static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t step, te_error *err)
 {
-    static const char *const columns[] = {"loss",       "text",       "changed",
-                                          "kept",       "text_right", "changed_right",
-                                          "kept_right", "norm",       NULL};
+    static const char *const columns[] = {
+        "loss",          "text",       "changed",     "kept", "names", "text_right",
+        "changed_right", "kept_right", "names_right", "norm", NULL};
     const ti_recipe *r = &p->recipe;
     ti_params *params = ti_llada_params(p->llada);
     totals t = {0};

@@ -145,3 +145,32 @@ te_status ti_scene_render(const ti_scene *scene, uint8_t *rgb, int size, te_erro
     cairo_surface_destroy(base);
     return st;
 }
+
+te_status ti_scene_map(const ti_scene *scene, uint8_t *cells, int side, te_error *err)
+{
+    enum { THIRD = 85 }; /* of an opaque cell; shadows and light around lamps are thinner */
+    cairo_surface_t *surface = cairo_image_surface_create(CAIRO_FORMAT_ARGB32, side, side);
+    cairo_t *cr = cairo_create(surface);
+    const te_status st = cairo_status(cr) ? ti_fail_memory(err, "a map of the world",
+                                                           (size_t)side * (size_t)side * 4)
+                                          : TE_OK;
+    memset(cells, 0, (size_t)side * (size_t)side);
+    cairo_scale(cr, (double)side / TI_CANVAS, (double)side / TI_CANVAS);
+    for (int i = 0; !st && i < scene->n_objects; i++) {
+        cairo_set_operator(cr, CAIRO_OPERATOR_CLEAR);
+        cairo_paint(cr);
+        cairo_set_operator(cr, CAIRO_OPERATOR_OVER);
+        draw_object(cr, scene, &scene->objects[i], TI_BODY);
+        cairo_surface_flush(surface);
+        const unsigned char *data = cairo_image_surface_get_data(surface);
+        const int stride = cairo_image_surface_get_stride(surface);
+        for (int c = 0; c < side * side; c++) {
+            uint32_t v;
+            memcpy(&v, data + c / side * stride + c % side * 4, sizeof v);
+            if (v >> 24 >= THIRD) cells[c] = (uint8_t)(i + 1);
+        }
+    }
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+    return st;
+}

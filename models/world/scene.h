@@ -260,5 +260,8 @@ void ti_scene_remove(ti_scene *scene, int index);
 
 /* Draws SCENE into rgb [size][size][3]. Pure: any thread, same result. */
 te_status ti_scene_render(const ti_scene *scene, uint8_t *rgb, int size, te_error *err);
+/* Which object is to be seen in each of SIDE x SIDE cells: its number counted from 1, 0 where none
+ * covers a third of it. */
+te_status ti_scene_map(const ti_scene *scene, uint8_t *cells, int side, te_error *err);
 
 #endif

@@ -131,14 +131,19 @@ static const char *state_adjective(const ti_object *o)
     return ti_state_name((ti_state)o->state);
 }
 
+void ti_say_look(ti_words *text, const ti_object *object)
+{
+    const char *state = state_adjective(object);
+    if (object->size == TI_SMALL) ti_words_add(text, "small ");
+    if (object->size == TI_BIG) ti_words_add(text, "big ");
+    if (state) ti_words_addf(text, "%s ", state);
+    ti_say_object(text, (ti_thing)object->type, (ti_colour)object->colour);
+}
+
 void ti_say_full_object(ti_words *text, const ti_object *object)
 {
     ti_words words = {.n = 0};
-    const char *state = state_adjective(object);
-    if (object->size == TI_SMALL) ti_words_add(&words, "small ");
-    if (object->size == TI_BIG) ti_words_add(&words, "big ");
-    if (state) ti_words_addf(&words, "%s ", state);
-    ti_say_object(&words, (ti_thing)object->type, (ti_colour)object->colour);
+    ti_say_look(&words, object);
     add_article(text, words.buf);
     ti_words_addf(text, "%s", words.buf);
     if (object->type == TI_FLAG && object->flag)

@@ -38,6 +38,8 @@ const char *ti_slot_to(ti_slot slot); /* "to the left" */
 void ti_say_object(ti_words *text, ti_thing type, ti_colour colour);
 /* "a red car", "an orange ball" */
 void ti_say_an_object(ti_words *text, ti_thing type, ti_colour colour);
+/* "big striped red ball" */
+void ti_say_look(ti_words *text, const ti_object *object);
 /* "a big striped red ball on the left" */
 void ti_say_full_object(ti_words *text, const ti_object *object);
 /* "a rainy meadow in spring at noon" */

@@ -1,6 +1,7 @@
 /* The real server with the stand-in model: one edit told as events, cancels and hang-ups, a crowd of
  * clients, the token on TCP, and requests nobody should send. */
 #include "testing.h"
+#include "serving.h"
 #include "wire.h"
 
 #include <glib.h>
@@ -9,140 +10,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-typedef struct fixture {
-    char *folder, *socket, *model, *token_file;
-    GPid pid;
-    int port;
-    void *png;
-    size_t png_size;
-} fixture;
-
-static const char edit[] = "{\"instruction\": \"make it autumn\", \"preview_every\": 2, "
-                           "\"options\": {\"seed\": 7, \"text-steps\": 16, \"text-len\": 16}}";
-
-static void run(const char *const *argv)
-{
-    int status = -1;
-    char *errors = NULL;
-    assert_true(g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
-    if (status) fail_msg("%s: %s", argv[1], errors);
-    g_free(errors);
-}
-
-/* The server prints one line per address; the second tells the port. */
-static void read_port(fixture *f, int out)
-{
-    GString *text = g_string_new(NULL);
-    char c;
-    const char *at;
-    while (!(at = strstr(text->str, "127.0.0.1:")) || !strchr(at, '\n')) {
-        if (read(out, &c, 1) != 1) fail_msg("the server did not start: %s", text->str);
-        g_string_append_c(text, c);
-    }
-    f->port = atoi(at + strlen("127.0.0.1:"));
-    g_string_free(text, TRUE);
-}
-
-static int start_on(void **state, const char *device)
-{
-    fixture *f = g_new0(fixture, 1);
-    f->folder = g_dir_make_tmp("serve-XXXXXX", NULL);
-    g_setenv("XDG_RUNTIME_DIR", f->folder, TRUE);
-    f->socket = g_build_filename(f->folder, "t.sock", NULL);
-    f->model = g_build_filename(f->folder, "standin.gguf", NULL);
-    f->token_file = g_build_filename(f->folder, "token", NULL);
-    g_file_set_contents(f->token_file, "the-token-of-this-test\n", -1, NULL);
-    const char *const convert[] = {TE_BINARY, "convert", TE_GOLDEN "/m-tiny", "-o", f->model, "--profile",
-                       "mmada-parallel-m", "--layout", TE_GOLDEN "/standin/layout.json",
-                       "--image-tokenizer", TE_GOLDEN "/magvit-tiny", "--tokenizer",
-                       TE_GOLDEN "/standin/tokenizer.json", NULL};
-    run(convert);
-    char *address = g_strconcat("unix:", f->socket, NULL);
-    const char *const serve[] = {TE_BINARY, "serve", "--model", f->model, "--listen", address, "--listen",
-                     "127.0.0.1:0", "--token-file", f->token_file, "--max-body", "4", "--threads", "1",
-                     "--max-jobs", "300", device ? "--device" : NULL, device, NULL};
-    int out;
-    /* For a server under AddressSanitizer: what is freed leaves memory soon, so that it can be measured;
-     * libsoup itself loses the path of a malformed request. */
-    g_setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=0", TRUE);
-    assert_true(g_spawn_async_with_pipes(NULL, (char **)serve, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL,
-                                         &f->pid, NULL, &out, NULL, NULL));
-    g_free(address);
-    read_port(f, out);
-    f->png = wire_png(40, 30, &f->png_size);
-    *state = f;
-    return 0;
-}
-
-static int start(void **state)
-{
-    return start_on(state, NULL);
-}
-
-static int start_two(void **state)
-{
-    return start_on(state, "cpu,cpu");
-}
-
-static int stop(void **state)
-{
-    fixture *f = *state;
-    int status = -1;
-    kill(f->pid, SIGTERM);
-    waitpid(f->pid, &status, 0);
-    bool left = g_file_test(f->socket, G_FILE_TEST_EXISTS);
-    free(f->png);
-    g_free(f->folder);
-    g_free(f->socket);
-    g_free(f->model);
-    g_free(f->token_file);
-    g_free(f);
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0 && !left ? 0 : -1;
-}
-
-static char *get(const fixture *f, const char *path)
-{
-    char *request =
-        g_strdup_printf("GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", path);
-    char *answer = wire_ask(f->socket, request);
-    g_free(request);
-    return answer;
-}
-
-static void assert_alive(const fixture *f)
-{
-    char *answer = get(f, "/v1/health");
-    assert_int_equal(wire_status(answer), 200);
-    assert_non_null(strstr(answer, "\"status\":\"ok\""));
-    free(answer);
-}
-
-/* Submits and reads up to PATTERN. */
-static char *submit(const fixture *f, const char *parameters, bool image, const char *pattern)
-{
-    size_t n;
-    char *request = wire_submission(parameters, image ? f->png : NULL, f->png_size, &n);
-    int fd = wire_unix(f->socket);
-    assert_true(fd >= 0);
-    assert_true(wire_send(fd, request, n));
-    char *answer = wire_read(fd, pattern, 60);
-    close(fd);
-    free(request);
-    return answer;
-}
-
-static void job_id(const char *answer, char id[17])
-{
-    const char *header = strstr(answer, "X-Job-Id: ");
-    assert_non_null(header);
-    memcpy(id, header + 10, 16);
-    id[16] = '\0';
-}
-
 static void test_one_edit_as_events(void **state)
 {
-    const fixture *f = *state;
-    char *answer = submit(f, edit, true, "event: done\ndata: ");
+    const serving *f = *state;
+    char *answer = serving_submit(f, serving_edit, true, "event: done\ndata: ");
     static const char *const order[] = {"event: queued", "event: started", "event: progress",
                                         "event: text", "event: preview", "event: done"};
     for (size_t i = 0; i < TEST_LENGTH(order); i++)
@@ -151,11 +22,11 @@ static void test_one_edit_as_events(void **state)
     assert_true(strstr(answer, order[1]) < strstr(answer, order[5]));
     assert_non_null(strstr(answer, "\"seed\":7"));
     char id[17], path[64];
-    job_id(answer, id);
+    serving_job_id(answer, id);
     free(answer);
 
     g_snprintf(path, sizeof path, "/v1/jobs/%s", id);
-    answer = get(f, path);
+    answer = serving_get(f, path);
     assert_int_equal(wire_status(answer), 200);
     assert_non_null(strstr(answer, "\"state\":\"done\""));
     assert_non_null(strstr(answer, "\"change\":[\""));
@@ -163,60 +34,60 @@ static void test_one_edit_as_events(void **state)
     static const char *const parts[] = {"picture", "input", "steps/0", "steps/15"};
     for (size_t i = 0; i < TEST_LENGTH(parts); i++) {
         g_snprintf(path, sizeof path, "/v1/jobs/%s/%s", id, parts[i]);
-        answer = get(f, path);
+        answer = serving_get(f, path);
         if (wire_status(answer) != 200) fail_msg("%s: %s", path, answer);
         assert_non_null(strstr(answer, "image/png"));
         free(answer);
     }
     g_snprintf(path, sizeof path, "/v1/jobs/%s/steps", id);
-    answer = get(f, path);
+    answer = serving_get(f, path);
     assert_non_null(strstr(answer, "\"revealed_text\":[["));
     free(answer);
     g_snprintf(path, sizeof path, "/v1/jobs/%s/trajectory", id);
-    answer = get(f, path);
+    answer = serving_get(f, path);
     assert_non_null(strstr(answer, "\"final\""));
     free(answer);
     g_snprintf(path, sizeof path, "/v1/jobs/%s/steps/16", id);
-    answer = get(f, path);
+    answer = serving_get(f, path);
     assert_int_equal(wire_status(answer), 404);
     free(answer);
 }
 
 static void test_info_and_size(void **state)
 {
-    const fixture *f = *state;
-    char *answer = get(f, "/v1/info");
+    const serving *f = *state;
+    char *answer = serving_get(f, "/v1/info");
     assert_int_equal(wire_status(answer), 200);
     static const char *const parts[] = {"\"options\":[{", "\"presets\":[{", "\"limits\":{", "\"queue\":{",
                                         "\"profile\":\"mmada-parallel-m\"", "\"problem\":null"};
     for (size_t i = 0; i < TEST_LENGTH(parts); i++)
         if (!strstr(answer, parts[i])) fail_msg("no %s in: %s", parts[i], answer);
     free(answer);
-    answer = get(f, "/v1/size?width=300&height=200");
+    answer = serving_get(f, "/v1/size?width=300&height=200");
     assert_non_null(strstr(answer, "\"width\":16"));
     free(answer);
-    answer = get(f, "/v1/size?width=0&height=200");
+    answer = serving_get(f, "/v1/size?width=0&height=200");
     assert_int_equal(wire_status(answer), 422);
     free(answer);
 }
 
 static void test_generation_needs_no_picture(void **state)
 {
-    const fixture *f = *state;
-    char *answer = submit(f, edit, false, "event: done\ndata: ");
+    const serving *f = *state;
+    char *answer = serving_submit(f, serving_edit, false, "event: done\ndata: ");
     assert_non_null(strstr(answer, "event: done"));
     char id[17], path[64];
-    job_id(answer, id);
+    serving_job_id(answer, id);
     free(answer);
     g_snprintf(path, sizeof path, "/v1/jobs/%s/input", id);
-    answer = get(f, path);
+    answer = serving_get(f, path);
     assert_int_equal(wire_status(answer), 404);
     free(answer);
 }
 
 static void test_refusals(void **state)
 {
-    const fixture *f = *state;
+    const serving *f = *state;
     static const struct {
         const char *parameters, *word;
         int status;
@@ -234,7 +105,7 @@ static void test_refusals(void **state)
         {"{\"instruction\": \"a\", \"options\": 7}", "options", 422},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
-        char *answer = submit(f, cases[i].parameters, true, "\"error\":{");
+        char *answer = serving_submit(f, cases[i].parameters, true, "\"error\":{");
         if (wire_status(answer) != cases[i].status || !strstr(answer, cases[i].word))
             fail_msg("%s: %s", cases[i].parameters, answer);
         free(answer);
@@ -258,24 +129,24 @@ static void test_refusals(void **state)
 
 static void test_damaged_pictures(void **state)
 {
-    const fixture *f = *state;
-    fixture bad = *f;
+    const serving *f = *state;
+    serving bad = *f;
     bad.png = g_memdup2(f->png, f->png_size);
     bad.png_size = f->png_size / 2; /* truncated */
-    char *answer = submit(&bad, edit, true, "\"error\":{");
+    char *answer = serving_submit(&bad, serving_edit, true, "\"error\":{");
     assert_int_equal(wire_status(answer), 422);
     free(answer);
     memset(bad.png, 'x', 8);
-    answer = submit(&bad, edit, true, "\"error\":{");
+    answer = serving_submit(&bad, serving_edit, true, "\"error\":{");
     assert_int_equal(wire_status(answer), 415);
     free(answer);
     memcpy(bad.png, f->png, 32);
     memset((char *)bad.png + 16, 0x00, 8); /* 0 x 0 */
-    answer = submit(&bad, edit, true, "\"error\":{");
+    answer = serving_submit(&bad, serving_edit, true, "\"error\":{");
     assert_int_equal(wire_status(answer), 413);
     free(answer);
     memset((char *)bad.png + 16, 0x0f, 8); /* 252645135 pixels a side */
-    answer = submit(&bad, edit, true, "\"error\":{");
+    answer = serving_submit(&bad, serving_edit, true, "\"error\":{");
     assert_int_equal(wire_status(answer), 413);
     free(answer);
     g_free(bad.png);
@@ -283,7 +154,7 @@ static void test_damaged_pictures(void **state)
 
 static void test_token_guards_tcp(void **state)
 {
-    const fixture *f = *state;
+    const serving *f = *state;
     static const struct {
         const char *header;
         int status;
@@ -309,7 +180,7 @@ static void test_token_guards_tcp(void **state)
 /* ---- a crowd ---------------------------------------------------------------------------------- */
 
 typedef struct crowd {
-    const fixture *f;
+    const serving *f;
     unsigned seed;
     int done, cancelled, hung_up, wrong;
 } crowd;
@@ -338,7 +209,7 @@ static void one_visit(crowd *c, const char *request, size_t n, int habit)
         c->hung_up++;
     } else if (habit == 2) { /* cancels */
         char id[17];
-        job_id(answer, id);
+        serving_job_id(answer, id);
         char *cancel = cancel_request(id), *said = wire_ask(c->f->socket, cancel);
         rest = wire_read(fd, "event: cancelled", 60);
         if (strstr(rest, "event: cancelled"))
@@ -384,19 +255,7 @@ static long resident_kib(GPid pid)
     return kib;
 }
 
-static void wait_until_idle(const fixture *f)
-{
-    for (int i = 0; i < 600; i++) {
-        char *answer = get(f, "/v1/info");
-        bool idle = strstr(answer, "\"running\":null") && strstr(answer, "\"waiting\":0");
-        free(answer);
-        if (idle) return;
-        g_usleep(100000);
-    }
-    fail_msg("jobs of clients that left are still there");
-}
-
-static void run_crowd(const fixture *f, unsigned seed, crowd *sum)
+static void run_crowd(const serving *f, unsigned seed, crowd *sum)
 {
     enum { CLIENTS = 20 };
     crowd c[CLIENTS];
@@ -413,12 +272,12 @@ static void run_crowd(const fixture *f, unsigned seed, crowd *sum)
         sum->hung_up += c[i].hung_up;
         sum->wrong += c[i].wrong;
     }
-    wait_until_idle(f);
+    serving_wait_until_idle(f);
 }
 
 static void test_two_hundred_jobs_from_twenty_clients(void **state)
 {
-    const fixture *f = *state;
+    const serving *f = *state;
     crowd first, second;
     run_crowd(f, 1, &first);
     long before = resident_kib(f->pid);
@@ -435,9 +294,9 @@ static void test_two_hundred_jobs_from_twenty_clients(void **state)
 
 static void test_malformed_requests_never_crash_it(void **state)
 {
-    const fixture *f = *state;
+    const serving *f = *state;
     size_t n;
-    char *request = wire_submission(edit, f->png, f->png_size, &n), *copy = malloc(n);
+    char *request = wire_submission(serving_edit, f->png, f->png_size, &n), *copy = malloc(n);
     unsigned seed = 12345;
     for (int i = 0; i < 400; i++) {
         memcpy(copy, request, n);
@@ -457,7 +316,7 @@ static void test_malformed_requests_never_crash_it(void **state)
     }
     free(copy);
     free(request);
-    wait_until_idle(f);
+    serving_wait_until_idle(f);
     assert_int_equal(kill(f->pid, 0), 0);
     assert_alive(f);
 }
@@ -465,7 +324,7 @@ static void test_malformed_requests_never_crash_it(void **state)
 /* Two devices work on two jobs at the same time, a third job waits for the first of them. */
 static void test_two_devices(void **state)
 {
-    const fixture *f = *state;
+    const serving *f = *state;
     static const char slow[] = "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
                                "\"text-len\": 256, \"image-steps\": 16}}";
     int fds[3];
@@ -478,7 +337,7 @@ static void test_two_devices(void **state)
         assert_non_null(strstr(answer, i < 2 ? "event: started" : "event: queued"));
         free(answer);
     }
-    char *answer = get(f, "/v1/info");
+    char *answer = serving_get(f, "/v1/info");
     assert_non_null(strstr(answer, "\"devices\":2"));
     assert_non_null(strstr(answer, "\"waiting\":1"));
     free(answer);
@@ -492,7 +351,7 @@ static void test_two_devices(void **state)
     free(answer);
     close(fds[0]);
     free(request);
-    wait_until_idle(f);
+    serving_wait_until_idle(f);
 }
 
 int main(void)

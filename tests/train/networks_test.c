@@ -321,6 +321,78 @@ static void begins_by_listening(void **state)
     ti_train_device_free(d);
 }
 
+/* ---- readings half-way up
+ * ------------------------------------------------------------------------- */
+
+typedef struct half_way {
+    ti_llada *l;
+    ti_packed batch;
+} half_way;
+
+static double half_way_value(void *user)
+{
+    half_way *h = user;
+    te_error err;
+    ti_llada_loss loss = {{0}, {0}, {0}};
+    assert_ok(ti_llada_step(h->l, &h->batch, &err), err);
+    assert_ok(ti_llada_losses(h->l, &h->batch, &loss, &err), err);
+    return loss.weighted[TI_READ_TEXT] + loss.weighted[TI_READ_NAMES];
+}
+
+/* Rows asked for a word half-way up, one of them for a word at the top too: the gradients of both,
+ * and nothing of the first in the layers above. */
+static void names_are_read_half_way_up(void **state)
+{
+    (void)state;
+    te_error err;
+    half_way h = {0};
+    ti_train_device *d = open_device(2);
+    const ti_llada_config c = {.width = WIDTH,
+                               .layers = 4,
+                               .heads = HEADS,
+                               .ff = 96,
+                               .vocab = VOCAB,
+                               .context = 64,
+                               .eps = 1e-5f,
+                               .theta = 10000,
+                               .logit_scale = 1};
+    static const int32_t tokens[7] = {3, 1, 4, 1, 5, 9, 2}, positions[7] = {0, 1, 2, 3, 4, 5, 6},
+                         top[2] = {6, 2}, top_words[2] = {7, 8}, middle[3] = {1, 2, 4},
+                         middle_words[3] = {5, 6, 5};
+    static const float weights[3] = {0.5f, 1, 0.25f};
+    static const ti_span span = {.first = 0, .count = 7};
+    assert_ok(ti_llada_create(&h.l, d, &c, 7, &err), err);
+    assert_ok(ti_llada_init(h.l, 3, &(ti_llada_start){.bits = 0}, &err), err);
+    h.batch = (ti_packed){
+        .rows = 7, .tokens = tokens, .positions = positions, .spans = &span, .n_spans = 1};
+    ti_reading *names = &h.batch.readings[TI_READ_NAMES];
+    *names = (ti_reading){3, middle, middle_words, weights, 0, WORDS};
+    ti_params *p = ti_llada_params(h.l);
+    float *gradient = malloc(p->floats * sizeof *gradient);
+    assert_non_null(gradient);
+    half_way_value(&h);
+    double above = 0, below = 0;
+    for (int i = 0; i < p->n; i++) {
+        const float *g = ti_param_grad(p, i);
+        const double size = dot(g, g, p->items[i].count);
+        if (strstr(p->items[i].name, "blocks.2.") || strstr(p->items[i].name, "blocks.3."))
+            above += size;
+        if (strstr(p->items[i].name, "blocks.1.attn_out")) below += size;
+    }
+    assert_true(above == 0);
+    assert_true(below > 0);
+    h.batch.readings[TI_READ_TEXT] = (ti_reading){2, top, top_words, weights, 0, VOCAB};
+    memset(p->grad, 0, p->floats * sizeof *p->grad);
+    half_way_value(&h);
+    memcpy(gradient, p->grad, p->floats * sizeof *gradient);
+    check_gradient("names", half_way_value, &h, p->value, gradient, p->floats, 2e-3, 2e-3);
+    names->n = 15;
+    assert_int_equal(ti_llada_step(h.l, &h.batch, &err), TE_INVALID);
+    free(gradient);
+    ti_llada_free(h.l);
+    ti_train_device_free(d);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -330,6 +402,7 @@ int main(void)
         cmocka_unit_test(refuses_impossible_networks),
         cmocka_unit_test(image_tokenizer_is_the_engines),
         cmocka_unit_test(begins_by_listening),
+        cmocka_unit_test(names_are_read_half_way_up),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

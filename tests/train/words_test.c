@@ -286,6 +286,53 @@ static void targets_and_weights(void **state)
     ti_packer_clear(&p);
 }
 
+/* A word said of a token is asked of that token, hidden or not, and of no other; not where the
+ * picture is dropped or left out. */
+static void names_are_asked_where_things_are(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_packer p;
+    ti_objective o = {
+        .names = 2, .kept_weight = 1, .min_ratio = 0.5, .text_len = 8, .instruction_len = 6};
+    uint16_t before[9], after[9];
+    for (int i = 0; i < 9; i++) before[i] = after[i] = TI_NO_WORD;
+    before[4] = 33;
+    after[7] = 44;
+    ti_pool_sample s = {.n_instruction = 3,
+                        .n_reasoning = 4,
+                        .input = input,
+                        .output = output,
+                        .input_words = before,
+                        .output_words = after,
+                        .instruction = words,
+                        .reasoning = reasoning};
+    assert_ok(ti_packer_init(&p, &o, &layout, 164, 20, &err), err);
+    for (uint64_t k = 0; k < 20; k++) ti_packer_add(&p, &s, (ti_random){1, k}, 0.5);
+    const ti_reading *names = &p.packed.readings[TI_READ_NAMES];
+    assert_int_equal(names->n, 40);
+    assert_int_equal(names->first_column, 0);
+    assert_int_equal(names->columns, layout.image_offset);
+    int hidden = 0;
+    for (int i = 0; i < names->n; i++) {
+        const int row = names->rows[i];
+        assert_int_equal(p.positions[row], i % 2 ? 20 + 1 + 7 : 2 + 4);
+        assert_int_equal(names->targets[i], i % 2 ? 44 : 33);
+        assert_float_equal(names->weights[i], 0.5 * 2 / 64, 1e-7);
+        hidden += p.tokens[row] == layout.mask;
+    }
+    assert_in_range(hidden, 1, 19);
+    p.objective.drop = 1;
+    ti_packer_reset(&p);
+    ti_packer_add(&p, &s, (ti_random){1, 0}, 0.5);
+    assert_int_equal(names->n, 0);
+    p.objective.drop = 0;
+    p.objective.words_alone = 1;
+    ti_packer_add(&p, &s, (ti_random){1, 0}, 0.5);
+    assert_int_equal(names->n, 0);
+    ti_packer_clear(&p);
+}
+
 /* ---- recipes and journals
  * ------------------------------------------------------------------------------ */
 
@@ -347,6 +394,7 @@ int main(void)
         cmocka_unit_test(sequences_are_the_engines),
         cmocka_unit_test(parts_keep_their_places),
         cmocka_unit_test(targets_and_weights),
+        cmocka_unit_test(names_are_asked_where_things_are),
         cmocka_unit_test(recipes),
         cmocka_unit_test(journal_cuts_back),
     };

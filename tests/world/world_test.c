@@ -42,6 +42,44 @@ static void test_deterministic(void **state)
     }
 }
 
+/* Where the map of a scene names an object, the picture changes when the object goes; where it
+ * names none and no light or shadow falls, it does not. */
+static void test_map(void **state)
+{
+    (void)state;
+    enum { SIDE = 16, CELL = SIZE / SIDE };
+    static uint8_t with[SIZE * SIZE * 3], without[SIZE * SIZE * 3];
+    uint8_t map[SIDE * SIDE];
+    te_error err;
+    ti_scene s = {.place = TI_MEADOW, .season = TI_SUMMER, .time = TI_NOON};
+    assert_true(ti_scene_add(
+        &s, (ti_object){.type = TI_HOUSE, .colour = TI_RED, .size = TI_NORMAL, .slot = TI_LEFT}));
+    assert_true(ti_scene_add(
+        &s, (ti_object){
+                .type = TI_BALLOON, .colour = TI_BLUE, .size = TI_NORMAL, .slot = TI_SKY_RIGHT}));
+    assert_ok(ti_scene_map(&s, map, SIDE, &err), err);
+    assert_ok(ti_scene_render(&s, with, SIZE, &err), err);
+    for (int object = 0; object < 2; object++) {
+        ti_scene rest = s;
+        int covered = 0;
+        ti_scene_remove(&rest, object);
+        assert_ok(ti_scene_render(&rest, without, SIZE, &err), err);
+        for (int c = 0; c < SIDE * SIDE; c++) {
+            int changed = 0;
+            for (int i = 0; i < CELL * CELL; i++) {
+                const int at =
+                    ((c / SIDE * CELL + i / CELL) * SIZE + c % SIDE * CELL + i % CELL) * 3;
+                changed += memcmp(with + at, without + at, 3) != 0;
+            }
+            const bool named = map[c] == object + 1;
+            covered += named;
+            if (named) assert_true(changed >= CELL * CELL / 4);
+            if (changed == CELL * CELL) assert_true(named || object == 0); /* its shadow is wide */
+        }
+        assert_in_range(covered, 4, 60);
+    }
+}
+
 static void test_kinds_and_phrasings(void **state)
 {
     (void)state;
@@ -247,9 +285,13 @@ static void test_every_size(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_deterministic),     cmocka_unit_test(test_kinds_and_phrasings),
-        cmocka_unit_test(test_samples_are_sound), cmocka_unit_test(test_split),
-        cmocka_unit_test(test_share_held_out),    cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_map),
+        cmocka_unit_test(test_kinds_and_phrasings),
+        cmocka_unit_test(test_samples_are_sound),
+        cmocka_unit_test(test_split),
+        cmocka_unit_test(test_share_held_out),
+        cmocka_unit_test(test_vocabulary),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
