@@ -151,17 +151,17 @@ static te_status run(ti_server *server, te_error *err)
     open_workers(server);
     server->active_at = g_get_monotonic_time();
     ti_http_install(server);
+    guint tick = g_timeout_add_seconds(1, on_tick, server);
+    guint term = g_unix_signal_add(SIGTERM, on_signal, server);
+    guint interrupt = g_unix_signal_add(SIGINT, on_signal, server);
     te_status st = listen_all(server, paths, err);
     if (!st) {
-        guint tick = g_timeout_add_seconds(1, on_tick, server);
-        guint term = g_unix_signal_add(SIGTERM, on_signal, server);
-        guint interrupt = g_unix_signal_add(SIGINT, on_signal, server);
         g_main_loop_run(server->loop);
         while (g_main_context_iteration(NULL, FALSE)) continue; /* the last events */
-        g_source_remove(tick);
-        g_source_remove(term);
-        g_source_remove(interrupt);
     }
+    g_source_remove(tick);
+    g_source_remove(term);
+    g_source_remove(interrupt);
     soup_server_disconnect(server->soup);
     for (guint i = 0; i < server->n_workers; i++) ti_worker_free(server->workers[i]);
     while (g_main_context_iteration(NULL, FALSE)) continue; /* reports of what it still did */

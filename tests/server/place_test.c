@@ -31,6 +31,10 @@ static void test_addresses(void **unused)
         assert_non_null(a.socket);
         ti_address_clear(&a);
     }
+    assert_ok(ti_address_parse(&a, "8765", &err), err); /* without an address: this machine only */
+    GInetAddress *host = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(a.socket));
+    assert_true(g_inet_address_get_is_loopback(host));
+    ti_address_clear(&a);
     static const char *const bad[] = {"", "unix:", "65536", "host.example:80", "1.2.3.4", "-1", "[::1]"};
     for (size_t i = 0; i < TEST_LENGTH(bad); i++) {
         assert_int_equal(ti_address_parse(&a, bad[i], &err), TE_INVALID);

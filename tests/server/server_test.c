@@ -5,10 +5,16 @@
 #include "wire.h"
 
 #include <glib.h>
-#include <glib/gstdio.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
+
+static void assert_alive(const serving *f)
+{
+    char *answer = serving_get(f, "/v1/health");
+    assert_int_equal(wire_status(answer), 200);
+    assert_non_null(strstr(answer, "\"status\":\"ok\""));
+    free(answer);
+}
 
 static void test_one_edit_as_events(void **state)
 {
@@ -127,6 +133,39 @@ static void test_refusals(void **state)
     }
 }
 
+/* Nobody says beforehand how long a body in chunks will be. */
+static void test_chunks_have_a_limit_too(void **state)
+{
+    const serving *f = *state;
+    static const char head[] = "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: "
+                               "multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n";
+    enum { CHUNK = 1 << 20, CHUNKS = 5 };
+    g_autofree char *chunk = g_strnfill(CHUNK, 'x');
+    int fd = wire_unix(f->socket);
+    assert_true(fd >= 0 && wire_send(fd, head, sizeof head - 1));
+    for (int i = 0; i < CHUNKS; i++) {
+        g_autofree char *size = g_strdup_printf("%x\r\n", CHUNK);
+        assert_true(wire_send(fd, size, strlen(size)) && wire_send(fd, chunk, CHUNK) &&
+                    wire_send(fd, "\r\n", 2));
+    }
+    assert_true(wire_send(fd, "0\r\n\r\n", 5));
+    char *answer = wire_read(fd, NULL, 20);
+    assert_int_equal(wire_status(answer), 413);
+    free(answer);
+    close(fd);
+}
+
+static void test_an_instruction_has_a_limit(void **state)
+{
+    const serving *f = *state;
+    g_autofree char *words = g_strnfill(8193, 'w');
+    g_autofree char *parameters = g_strdup_printf("{\"instruction\": \"%s\"}", words);
+    char *answer = serving_submit(f, parameters, true, "\"error\":{");
+    assert_int_equal(wire_status(answer), 413);
+    assert_non_null(strstr(answer, "8192 bytes"));
+    free(answer);
+}
+
 static void test_damaged_pictures(void **state)
 {
     const serving *f = *state;
@@ -236,7 +275,7 @@ static gpointer visit(gpointer data)
 {
     crowd *c = data;
     size_t n;
-    char *request = wire_submission(edit, c->f->png, c->f->png_size, &n);
+    char *request = wire_submission(serving_edit, c->f->png, c->f->png_size, &n);
     for (int i = 0; i < 10; i++) {
         c->seed = c->seed * 1103515245u + 12345u;
         one_visit(c, request, n, (int)(c->seed >> 16) % 4);
@@ -325,14 +364,9 @@ static void test_malformed_requests_never_crash_it(void **state)
 static void test_two_devices(void **state)
 {
     const serving *f = *state;
-    static const char slow[] = "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
-                               "\"text-len\": 256, \"image-steps\": 16}}";
     int fds[3];
-    size_t n;
-    char *request = wire_submission(slow, f->png, f->png_size, &n);
     for (int i = 0; i < 3; i++) {
-        fds[i] = wire_unix(f->socket);
-        assert_true(fds[i] >= 0 && wire_send(fds[i], request, n));
+        fds[i] = serving_open(f, serving_slow, true);
         char *answer = wire_read(fds[i], i < 2 ? "\"step\":1," : "event: queued\ndata: ", 60);
         assert_non_null(strstr(answer, i < 2 ? "event: started" : "event: queued"));
         free(answer);
@@ -350,8 +384,24 @@ static void test_two_devices(void **state)
     assert_non_null(strstr(answer, "event: done"));
     free(answer);
     close(fds[0]);
-    free(request);
     serving_wait_until_idle(f);
+}
+
+static int start_one(void **state)
+{
+    *state = serving_start((const char *const[]){"--max-body", "4", "--max-jobs", "300", NULL});
+    return 0;
+}
+
+static int start_two(void **state)
+{
+    *state = serving_start((const char *const[]){"--device", "cpu,cpu", NULL});
+    return 0;
+}
+
+static int stop(void **state)
+{
+    return serving_end(*state) ? 0 : -1;
 }
 
 int main(void)
@@ -362,12 +412,14 @@ int main(void)
         cmocka_unit_test(test_one_edit_as_events),
         cmocka_unit_test(test_generation_needs_no_picture),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_chunks_have_a_limit_too),
+        cmocka_unit_test(test_an_instruction_has_a_limit),
         cmocka_unit_test(test_damaged_pictures),
         cmocka_unit_test(test_token_guards_tcp),
         cmocka_unit_test(test_two_hundred_jobs_from_twenty_clients),
         cmocka_unit_test(test_malformed_requests_never_crash_it),
     };
     signal(SIGPIPE, SIG_IGN);
-    int failed = cmocka_run_group_tests(tests, start, stop);
+    int failed = cmocka_run_group_tests(tests, start_one, stop);
     return failed + cmocka_run_group_tests(two, start_two, stop);
 }
