@@ -238,3 +238,16 @@ void ti_form_reuse(ti_form *form, const char *options_json)
     }
     if (root) json_node_unref(root);
 }
+
+char *ti_form_differences(const ti_form *form, const char *options_json)
+{
+    g_autoptr(JsonNode) root = options_json ? json_from_string(options_json, NULL) : NULL;
+    GString *text = g_string_new(NULL);
+    for (guint i = 0; root && JSON_NODE_HOLDS_OBJECT(root) && i < form->rows->len; i++) {
+        const ti_form_row *row = g_ptr_array_index(form->rows, i);
+        g_autofree char *value = scalar_text(json_object_get_member(json_node_get_object(root), row->name));
+        if (value && strcmp(value, row->standard))
+            g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", row->name, value);
+    }
+    return g_string_free(text, FALSE);
+}

@@ -43,5 +43,7 @@ void ti_form_take(ti_form *form, const char *values);
 char *ti_form_options(const ti_form *form);
 /* Takes over the values of a JSON object of resolved options (an older edit's), seed left out. */
 void ti_form_reuse(ti_form *form, const char *options_json);
+/* Those of such an object that are not the model's defaults, "text-steps 20, ..."; caller frees. */
+char *ti_form_differences(const ti_form *form, const char *options_json);
 
 #endif

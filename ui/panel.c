@@ -12,6 +12,15 @@ GtkWidget *ti_panel_label(const char *text, GtkWidget *names)
     return label;
 }
 
+/* Of less weight by its size: a paler colour would be lost where contrast is asked for. */
+void ti_panel_make_small(GtkWidget *label)
+{
+    PangoAttrList *attributes = pango_attr_list_new();
+    pango_attr_list_insert(attributes, pango_attr_scale_new(PANGO_SCALE_SMALL));
+    gtk_label_set_attributes(GTK_LABEL(label), attributes);
+    pango_attr_list_unref(attributes);
+}
+
 /* ---- settings and messages ----------------------------------------------------------------------- */
 
 static void save(ti_panel *panel)
@@ -131,6 +140,14 @@ static gboolean on_key(GtkWidget *window, GdkEventKey *event, gpointer data)
     return turn_page(panel, event);
 }
 
+/* Of the edit on show, with those of its settings that are not the model's own. */
+static char *entry_status(const ti_panel *panel)
+{
+    g_autofree char *values =
+        panel->form ? ti_form_differences(panel->form, panel->entry_options) : g_strdup("");
+    return g_strconcat(panel->entry_text, *values ? " · " : NULL, values, NULL);
+}
+
 void ti_panel_refresh(ti_panel *panel)
 {
     ti_state *s = panel->state;
@@ -149,8 +166,9 @@ void ti_panel_refresh(ti_panel *panel)
         gtk_progress_bar_pulse(GTK_PROGRESS_BAR(panel->progress));
     else
         gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(panel->progress), fraction);
+    g_autofree char *entry = panel->shown_entry ? entry_status(panel) : NULL;
     gtk_label_set_text(GTK_LABEL(panel->status), busy                 ? status
-                                                 : panel->shown_entry ? panel->entry_text
+                                                 : entry              ? entry
                                                  : *status            ? status
                                                  : obstacle           ? obstacle
                                                                       : _("Ready"));
@@ -190,10 +208,20 @@ static GtkWidget *build_buttons(ti_panel *panel)
     return box;
 }
 
+/* The bar's own button to close it has a picture, but no name. */
+static void name_close_button(GtkWidget *part, gpointer unused)
+{
+    if (GTK_IS_BUTTON(part))
+        atk_object_set_name(gtk_widget_get_accessible(part), _("Close"));
+    else if (GTK_IS_CONTAINER(part))
+        gtk_container_forall(GTK_CONTAINER(part), name_close_button, unused);
+}
+
 static GtkWidget *build_info_bar(ti_panel *panel)
 {
     panel->info_bar = gtk_info_bar_new();
     gtk_info_bar_set_show_close_button(GTK_INFO_BAR(panel->info_bar), TRUE);
+    name_close_button(panel->info_bar, NULL);
     panel->info_text = gtk_label_new("");
     gtk_label_set_line_wrap(GTK_LABEL(panel->info_text), TRUE);
     gtk_label_set_line_wrap_mode(GTK_LABEL(panel->info_text), PANGO_WRAP_WORD_CHAR);
@@ -305,6 +333,7 @@ void ti_panel_free(ti_panel *panel)
     ti_state_free(panel->state);
     g_free(panel->shown_entry);
     g_free(panel->entry_text);
+    g_free(panel->entry_options);
     g_free(panel);
 }
 
@@ -333,6 +362,7 @@ bool ti_panel_set_info(ti_panel *panel, const char *json, gssize length)
     gtk_label_set_text(GTK_LABEL(panel->model_text), form->model ? form->model : _("No model"));
     gtk_widget_set_tooltip_text(panel->model_text, form->model ? form->model : form->problem);
     if (form->problem) ti_panel_message(panel, GTK_MESSAGE_ERROR, form->problem, false);
+    ti_panel_refresh(panel);
     return form->model != NULL;
 }
 
@@ -353,11 +383,12 @@ void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
     ti_panel_show_text(panel, entry->reasoning ? entry->reasoning : "", NULL);
     char seed[24];
     g_snprintf(seed, sizeof seed, "%" G_GINT64_FORMAT, entry->seed);
-    char *text = g_strdup_printf(_("“%s” · seed %s · %s"),
-                                 entry->instruction ? entry->instruction : "", seed,
-                                 entry->model ? entry->model : "");
     g_free(panel->entry_text);
-    panel->entry_text = text;
+    panel->entry_text = g_strdup_printf(_("“%s” · seed %s · %s"),
+                                        entry->instruction ? entry->instruction : "", seed,
+                                        entry->model ? entry->model : "");
+    g_free(panel->entry_options);
+    panel->entry_options = g_strdup(entry->options);
     ti_panel_refresh(panel);
 }
 

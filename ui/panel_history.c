@@ -99,7 +99,7 @@ static GtkWidget *build_entry(ti_panel *panel, const ti_entry *entry, GdkPixbuf 
     gtk_container_add(GTK_CONTAINER(text), wrapped(entry->reasoning, false));
     g_autofree char *details = entry_details(entry);
     GtkWidget *small = wrapped(details, false);
-    gtk_style_context_add_class(gtk_widget_get_style_context(small), "dim-label");
+    ti_panel_make_small(small);
     gtk_container_add(GTK_CONTAINER(text), small);
     add_button(panel, buttons, entry, _("Apply again"),
                _("Runs this edit again on what is selected now."), G_CALLBACK(on_apply));

@@ -16,12 +16,12 @@ struct ti_panel {
     guint poll, save;
     bool said_unsaved; /* that the settings cannot be written */
     char *shown_entry; /* id of the entry on show, NULL: the newest result */
-    char *entry_text;  /* what is said of it */
+    char *entry_text, *entry_options; /* what is said of it */
 
     GtkWidget *window;
     GtkWidget *info_bar, *info_text, *retry;
     GtkWidget *thumbnail, *target_name, *target_size, *use_selection, *from_source, *model_text;
-    GtkWidget *instruction, *prompt_menu;
+    GtkWidget *instruction;
     GtkWidget *preset, *variations, *output, *seed, *seed_lock, *advanced_grid, *reset;
     GtkWidget *generate, *cancel, *cancel_all, *progress, *status;
     GtkWidget *stack, *picture, *reasoning, *timeline_box, *timeline, *timeline_text;
@@ -61,5 +61,6 @@ void ti_panel_refresh(ti_panel *panel);     /* buttons, progress and status from
 void ti_panel_save_soon(ti_panel *panel);   /* settings to disk within half a second */
 void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bool retry);
 GtkWidget *ti_panel_label(const char *text, GtkWidget *names); /* mnemonic label for a widget */
+void ti_panel_make_small(GtkWidget *label);
 
 #endif

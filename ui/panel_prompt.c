@@ -83,10 +83,9 @@ static void add_action(ti_panel *panel, GtkWidget *menu, const char *text, GCall
 }
 
 /* Made anew each time it opens: the lists are short and always true. */
-static void on_menu_opens(GtkToggleButton *button, gpointer data)
+static void on_menu(GtkButton *button, gpointer data)
 {
     ti_panel *panel = data;
-    if (!gtk_toggle_button_get_active(button)) return;
     GtkWidget *menu = gtk_menu_new();
     char *now = ti_panel_instruction(panel);
     bool is_saved = false;
@@ -98,7 +97,10 @@ static void on_menu_opens(GtkToggleButton *button, gpointer data)
     add_action(panel, menu, _("_Forget this saved prompt"), G_CALLBACK(on_drop), is_saved);
     g_free(now);
     gtk_widget_show_all(menu);
-    gtk_menu_button_set_popup(GTK_MENU_BUTTON(button), menu);
+    gtk_menu_attach_to_widget(GTK_MENU(menu), GTK_WIDGET(button), NULL);
+    g_signal_connect(menu, "selection-done", G_CALLBACK(gtk_widget_destroy), NULL);
+    gtk_menu_popup_at_widget(GTK_MENU(menu), GTK_WIDGET(button), GDK_GRAVITY_SOUTH_WEST,
+                             GDK_GRAVITY_NORTH_WEST, NULL);
 }
 
 GtkWidget *ti_panel_build_prompt(ti_panel *panel)
@@ -117,12 +119,9 @@ GtkWidget *ti_panel_build_prompt(ti_panel *panel)
     GtkWidget *label = ti_panel_label(_("_What should change?"), panel->instruction);
     gtk_widget_set_hexpand(label, TRUE);
     gtk_container_add(GTK_CONTAINER(row), label);
-    panel->prompt_menu = gtk_menu_button_new();
-    gtk_button_set_label(GTK_BUTTON(panel->prompt_menu), _("Prom_pts"));
-    gtk_button_set_use_underline(GTK_BUTTON(panel->prompt_menu), TRUE);
-    gtk_menu_button_set_popup(GTK_MENU_BUTTON(panel->prompt_menu), gtk_menu_new());
-    g_signal_connect(panel->prompt_menu, "toggled", G_CALLBACK(on_menu_opens), panel);
-    gtk_container_add(GTK_CONTAINER(row), panel->prompt_menu);
+    GtkWidget *prompts = gtk_button_new_with_mnemonic(_("Prom_pts"));
+    g_signal_connect(prompts, "clicked", G_CALLBACK(on_menu), panel);
+    gtk_container_add(GTK_CONTAINER(row), prompts);
     gtk_container_add(GTK_CONTAINER(box), row);
     GtkWidget *scroll = gtk_scrolled_window_new(NULL, NULL);
     gtk_scrolled_window_set_shadow_type(GTK_SCROLLED_WINDOW(scroll), GTK_SHADOW_IN);

@@ -117,8 +117,7 @@ static GtkWidget *build_timeline(ti_panel *panel)
 {
     panel->timeline_box = gtk_box_new(GTK_ORIENTATION_VERTICAL, 2);
     panel->timeline = gtk_scale_new_with_range(GTK_ORIENTATION_HORIZONTAL, 1, 2, 1);
-    gtk_scale_set_digits(GTK_SCALE(panel->timeline), 0);
-    gtk_scale_set_value_pos(GTK_SCALE(panel->timeline), GTK_POS_RIGHT);
+    gtk_scale_set_draw_value(GTK_SCALE(panel->timeline), FALSE); /* the line below says it */
     atk_object_set_name(gtk_widget_get_accessible(panel->timeline), _("Denoising step"));
     g_signal_connect(panel->timeline, "value-changed", G_CALLBACK(on_slider), panel);
     GtkWidget *row = gtk_box_new(GTK_ORIENTATION_HORIZONTAL, 8);

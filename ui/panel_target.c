@@ -64,7 +64,7 @@ GtkWidget *ti_panel_build_target(ti_panel *panel)
     atk_object_set_name(gtk_widget_get_accessible(panel->thumbnail), _("What will be edited"));
     panel->target_name = build_line(_("No image"));
     panel->model_text = build_line(_("Connecting to the engine…"));
-    gtk_style_context_add_class(gtk_widget_get_style_context(panel->model_text), "dim-label");
+    ti_panel_make_small(panel->model_text);
     panel->target_size = gtk_label_new("");
     gtk_label_set_xalign(GTK_LABEL(panel->target_size), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);

@@ -1,5 +1,4 @@
-/* preview.c - the panel alone, with an owner that only pretends: for looking at it, for tests that
- * drive it by keyboard, and for the screenshots in the documents.
+/* preview.c - the panel alone, with an owner that only pretends: for looking at it.
  *
  *     thinkedit-panel [--settings FILE] [--show idle|working|done|failed|history] [--seconds N]
  *

@@ -69,6 +69,13 @@ static void test_reuse(void **unused)
     text = ti_form_options(form);
     assert_string_equal(text, "preset=fast image-cfg=4.5 strategy=sequential");
     g_free(text);
+    text = ti_form_differences(
+        form, "{\"strategy\": \"sequential\", \"text-steps\": 128, \"image-cfg\": 3.25, \"seed\": 9, \"old\": 1}");
+    assert_string_equal(text, "image-cfg 3.25, strategy sequential"); /* whatever the person has chosen now */
+    g_free(text);
+    text = ti_form_differences(form, NULL);
+    assert_string_equal(text, "");
+    g_free(text);
     ti_form_reuse(form, "not json");
     ti_form_reuse(form, NULL);
     ti_form_free(form);
