@@ -89,6 +89,40 @@ static GdkPixbuf *read_png(GBytes *png, int width, int height, te_image *view, G
     return NULL;
 }
 
+/* "R'G'B' u8" becomes "R'G'B'A u8", in the same space. */
+static const Babl *with_alpha(const Babl *format)
+{
+    const char *encoding = babl_format_get_encoding(format);
+    const char *type = strchr(encoding, ' ');
+    if (babl_format_has_alpha(format)) return format;
+    g_autofree char *name = g_strdup_printf("%.*sA%s", (int)(type - encoding), encoding, type);
+    return babl_format_with_space(name, babl_format_get_space(format));
+}
+
+/* GEGL keeps what exceeds its cache in a file, and where that finds no room pixels are lost with a mere
+ * warning: so there must be room before an edit begins, and again before it is carried. At most the
+ * layer, the result and the mask lie there. */
+static bool check_swap(GeglBuffer *source, GError **error)
+{
+    g_autofree char *folder = NULL;
+    guint64 cache = 0;
+    struct statvfs disk;
+    const GeglRectangle *extent = gegl_buffer_get_extent(source);
+    int bytes = babl_format_get_bytes_per_pixel(with_alpha(gegl_buffer_get_format(source)));
+    guint64 need = (guint64)extent->width * (guint64)extent->height *
+                   (2 * (guint64)bytes + sizeof(float));
+    g_object_get(gegl_config(), "swap", &folder, "tile-cache-size", &cache, NULL);
+    if (need <= cache || !folder || statvfs(folder, &disk)) return true;
+    guint64 have = (guint64)disk.f_bavail * disk.f_frsize;
+    if (need - cache <= have) return true;
+    g_autofree char *needed = g_format_size(need - cache), *there = g_format_size(have);
+    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+                _("Bringing the edit to full size may need %s in %s and %s are free: free some disk "
+                  "space, or edit a smaller layer."),
+                needed, folder, there);
+    return false;
+}
+
 /* ---- taking -------------------------------------------------------------------------------- */
 
 /* One grey RGB pixel per byte of the mask. */
@@ -145,7 +179,7 @@ ti_shot *ti_shot_read(int image, int layer, bool use_selection, GError **error)
     shot->tattoo = ti_host_tattoo(layer);
     ti_host_kind_read(image, &shot->kind);
     shot->source = ti_host_read(image, layer, &why);
-    if (shot->source) {
+    if (shot->source && check_swap(shot->source, &why)) {
         shot->region = *gegl_buffer_get_extent(shot->source);
         if (use_selection) shot->selection = ti_host_selection(image, layer, &bounds, &why);
         if (shot->selection) shot->region = ti_picture_context(&bounds, &shot->region);
@@ -169,39 +203,6 @@ ti_shot *ti_shot_take(ti_client *client, int image, int layer, bool use_selectio
 }
 
 /* ---- applying ------------------------------------------------------------------------------ */
-
-/* "R'G'B' u8" becomes "R'G'B'A u8", in the same space. */
-static const Babl *with_alpha(const Babl *format)
-{
-    const char *encoding = babl_format_get_encoding(format);
-    const char *type = strchr(encoding, ' ');
-    if (babl_format_has_alpha(format)) return format;
-    g_autofree char *name = g_strdup_printf("%.*sA%s", (int)(type - encoding), encoding, type);
-    return babl_format_with_space(name, babl_format_get_space(format));
-}
-
-/* GEGL keeps what exceeds its cache in a file, and where that finds no room pixels are lost with a mere
- * warning: so there must be room before anything is carried. At most the layer, the result and the mask
- * lie there. */
-static bool check_swap(const GeglBuffer *source, GError **error)
-{
-    g_autofree char *folder = NULL;
-    guint64 cache = 0;
-    struct statvfs disk;
-    const GeglRectangle *extent = gegl_buffer_get_extent((GeglBuffer *)source);
-    int bytes = babl_format_get_bytes_per_pixel(gegl_buffer_get_format((GeglBuffer *)source));
-    guint64 need = (guint64)extent->width * (guint64)extent->height * (guint64)(3 * bytes);
-    g_object_get(gegl_config(), "swap", &folder, "tile-cache-size", &cache, NULL);
-    if (need <= cache || !folder || statvfs(folder, &disk)) return true;
-    guint64 have = (guint64)disk.f_bavail * disk.f_frsize;
-    if (need - cache <= have) return true;
-    g_autofree char *needed = g_format_size(need - cache), *there = g_format_size(have);
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                _("Bringing the edit to full size may need %s in %s and %s are free: free some disk "
-                  "space, or edit a smaller layer."),
-                needed, folder, there);
-    return false;
-}
 
 bool ti_shot_carry(const ti_shot *shot, const ti_client_result *result, ti_output output,
                    const volatile int *cancel, ti_carried *carried, GError **error)

@@ -45,7 +45,6 @@ static void end(ti_panel_edit *edit)
     ti_panel_edit_free(edit);
 }
 
-/* Whatever it was, the person may have mended it before pressing Try again. */
 /* What happened in the person's language, and what the engine says of it, with its figures and
  * names; the caller frees it. */
 static char *sentence(const GError *error)
@@ -66,6 +65,7 @@ static char *sentence(const GError *error)
         _("The engine stopped in the middle of the edit; nothing was changed: try again."));
 }
 
+/* Whatever it was, the person may have mended it before pressing Try again. */
 static void fail(ti_panel_edit *edit, const GError *error)
 {
     g_autofree char *message = sentence(error);

@@ -222,6 +222,26 @@ static void bad_arguments_are_refused(void **state)
     assert_refused(&gone, "not there any more");
 }
 
+/* A file system without a free block, on which GEGL would lose what does not fit into its cache. */
+static void a_full_disk_is_told_before_the_edit(void **state)
+{
+    enum { NEEDED = 300 * 200 * (4 + 4 + 4) }; /* layer and result with alpha, and the mask */
+    ti_edit_values values;
+    ti_edit_arguments a = arguments("full", TI_NEW_LAYER), b = arguments("full", TI_REPLACE);
+    g_autofree char *swap = NULL, *needed = g_format_size(1000), *there = g_format_size(0);
+    g_autofree char *sentence =
+        g_strdup_printf("to full size may need %s in /proc and %s are free: free some disk", needed, there);
+    guint64 cache;
+    (void)state;
+    g_object_get(gegl_config(), "swap", &swap, "tile-cache-size", &cache, NULL);
+    g_object_set(gegl_config(), "swap", "/proc", "tile-cache-size", (guint64)NEEDED - 1000, NULL);
+    assert_refused(&a, sentence);
+    assert_refused(&b, "edit a smaller layer");
+    g_object_set(gegl_config(), "tile-cache-size", (guint64)NEEDED, NULL);
+    edit(&a, &values); /* all of it fits into the cache */
+    g_object_set(gegl_config(), "swap", swap, "tile-cache-size", cache, NULL);
+}
+
 /* ---- the client alone ---------------------------------------------------------------------- */
 
 static ti_client_request request(const char *instruction)
@@ -308,6 +328,7 @@ int main(void)
         WITH_IMAGE(a_deleted_layer_gives_a_new_one),
         WITH_IMAGE(the_record_gives_the_reasoning),
         WITH_IMAGE(bad_arguments_are_refused),
+        WITH_IMAGE(a_full_disk_is_told_before_the_edit),
         cmocka_unit_test(cancelling_hangs_up),
         cmocka_unit_test(a_dying_server_is_told_from_a_failing_job),
         cmocka_unit_test(addresses_are_checked),
