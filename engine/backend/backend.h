@@ -105,8 +105,8 @@ typedef struct ti_ops {
     /* Has WHAT done: issued by its function, or played again from a record of an earlier time. */
     te_status (*repeat)(ti_backend *be, const ti_repeated *what, te_error *err);
 
-    /* ---- weights: 2-D [out, in], 4-D [out, in, kh, kw], 1-D vectors. The tensor's bytes must outlive
-     * the weight: a backend may read them in place. */
+    /* ---- weights: 2-D [out, in], 4-D [out, in, kh, kw], 1-D vectors. The bytes of a 2-D tensor must
+     * outlive the weight, for a backend may read them in place; those of others are copied. */
     /* What will be bound, all of it, before the first one: a device with too little memory decides by
      * it which matrices wait elsewhere, or says that it cannot be. Need not be called. */
     te_status (*expect)(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err);
@@ -153,7 +153,8 @@ typedef struct ti_ops {
     void (*keep)(ti_backend *be, const ti_keep *keep);
 
     /* ---- image tokenisers, [height][width][channels] float32 ---- */
-    /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL */
+    /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL. Where W's tensor
+     * is float32, in float32; where it has 16 bits, both sides may be rounded to bf16 first. */
     void (*conv)(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
                  const ti_conv *shape, bool accumulate);
     /* y = (x - mean) / sqrt(var + eps) * gain + bias over each group of channels; then SiLU if asked.

@@ -1,5 +1,5 @@
 /* image_tokenizer.c - see image_tokenizer.h: host pixels and codes on one side, the networks on the
- * device on the other. Device memory is taken for one call and given back: three buffers of the
+ * device on the other. Device memory is taken for one call and given back: room for three times the
  * largest feature map there is on the way. */
 #include "vision/image_tokenizer.h"
 
@@ -125,19 +125,24 @@ int ti_image_tokenizer_codebook(const ti_image_tokenizer *t)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* Floats one of a canvas's buffers holds at most. */
+/* Floats one of a canvas's buffers holds at most, in whole lines of any device's memory. */
+static size_t round_peak(size_t floats)
+{
+    return (floats + 63) & ~(size_t)63;
+}
+
 static size_t encoder_peak(const ti_image_tokenizer *t, int height, int width)
 {
     ti_canvas c = {.height = height, .width = width, .channels = 3};
     ti_encoder_run(&t->codec.encoder, &c);
-    return c.peak;
+    return round_peak(c.peak);
 }
 
 static size_t decoder_peak(const ti_image_tokenizer *t, int grid_h, int grid_w)
 {
     ti_canvas c = {.height = grid_h, .width = grid_w, .channels = t->codec.latent_channels};
     ti_decoder_run(&t->codec.decoder, &c);
-    return c.peak;
+    return round_peak(c.peak);
 }
 
 size_t ti_image_tokenizer_memory(const ti_image_tokenizer *t, int height, int width)
@@ -161,22 +166,13 @@ static ti_canvas make_canvas(const ti_codec *codec, int height, int width, int c
                        .err = err};
 }
 
-static te_status canvas_open(ti_canvas *c, size_t peak)
+/* All in one allocation, given back by its address in *MEMORY. */
+static te_status canvas_open(ti_canvas *c, size_t peak, void **memory)
 {
-    float **buffers[] = {&c->x, &c->h, &c->t};
-    for (int i = 0; i < 3 && !c->status; i++) {
-        void *memory = NULL;
-        c->status = c->backend->op->alloc(c->backend, peak * sizeof(float), &memory, c->err);
-        *buffers[i] = memory;
-    }
+    c->status = c->backend->op->alloc(c->backend, 3 * peak * sizeof(float), memory, c->err);
+    c->x = *memory;
+    if (c->x) c->h = c->x + peak, c->t = c->h + peak;
     return c->status;
-}
-
-static void canvas_close(ti_canvas *c)
-{
-    float *buffers[] = {c->x, c->h, c->t};
-    for (int i = 0; i < 3; i++)
-        if (buffers[i]) c->backend->op->release(c->backend, buffers[i]);
 }
 
 /* FROM (N floats) through RUN to TO, which holds what the canvas has at the end. */
@@ -185,7 +181,8 @@ static te_status run_network(const ti_autoencoder *network,
                              size_t peak, const float *from, size_t n, float *to)
 {
     ti_backend *be = c->backend;
-    if (!canvas_open(c, peak)) c->status = be->op->upload(be, c->x, from, n * sizeof *from, c->err);
+    void *memory = NULL;
+    if (!canvas_open(c, peak, &memory)) c->status = be->op->upload(be, c->x, from, n * sizeof *from, c->err);
     if (!c->status) {
         run(network, c);
         n = (size_t)c->height * (size_t)c->width * (size_t)c->channels;
@@ -193,7 +190,7 @@ static te_status run_network(const ti_autoencoder *network,
         te_status synced = be->op->sync(be, c->status ? NULL : c->err);
         if (!c->status) c->status = synced;
     }
-    canvas_close(c);
+    if (memory) be->op->release(be, memory);
     return c->status;
 }
 

@@ -64,6 +64,23 @@ bool ti_binder_has(const ti_binder *b, const char *format, ...)
     return find(b, name, "weight") != NULL;
 }
 
+/* The kernel TENSOR as float32, which no backend rounds. */
+static te_status create_exact(ti_binder *b, const ti_tensor *tensor, ti_weight **out)
+{
+    ti_tensor wide = *tensor;
+    const int64_t per_row = tensor->shape[1] * tensor->shape[2] * tensor->shape[3];
+    const size_t n = (size_t)tensor->shape[0] * (size_t)per_row;
+    float *values = ti_malloc_array(n, sizeof *values);
+    if (!values) return ti_fail_memory(b->err, tensor->name, n * sizeof *values);
+    ti_dequantize(tensor->type, tensor->data, values, (int64_t)n);
+    wide.type = TI_F32;
+    wide.data = values;
+    wide.bytes = n * sizeof *values;
+    te_status st = b->backend->op->weight_create(b->backend, &wide, out, b->err);
+    free(values);
+    return st;
+}
+
 /* Room for the weight comes first, so that a bound weight is never lost. */
 static ti_weight *bind_tensor(ti_binder *b, const ti_tensor *tensor)
 {
@@ -79,7 +96,10 @@ static ti_weight *bind_tensor(ti_binder *b, const ti_tensor *tensor)
         b->weights = grown;
         b->capacity = more;
     }
-    b->status = b->backend->op->weight_create(b->backend, tensor, &w, b->err);
+    const bool half = tensor->type == TI_F16 || tensor->type == TI_BF16;
+    b->status = b->exact && half && tensor->n_dims == 4
+                    ? create_exact(b, tensor, &w)
+                    : b->backend->op->weight_create(b->backend, tensor, &w, b->err);
     if (!w) return NULL;
     b->weights[b->n_weights++] = w;
     ti_gguf_forget(b->file, tensor); /* every backend keeps its own arrangement of these */

@@ -43,6 +43,7 @@ typedef struct ti_binder {
     ti_backend *backend;
     int groups;          /* of every norm */
     float eps;           /* the same */
+    bool exact;          /* kernels are bound as float32, whatever the file has */
     ti_weight **weights; /* all that was bound: the owner frees them, ti_binder_clear() does */
     int n_weights, capacity;
     te_status status;

@@ -47,6 +47,7 @@ static int bind_middle(ti_binder *b, ti_middle *m, int channels, const char *sid
 
 static int bind_encoder(ti_binder *b, ti_autoencoder *e)
 {
+    b->exact = true; /* codes hang on it */
     int channels = ti_bind_conv(b, &e->conv_in, 3, 3, "encoder.conv_in");
     for (int l = 0; l < e->n_levels; l++)
         channels = bind_level(b, &e->levels[l], channels, "encoder.down", l, "downsample");
@@ -58,6 +59,7 @@ static int bind_encoder(ti_binder *b, ti_autoencoder *e)
 
 static int bind_decoder(ti_binder *b, ti_autoencoder *d, int latent)
 {
+    b->exact = false;
     int channels = ti_bind_conv(b, &d->quant, latent, 1, "decoder.post_quant_conv");
     channels = ti_bind_conv(b, &d->conv_in, channels, 3, "decoder.conv_in");
     channels = bind_middle(b, &d->middle, channels, "decoder");

@@ -30,17 +30,23 @@ static ti_backend *device(int threads, int path)
     return be;
 }
 
-static ti_weight *bind(ti_backend *be, const float *data, int n_dims, const int64_t *shape)
+static ti_weight *bind_as(ti_backend *be, ti_type type, const void *data, int n_dims,
+                          const int64_t *shape)
 {
     te_error err;
     ti_tensor t = {
-        .name = "w", .type = TI_F32, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
-    size_t n = 1;
-    for (int i = 0; i < n_dims; i++) n *= (size_t)(t.shape[i] = shape[i]);
-    t.bytes = n * sizeof(float);
+        .name = "w", .type = type, .n_dims = n_dims, .shape = {1, 1, 1, 1}, .data = data};
+    int64_t n = 1;
+    for (int i = 0; i < n_dims; i++) n *= t.shape[i] = shape[i];
+    t.bytes = ti_type_row_bytes(type, n);
     ti_weight *w = NULL;
     assert_ok(be->op->weight_create(be, &t, &w, &err), err);
     return w;
+}
+
+static ti_weight *bind(ti_backend *be, const float *data, int n_dims, const int64_t *shape)
+{
+    return bind_as(be, TI_F32, data, n_dims, shape);
 }
 
 /* ONE and OTHER agree to TOLERANCE relative to the larger of 1 and their size. */
@@ -82,7 +88,9 @@ static void check(run_fn *run, const void *case_, const float *start, const floa
 typedef struct conv_case {
     ti_conv shape;
     bool accumulate, biased;
-    const float *x, *w, *bias;
+    ti_type type;
+    const float *x, *bias;
+    const void *w; /* of that type */
 } conv_case;
 
 static void run_conv(const void *case_, int threads, int path, float *y)
@@ -90,8 +98,8 @@ static void run_conv(const void *case_, int threads, int path, float *y)
     const conv_case *c = case_;
     const ti_conv *s = &c->shape;
     ti_backend *be = device(threads, path);
-    ti_weight *w =
-        bind(be, c->w, 4, (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
+    ti_weight *w = bind_as(be, c->type, c->w, 4,
+                           (int64_t[]){s->out_channels, s->in_channels, s->kernel, s->kernel});
     ti_weight *bias = c->biased ? bind(be, c->bias, 1, (int64_t[]){s->out_channels}) : NULL;
     be->op->conv(be, y, c->x, w, bias, s, c->accumulate);
     be->op->weight_free(be, w);
@@ -110,37 +118,98 @@ static void check_conv(const ti_conv *s, bool accumulate, bool biased)
     for (size_t i = 0; i < n_w; i++) w[i] /= (float)(s->kernel * sqrt(s->in_channels));
     memcpy(want, start, n_y * sizeof *want);
     ti_plain_conv(want, x, w, biased ? bias : NULL, s, accumulate);
-    conv_case c = {*s, accumulate, biased, x, w, bias};
+    conv_case c = {*s, accumulate, biased, TI_F32, x, bias, w};
     check(run_conv, &c, start, want, n_y, 2e-5);
     free(x), free(w), free(start), free(bias), free(want);
+}
+
+static const struct {
+    int height, width, in, out, kernel, stride;
+} conv_shapes[] = {
+    {1, 1, 1, 1, 1, 1},     {1, 1, 3, 5, 3, 1},     {7, 5, 3, 33, 3, 1},
+    {13, 31, 17, 40, 3, 1}, {4, 16, 64, 64, 3, 1},  {9, 130, 20, 8, 3, 1},
+    {3, 29, 150, 35, 3, 1}, {6, 10, 6, 6, 1, 1},    {8, 12, 32, 32, 3, 2},
+    {10, 58, 37, 19, 3, 2}, {5, 7, 400, 3, 1, 1},   {2, 250, 66, 31, 3, 1},
+    {11, 9, 2, 3, 5, 1},    {16, 4, 512, 20, 3, 2}, {5, 48, 129, 16, 3, 1},
+};
+
+static ti_conv conv_shape(size_t i)
+{
+    const int stride = conv_shapes[i].stride, pad = stride == 1 ? conv_shapes[i].kernel / 2 : 0;
+    return (ti_conv){.height = conv_shapes[i].height,
+                     .width = conv_shapes[i].width,
+                     .in_channels = conv_shapes[i].in,
+                     .out_height = conv_shapes[i].height / stride,
+                     .out_width = conv_shapes[i].width / stride,
+                     .out_channels = conv_shapes[i].out,
+                     .kernel = conv_shapes[i].kernel,
+                     .stride = stride,
+                     .pad_top = pad,
+                     .pad_left = pad};
 }
 
 static void test_conv(void **state)
 {
     (void)state;
-    static const struct {
-        int height, width, in, out, kernel, stride;
-    } cases[] = {
-        {1, 1, 1, 1, 1, 1},     {1, 1, 3, 5, 3, 1},     {7, 5, 3, 33, 3, 1},
-        {13, 31, 17, 40, 3, 1}, {4, 16, 64, 64, 3, 1},  {9, 130, 20, 8, 3, 1},
-        {3, 29, 150, 35, 3, 1}, {6, 10, 6, 6, 1, 1},    {8, 12, 32, 32, 3, 2},
-        {10, 58, 37, 19, 3, 2}, {5, 7, 400, 3, 1, 1},   {2, 250, 66, 31, 3, 1},
-        {11, 9, 2, 3, 5, 1},    {16, 4, 512, 20, 3, 2},
-    };
-    for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
-        int pad = cases[i].stride == 1 ? cases[i].kernel / 2 : 0;
-        ti_conv s = {.height = cases[i].height,
-                     .width = cases[i].width,
-                     .in_channels = cases[i].in,
-                     .out_height = cases[i].height / cases[i].stride,
-                     .out_width = cases[i].width / cases[i].stride,
-                     .out_channels = cases[i].out,
-                     .kernel = cases[i].kernel,
-                     .stride = cases[i].stride,
-                     .pad_top = pad,
-                     .pad_left = pad};
+    for (size_t i = 0; i < TEST_LENGTH(conv_shapes); i++) {
+        const ti_conv s = conv_shape(i);
         check_conv(&s, i % 2 == 1, i % 3 != 0);
     }
+}
+
+static void round_to_bf16(float *x, size_t n)
+{
+    for (size_t i = 0; i < n; i++) x[i] = ti_bf16_to_float(ti_float_to_bf16(x[i]));
+}
+
+/* Weights of 16 bits: where the processor multiplies bf16, the exact product of both sides so
+ * rounded; elsewhere that of the numbers themselves, from which the former's squared ERROR is
+ * counted, and their SIZE. */
+static void check_conv_half(const ti_conv *s, ti_type type, double *error, double *size)
+{
+    const size_t n_x = (size_t)(s->height * s->width * s->in_channels);
+    const size_t n_w = (size_t)(s->out_channels * s->in_channels * s->kernel * s->kernel);
+    const size_t n_y = (size_t)(s->out_height * s->out_width * s->out_channels);
+    float *x = random_floats(n_x, 1), *w = random_floats(n_w, 2), *y = random_floats(n_y, 4);
+    float *bias = random_floats((size_t)s->out_channels, 3);
+    float *exact = malloc(n_y * sizeof *exact), *rounded = malloc(n_y * sizeof *rounded);
+    uint16_t *half = malloc(n_w * sizeof *half);
+    assert_true(exact && rounded && half);
+    for (size_t i = 0; i < n_w; i++) w[i] /= (float)(s->kernel * sqrt(s->in_channels));
+    ti_quantize(type, w, half, (int64_t)n_w);
+    ti_dequantize(type, half, w, (int64_t)n_w);
+    ti_plain_conv(exact, x, w, bias, s, false);
+    const conv_case c = {*s, false, true, type, x, bias, half};
+    for (int path = 0; path < MAX_PATHS; path++) {
+        run_conv(&c, 1, path, y);
+        if (path > 0 || !ti_cpu_detect().avx512_bf16) assert_close(y, exact, n_y, 2e-5);
+    }
+    run_conv(&c, 1, 0, y);
+    for (size_t i = 0; i < n_y; i++) {
+        *error += pow((double)y[i] - (double)exact[i], 2);
+        *size += pow((double)exact[i], 2);
+    }
+    run_conv(&c, 3, 0, rounded);
+    assert_memory_equal(rounded, y, n_y * sizeof *y);
+    if (ti_cpu_detect().avx512_bf16) {
+        round_to_bf16(x, n_x);
+        round_to_bf16(w, n_w);
+        ti_plain_conv(rounded, x, w, bias, s, false);
+        assert_close(y, rounded, n_y, 2e-5);
+    }
+    free(x), free(w), free(y), free(bias), free(exact), free(rounded), free(half);
+}
+
+static void test_conv_half(void **state)
+{
+    (void)state;
+    double error = 0, size = 0;
+    for (size_t i = 0; i < TEST_LENGTH(conv_shapes); i++) {
+        const ti_conv s = conv_shape(i);
+        check_conv_half(&s, i % 2 ? TI_F16 : TI_BF16, &error, &size);
+    }
+    print_message("convolutions of 16 bits: %.3f %% of the output\n", 100 * sqrt(error / size));
+    assert_true(error <= pow(0.002, 2) * size);
 }
 
 static void test_conv_refuses(void **state)
@@ -278,6 +347,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_conv),
+        cmocka_unit_test(test_conv_half),
         cmocka_unit_test(test_conv_refuses),
         cmocka_unit_test(test_group_norm),
         cmocka_unit_test(test_upsample_and_add),

@@ -352,7 +352,7 @@ static void test_pick(void **state)
                 backends[t]->op->pick(backends[t], &p);
                 assert_memory_equal(got, expected, sizeof got);
                 for (int r = 0; r < PICK_ROWS; r++)
-                    assert_true(fabs(got_p[r] - expected_p[r]) < 1e-9 * (1 + expected_p[r]));
+                    assert_true(fabs(got_p[r] - expected_p[r]) <= 1e-13 * expected_p[r]);
             }
     for (int i = 0; i < 3; i++) free(logits[i]);
 }

@@ -62,9 +62,29 @@ static bool kept(const ti_tensor *t, const damage *d)
     return t->type == TI_F32 && (!d->leave_out || strcmp(t->name, d->leave_out) != 0);
 }
 
+static ti_type type_of(const ti_tensor *t, const damage *d)
+{
+    return d->half && t->n_dims == 4 ? TI_F16 : t->type;
+}
+
+static void write_half(ti_gguf_writer *w, const ti_tensor *t)
+{
+    te_error err;
+    const size_t bytes = t->bytes / 2;
+    void *half = malloc(bytes);
+    assert_non_null(half);
+    ti_quantize(TI_F16, t->data, half, (int64_t)(t->bytes / sizeof(float)));
+    assert_ok(ti_gguf_write(w, half, bytes, &err), err);
+    free(half);
+}
+
 static void write_tensor(ti_gguf_writer *w, const ti_tensor *t, const damage *d)
 {
     te_error err;
+    if (type_of(t, d) == TI_F16) {
+        write_half(w, t);
+        return;
+    }
     if (!d->poison || strcmp(t->name, d->poison) != 0) {
         assert_ok(ti_gguf_write(w, t->data, t->bytes, &err), err);
         return;
@@ -88,7 +108,7 @@ const char *convert_golden(int model, const damage *d)
         const ti_tensor *t = ti_checkpoint_tensor(from, i);
         snprintf(name, sizeof name, "image.%s", t->name);
         if (kept(t, d))
-            assert_ok(ti_gguf_declare(w, name, t->type, t->n_dims, t->shape, &err), err);
+            assert_ok(ti_gguf_declare(w, name, type_of(t, d), t->n_dims, t->shape, &err), err);
     }
     for (int i = 0; i < n; i++)
         if (kept(ti_checkpoint_tensor(from, i), d))

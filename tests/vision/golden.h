@@ -8,12 +8,13 @@
 
 enum { MAGVIT, AMUSED, MODELS };
 
-/* What to do to a model on the way, to see it refused. */
+/* What to do to a model on the way, mostly to see it refused. */
 typedef struct damage {
     const char *leave_out; /* a tensor's name */
     const char *poison;    /* a tensor whose first element becomes NaN */
     const char *type;      /* instead of the right one; "" for none at all */
     int patch, layout_codebook, groups;
+    bool half; /* convolution kernels become f16 */
 } damage;
 
 /* cmocka's set-up and tear-down of the folder the files lie in. */

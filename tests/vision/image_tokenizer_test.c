@@ -137,6 +137,44 @@ static void test_golden(void **state)
         for (int path = 0; path < 3; path++) check_golden(model, path);
 }
 
+/* Kernels of 16 bits: features and codes are those of float32 sums on every processor; pixels may
+ * be computed in bf16, which moves them by less than half a percent. */
+static void test_half(void **state)
+{
+    (void)state;
+    te_error err;
+    for (int model = 0; model < MODELS; model++) {
+        expected e = load_expected(model);
+        const int n = 3 * e.height * e.width, n_codes = e.grid_h * e.grid_w;
+        float *features[2] = {NULL, NULL}, *pixels[2];
+        int32_t codes[2][96];
+        int channels = 0;
+        for (int path = 0; path < 2; path++) {
+            rig r = make_rig(model, 1, path, &(damage){.half = true});
+            pixels[path] = malloc((size_t)n * sizeof(float));
+            assert_non_null(pixels[path]);
+            assert_ok(ti_image_tokenizer_latents(r.tokenizer, e.rgb, e.height, e.width,
+                                                 &features[path], &channels, &err),
+                      err);
+            assert_ok(ti_image_tokenizer_encode(r.tokenizer, e.rgb, e.height, e.width, codes[path],
+                                                NULL, &err),
+                      err);
+            assert_ok(ti_image_tokenizer_decode(r.tokenizer, e.codes, e.grid_h, e.grid_w,
+                                                pixels[path], false, NULL, &err),
+                      err);
+            free_rig(&r);
+        }
+        assert_memory_equal(codes[0], codes[1], sizeof codes[0]);
+        for (int i = 0; i < n_codes * channels; i++)
+            assert_true(fabsf(features[0][i] - features[1][i]) <= 2e-5f);
+        double square = 0;
+        for (int i = 0; i < n; i++) square += pow((double)(pixels[0][i] - pixels[1][i]), 2);
+        assert_true(sqrt(square / n) <= 0.005);
+        for (int path = 0; path < 2; path++) free(features[path]), free(pixels[path]);
+        free_expected(&e);
+    }
+}
+
 /* Without RAW, pixels are what the network gave, brought to [0, 1]. */
 static void test_pixel_range(void **state)
 {
@@ -365,7 +403,8 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_pixel_range),
+        cmocka_unit_test(test_golden),         cmocka_unit_test(test_half),
+        cmocka_unit_test(test_pixel_range),
         cmocka_unit_test(test_threads),        cmocka_unit_test(test_any_size),
         cmocka_unit_test(test_bad_arguments),  cmocka_unit_test(test_cancel),
         cmocka_unit_test(test_damaged_models), cmocka_unit_test(test_not_finite),

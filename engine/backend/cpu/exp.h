@@ -1,6 +1,7 @@
-/* exp.h - e^x in float32 without a branch, so that loops over it become vector code. Cody and
- * Waite's reduction to |r| <= ln 2 / 2 and the Taylor polynomial to r^7; within 2 units in the last
- * place. Below -87 the result is that of -87, about 1e-38; above 88 that of 88. */
+/* exp.h - e^x without a branch, so that loops over it become vector code. Cody and Waite's
+ * reduction to |r| <= ln 2 / 2 and the Taylor polynomial, to r^7 in float32 and to r^13 in float64;
+ * within 2 units in the last place. Below -87 the result is that of -87, about 1e-38; above 88 that
+ * of 88. In float64 x is at most 0, and below -708 the result is that of -708, about 3e-308. */
 #ifndef TI_BACKEND_CPU_EXP_H
 #define TI_BACKEND_CPU_EXP_H
 
@@ -40,6 +41,39 @@ static inline float ti_cpu_exp_inside(float x)
 static inline float ti_cpu_exp(float x)
 {
     return ti_cpu_exp_inside(ti_cpu_exp_clamp(x));
+}
+
+static inline double ti_cpu_exp64_clamp(double x)
+{
+    return x > -708.0 ? x : -708.0;
+}
+
+static inline double ti_cpu_exp64_inside(double x)
+{
+    const double magic = 6755399441055744.0; /* 1.5 * 2^52: the integer is then in the low bits */
+    union {
+        double f;
+        uint64_t bits;
+    } power = {.f = x * 1.4426950408889634 + magic};
+    double n = power.f - magic;
+    double r = x - n * 6.93147180369123816490e-01;
+    r -= n * 1.90821492927058770002e-10;
+    double p = 1.0 / 6227020800;
+    p = p * r + 1.0 / 479001600;
+    p = p * r + 1.0 / 39916800;
+    p = p * r + 1.0 / 3628800;
+    p = p * r + 1.0 / 362880;
+    p = p * r + 1.0 / 40320;
+    p = p * r + 1.0 / 5040;
+    p = p * r + 1.0 / 720;
+    p = p * r + 1.0 / 120;
+    p = p * r + 1.0 / 24;
+    p = p * r + 1.0 / 6;
+    p = p * r + 0.5;
+    p = p * r + 1.0;
+    p = p * r + 1.0;
+    power.bits = (power.bits + 1023) << 52;
+    return p * power.f;
 }
 
 static inline float ti_cpu_silu(float x)

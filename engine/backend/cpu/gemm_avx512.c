@@ -1,6 +1,6 @@
 /* gemm_avx512.c - the AVX-512 kernels of gemm.c: tiles of 14 x 32, so that 28 sums, two columns of
  * B and a broadcast of A fill the 32 registers; float32 by fused multiply-add, bf16 by vdpbf16ps.
- */
+ * Where no more than 16 columns of C are left, half of that work is left out. */
 #include "backend/cpu/gemm_kernels.h"
 
 #if defined(__x86_64__)
@@ -85,26 +85,26 @@ BF16 static void pack_bf16(uint32_t *to, const ti_gemm_panel *panel)
     }
 }
 
-AVX512 TI_ALWAYS_INLINE void store_tile(const ti_gemm_tile *t, int rows, __m512 acc[MR][2])
+AVX512 TI_ALWAYS_INLINE void store_tile(const ti_gemm_tile *t, int rows, int halves,
+                                       __m512 acc[MR][2])
 {
     const __m512 alpha = _mm512_set1_ps(t->alpha);
     const __mmask16 m0 = first(t->cols), m1 = first(t->cols - 16);
 #pragma GCC unroll 14
     for (int i = 0; i < rows; i++) {
         if (i >= t->rows) break;
-        float *c = t->c + i * t->ldc;
-        __m512 c0 = _mm512_mul_ps(acc[i][0], alpha), c1 = _mm512_mul_ps(acc[i][1], alpha);
-        if (t->add) {
-            c0 = _mm512_add_ps(c0, _mm512_maskz_loadu_ps(m0, c));
-            c1 = _mm512_add_ps(c1, _mm512_maskz_loadu_ps(m1, c + 16));
+        for (int h = 0; h < halves; h++) {
+            float *c = t->c + i * t->ldc + 16 * h;
+            const __mmask16 mask = h ? m1 : m0;
+            __m512 sum = _mm512_mul_ps(acc[i][h], alpha);
+            if (t->add) sum = _mm512_add_ps(sum, _mm512_maskz_loadu_ps(mask, c));
+            _mm512_mask_storeu_ps(c, mask, sum);
         }
-        _mm512_mask_storeu_ps(c, m0, c0);
-        _mm512_mask_storeu_ps(c + 16, m1, c1);
     }
 }
 
-/* ROWS is a constant at every call, so the sums live in registers. */
-AVX512 TI_ALWAYS_INLINE void rows_avx512(const ti_gemm_tile *t, const int rows)
+/* ROWS and HALVES (of 16 columns) are constants at every call, so the sums live in registers. */
+AVX512 TI_ALWAYS_INLINE void rows_avx512(const ti_gemm_tile *t, const int rows, const int halves)
 {
     const float *a = t->a, *b = t->b;
     __m512 acc[MR][2];
@@ -116,13 +116,13 @@ AVX512 TI_ALWAYS_INLINE void rows_avx512(const ti_gemm_tile *t, const int rows)
         for (int i = 0; i < rows; i++) {
             __m512 x = _mm512_set1_ps(a[i]);
             acc[i][0] = _mm512_fmadd_ps(x, b0, acc[i][0]);
-            acc[i][1] = _mm512_fmadd_ps(x, b1, acc[i][1]);
+            if (halves > 1) acc[i][1] = _mm512_fmadd_ps(x, b1, acc[i][1]);
         }
     }
-    store_tile(t, rows, acc);
+    store_tile(t, rows, halves, acc);
 }
 
-BF16 TI_ALWAYS_INLINE void rows_bf16(const ti_gemm_tile *t, const int rows)
+BF16 TI_ALWAYS_INLINE void rows_bf16(const ti_gemm_tile *t, const int rows, const int halves)
 {
     const int32_t *a = t->a, *b = t->b;
     __m512 acc[MR][2];
@@ -134,27 +134,41 @@ BF16 TI_ALWAYS_INLINE void rows_bf16(const ti_gemm_tile *t, const int rows)
         for (int i = 0; i < rows; i++) {
             __m512bh x = (__m512bh)_mm512_set1_epi32(a[i]);
             acc[i][0] = _mm512_dpbf16_ps(acc[i][0], x, b0);
-            acc[i][1] = _mm512_dpbf16_ps(acc[i][1], x, b1);
+            if (halves > 1) acc[i][1] = _mm512_dpbf16_ps(acc[i][1], x, b1);
         }
     }
-    store_tile(t, rows, acc);
+    store_tile(t, rows, halves, acc);
 }
 
 /* A few heights are enough: the panel's absent rows are zeros, and only those that exist are
  * stored. */
-#define EACH_HEIGHT(rows_kernel)                                                                   \
+#define EACH_HEIGHT(rows_kernel, halves)                                                           \
     if (t->rows <= 2)                                                                              \
-        rows_kernel(t, 2);                                                                         \
+        rows_kernel(t, 2, halves);                                                                 \
     else if (t->rows <= 4)                                                                         \
-        rows_kernel(t, 4);                                                                         \
+        rows_kernel(t, 4, halves);                                                                 \
     else if (t->rows <= 8)                                                                         \
-        rows_kernel(t, 8);                                                                         \
+        rows_kernel(t, 8, halves);                                                                 \
     else                                                                                           \
-        rows_kernel(t, MR);
+        rows_kernel(t, MR, halves);
 
-AVX512 static void tile_avx512(const ti_gemm_tile *t){EACH_HEIGHT(rows_avx512)}
+AVX512 static void tile_avx512(const ti_gemm_tile *t)
+{
+    if (t->cols <= 16) {
+        EACH_HEIGHT(rows_avx512, 1)
+    } else {
+        EACH_HEIGHT(rows_avx512, 2)
+    }
+}
 
-BF16 static void tile_bf16(const ti_gemm_tile *t){EACH_HEIGHT(rows_bf16)}
+BF16 static void tile_bf16(const ti_gemm_tile *t)
+{
+    if (t->cols <= 16) {
+        EACH_HEIGHT(rows_bf16, 1)
+    } else {
+        EACH_HEIGHT(rows_bf16, 2)
+    }
+}
 
 /* Rounding on request happens after packing: it is wanted only by processors without vdpbf16ps. */
 AVX512 static void pack_avx512_round(uint32_t *to, const ti_gemm_panel *panel)

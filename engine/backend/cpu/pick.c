@@ -1,27 +1,75 @@
 /* pick.c - one token per row from guided logits, its probability in float64. A row is one thread's work
- * and every sum runs in column order, so results do not depend on the threads. */
+ * and every sum is cut by the number of columns alone, so results do not depend on the threads. */
 #include "backend/cpu/cpu.h"
+#include "backend/cpu/exp.h"
 
 #include <math.h>
 #include <omp.h>
 
-static void guide(const ti_pick *p, int row, float *l)
+#define INLINE inline __attribute__((always_inline))
+
+enum { RUN = 64 }; /* columns at a time */
+
+/* The row's guided logits, in ROOM where they are not there already. */
+static INLINE const float *guide(const ti_pick *p, int row, float *room)
 {
     size_t at = (size_t)row * (size_t)p->n_cols;
     const float *a = p->logits[0] + at;
-    for (int c = 0; c < p->n_cols; c++) l[c] = p->scale[0] * a[c];
+    if (p->n_terms == 1 && p->scale[0] == 1) return a;
+    for (int c = 0; c < p->n_cols; c++) room[c] = p->scale[0] * a[c];
     for (int i = 1; i < p->n_terms; i++) {
         const float *b = p->logits[i] + at;
-        for (int c = 0; c < p->n_cols; c++) l[c] += p->scale[i] * b[c];
+        for (int c = 0; c < p->n_cols; c++) room[c] += p->scale[i] * b[c];
     }
+    return room;
 }
 
-static int highest(const float *l, int n)
+/* Of a row without numbers, minus infinity. */
+static INLINE float highest(const float *l, int n)
 {
-    int best = 0;
-    for (int c = 1; c < n; c++)
-        if (l[c] > l[best]) best = c;
-    return best;
+    float top[RUN];
+    int c = 0;
+    for (int j = 0; j < RUN; j++) top[j] = -INFINITY;
+    for (; c + RUN <= n; c += RUN)
+        for (int j = 0; j < RUN; j++) top[j] = l[c + j] > top[j] ? l[c + j] : top[j];
+    for (; c < n; c++) top[0] = l[c] > top[0] ? l[c] : top[0];
+    for (int j = 1; j < RUN; j++) top[0] = top[j] > top[0] ? top[j] : top[0];
+    return top[0];
+}
+
+/* The first column that is TOP; 0 if none is. */
+static INLINE int first_at(const float *l, int n, float top)
+{
+    int c = 0, hits = 0;
+    for (; c + RUN <= n; c += RUN) {
+        for (int j = 0; j < RUN; j++) hits += l[c + j] == top;
+        if (hits) break;
+    }
+    for (; c < n; c++)
+        if (l[c] == top) return c;
+    return 0;
+}
+
+/* e[j] = exp(l[j] - top) for j < n <= RUN, 0 beyond. */
+static INLINE void exp_run(double *e, const float *l, int n, float top)
+{
+    for (int j = 0; j < n; j++) e[j] = ti_cpu_exp64_clamp((double)l[j] - (double)top);
+    for (int j = 0; j < n; j++) e[j] = ti_cpu_exp64_inside(e[j]);
+    for (int j = n; j < RUN; j++) e[j] = 0;
+}
+
+static INLINE double sum_exp(const float *l, int n, float top)
+{
+    double sum[RUN] = {0}, e[RUN];
+    int c = 0;
+    for (; c + RUN <= n; c += RUN) {
+        exp_run(e, l + c, RUN, top);
+        for (int j = 0; j < RUN; j++) sum[j] += e[j];
+    }
+    exp_run(e, l + c, n - c, top);
+    for (int j = 0; j < RUN; j++) sum[j] += e[j];
+    for (int j = 1; j < RUN; j++) sum[0] += sum[j];
+    return sum[0];
 }
 
 /* arg-max exp(l) / (-ln u)^T is arg-max l + T * gumbel: the logarithm is monotone. */
@@ -41,34 +89,66 @@ static int gumbel_highest(const ti_pick *p, int row, const float *l)
 }
 
 /* The first column whose running sum passes u * total. */
-static int multinomial(const ti_pick *p, int row, const float *l, float top, double total)
+static INLINE int multinomial(const ti_pick *p, int row, const float *l, float top, double total)
 {
     uint64_t draw = (uint64_t)p->keys[row] * (uint64_t)p->n_cols;
     double left = ti_random_uniform(p->random, draw) * total;
-    for (int c = 0; c + 1 < p->n_cols; c++) {
-        left -= exp((double)l[c] - (double)top);
-        if (left < 0) return c;
+    for (int first = 0; first < p->n_cols; first += RUN) {
+        double e[RUN];
+        const int n = p->n_cols - first < RUN ? p->n_cols - first : RUN;
+        exp_run(e, l + first, n, top);
+        for (int j = 0; j < n; j++) {
+            left -= e[j];
+            if (left < 0) return first + j;
+        }
     }
     return p->n_cols - 1;
 }
 
+static INLINE void pick_row(const ti_pick *p, int row, float *room)
+{
+    const float *l = guide(p, row, room), top = highest(l, p->n_cols);
+    double total = sum_exp(l, p->n_cols, top);
+    int id;
+    if (p->method == TI_PICK_GUMBEL)
+        id = gumbel_highest(p, row, l);
+    else if (p->method == TI_PICK_MULTINOMIAL)
+        id = multinomial(p, row, l, top, total);
+    else
+        id = first_at(l, p->n_cols, top);
+    p->ids[row] = id;
+    p->probs[row] = exp((double)l[id] - (double)top) / total;
+}
+
+static void pick_row_plain(const ti_pick *p, int row, float *room)
+{
+    pick_row(p, row, room);
+}
+
+/* The same C once more for wider registers; contraction is off, so the results are the same too. */
+#if defined(__x86_64__)
+__attribute__((target("avx2"))) static void pick_row_avx2(const ti_pick *p, int row, float *room)
+{
+    pick_row(p, row, room);
+}
+
+__attribute__((target("avx512f,avx512dq"))) static void pick_row_avx512(const ti_pick *p, int row,
+                                                                        float *room)
+{
+    pick_row(p, row, room);
+}
+#endif
+
 void ti_cpu_pick(ti_backend *be, const ti_pick *p)
 {
     ti_cpu *cpu = ti_cpu_of(be);
+    void (*one)(const ti_pick *, int, float *) = pick_row_plain;
+#if defined(__x86_64__)
+    if (cpu->features.avx2) one = pick_row_avx2;
+    if (cpu->features.avx512) one = pick_row_avx512;
+#endif
 #pragma omp parallel for num_threads(cpu->threads) schedule(dynamic) \
     if ((int64_t)p->n_rows * p->n_cols > TI_CPU_SMALL)
-    for (int row = 0; row < p->n_rows; row++) {
-        float *l = ti_cpu_scratch(cpu, omp_get_thread_num());
-        guide(p, row, l);
-        int id = highest(l, p->n_cols);
-        float top = l[id];
-        double total = 0;
-        for (int c = 0; c < p->n_cols; c++) total += exp((double)l[c] - (double)top);
-        if (p->method == TI_PICK_GUMBEL)
-            id = gumbel_highest(p, row, l);
-        else if (p->method == TI_PICK_MULTINOMIAL)
-            id = multinomial(p, row, l, top, total);
-        p->ids[row] = id;
-        p->probs[row] = exp((double)l[id] - (double)top) / total;
-    }
+    for (int row = 0; row < p->n_rows; row++)
+        one(p, row, ti_cpu_scratch(cpu, omp_get_thread_num()));
 }
