@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <time.h>
 
 #include "api.h"
 #include "timed.h"
@@ -141,7 +140,8 @@ static te_status create_random(random_backbone *r, const te_bench *bench, ti_bac
 /* Medians over the rounds. */
 typedef struct measured {
     int tokens, rounds;
-    double seconds, cpu_seconds, op_seconds[TI_TIMED_OPS]; /* cpu_seconds: of all threads */
+    double seconds, op_seconds[TI_TIMED_OPS];
+    double cpu_seconds, op_cpu_seconds[TI_TIMED_OPS]; /* of all threads */
 } measured;
 
 static int ascending(const void *a, const void *b)
@@ -156,31 +156,31 @@ static double median(double *values, int n)
     return n % 2 ? values[n / 2] : (values[n / 2 - 1] + values[n / 2]) / 2;
 }
 
-static double cpu_seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static te_status run_rounds(measured *m, ti_timed *timed, ti_session *session,
                             const ti_batch *batch, te_error *err)
 {
-    double seconds[MOST_ROUNDS], cpu[MOST_ROUNDS], op[TI_TIMED_OPS][MOST_ROUNDS];
+    double seconds[MOST_ROUNDS], cpu[MOST_ROUNDS];
+    double op[TI_TIMED_OPS][MOST_ROUNDS], op_cpu[TI_TIMED_OPS][MOST_ROUNDS];
     for (int round = -1; round < m->rounds; round++) {
         ti_timed_reset(timed);
-        const double start = ti_seconds(), cpu_start = cpu_seconds();
+        const double start = ti_seconds(), cpu_start = ti_cpu_seconds();
         te_status st = ti_session_forward(session, batch, NULL, err);
         if (!st) st = timed->inner->op->sync(timed->inner, err);
         if (st) return st;
         if (round < 0) continue; /* memory is touched for the first time */
         seconds[round] = ti_seconds() - start;
-        cpu[round] = cpu_seconds() - cpu_start;
-        for (int i = 0; i < TI_TIMED_OPS; i++) op[i][round] = timed->seconds[i];
+        cpu[round] = ti_cpu_seconds() - cpu_start;
+        for (int i = 0; i < TI_TIMED_OPS; i++) {
+            op[i][round] = timed->seconds[i];
+            op_cpu[i][round] = timed->cpu_seconds[i];
+        }
     }
     m->seconds = median(seconds, m->rounds);
     m->cpu_seconds = median(cpu, m->rounds);
-    for (int i = 0; i < TI_TIMED_OPS; i++) m->op_seconds[i] = median(op[i], m->rounds);
+    for (int i = 0; i < TI_TIMED_OPS; i++) {
+        m->op_seconds[i] = median(op[i], m->rounds);
+        m->op_cpu_seconds[i] = median(op_cpu[i], m->rounds);
+    }
     return TE_OK;
 }
 
@@ -244,8 +244,8 @@ static json_t *report(const measured *m, const ti_backbone_config *c, const char
             work += done;
             seconds += m->op_seconds[i];
         }
-        json_t *entry = json_pack("{s:f, s:f}", "seconds", m->op_seconds[i], "share",
-                                  m->op_seconds[i] / m->seconds);
+        json_t *entry = json_pack("{s:f, s:f, s:f}", "seconds", m->op_seconds[i], "cpu_seconds",
+                                  m->op_cpu_seconds[i], "share", m->op_seconds[i] / m->seconds);
         if (done > 0) json_object_set_new(entry, "gops", json_real(1e-9 * done / m->op_seconds[i]));
         json_object_set_new(ops, ti_timed_name((ti_timed_op)i), entry);
     }
@@ -277,11 +277,12 @@ static char *as_text(const json_t *r)
             "layers, at most %.0f MB\n\n",
             real(r, "seconds"), real(r, "cpu_seconds"), real(r, "tokens_per_second"),
             real(r, "linear_gops"), real(r, "peak_rss_mb"));
-    fprintf(out, "%-12s %9s %7s %8s\n", "op", "seconds", "share", "GOP/s");
+    fprintf(out, "%-12s %9s %7s %8s %8s\n", "op", "seconds", "share", "threads", "GOP/s");
     json_object_foreach(json_object_get(r, "ops"), name, entry)
     {
-        fprintf(out, "%-12s %9.4f %6.1f%%", name, real(entry, "seconds"),
-                100 * real(entry, "share"));
+        const double seconds = real(entry, "seconds");
+        fprintf(out, "%-12s %9.4f %6.1f%% %8.2f", name, seconds, 100 * real(entry, "share"),
+                seconds > 0 ? real(entry, "cpu_seconds") / seconds : 0);
         if (real(entry, "gops") > 0) fprintf(out, " %8.1f", real(entry, "gops"));
         fputc('\n', out);
     }

@@ -243,6 +243,7 @@ typedef struct te_work {
     int64_t forwards, forwards_released;
     int64_t token_rows, token_rows_released; /* rows through the transformer blocks */
     int64_t head_cells, head_cells_released; /* logits computed */
+    /* On a card sampling is part of what is waited for as forward. */
     double seconds_total, seconds_forward, seconds_encode, seconds_decode, seconds_sample;
 } te_work;
 TE_API const te_work *te_result_work(const te_result *result);

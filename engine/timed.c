@@ -11,6 +11,13 @@ double ti_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+double ti_cpu_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
 const char *ti_timed_name(ti_timed_op op)
 {
     static const char *const names[TI_TIMED_OPS] = {"embed",     "norm",       "linear", "rope",
@@ -23,11 +30,21 @@ static ti_timed *timed_of(ti_backend *be)
     return (ti_timed *)be;
 }
 
-/* Ends an op begun at START. */
-static void count(ti_timed *t, ti_timed_op op, double start)
+typedef struct start {
+    double seconds, cpu_seconds;
+} start;
+
+static start begin(void)
+{
+    return (start){ti_seconds(), ti_cpu_seconds()};
+}
+
+/* Ends an op begun SINCE then. */
+static void count(ti_timed *t, ti_timed_op op, start since)
 {
     t->inner->op->sync(t->inner, NULL); /* a failure is kept, and returned by the next sync */
-    t->seconds[op] += ti_seconds() - start;
+    t->seconds[op] += ti_seconds() - since.seconds;
+    t->cpu_seconds[op] += ti_cpu_seconds() - since.cpu_seconds;
 }
 
 /* ---- passed on as it is
@@ -106,36 +123,36 @@ static void timed_embed(ti_backend *be, void *stream, const ti_weight *table,
                         const int32_t *host_tokens, int n_rows)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->embed(t->inner, stream, table, host_tokens, n_rows);
-    count(t, TI_TIMED_EMBED, start);
+    count(t, TI_TIMED_EMBED, since);
 }
 
 static void timed_norm(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
                        int n_rows, const ti_weight *gain, float eps)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->norm(t->inner, operand, stream, host_rows, n_rows, gain, eps);
-    count(t, TI_TIMED_NORM, start);
+    count(t, TI_TIMED_NORM, since);
 }
 
 static void timed_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w,
                          int n_rows)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->linear(t->inner, values, operand, w, n_rows);
-    count(t, TI_TIMED_LINEAR, start);
+    count(t, TI_TIMED_LINEAR, since);
 }
 
 static void timed_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
                        int n_heads, int head_size, float theta)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->rope(t->inner, values, host_positions, n_rows, n_heads, head_size, theta);
-    count(t, TI_TIMED_ROPE, start);
+    count(t, TI_TIMED_ROPE, since);
 }
 
 static void timed_attention(ti_backend *be, void *operand, const void *q, const void *k,
@@ -143,36 +160,36 @@ static void timed_attention(ti_backend *be, void *operand, const void *q, const 
                             int n_segments)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->attention(t->inner, operand, q, k, v, heads, segments, n_segments);
-    count(t, TI_TIMED_ATTENTION, start);
+    count(t, TI_TIMED_ATTENTION, since);
 }
 
 static void timed_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w,
                              int n_rows)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->linear_add(t->inner, stream, operand, w, n_rows);
-    count(t, TI_TIMED_LINEAR_ADD, start);
+    count(t, TI_TIMED_LINEAR_ADD, since);
 }
 
 static void timed_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
                        const ti_weight *w_up, int n_rows)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->gate(t->inner, operand, h, w_gate, w_up, n_rows);
-    count(t, TI_TIMED_GATE, start);
+    count(t, TI_TIMED_GATE, since);
 }
 
 static void timed_gather(ti_backend *be, void *stream, const void *from, const int32_t *host_rows,
                          int n_rows, int width)
 {
     ti_timed *t = timed_of(be);
-    double start = ti_seconds();
+    start since = begin();
     t->inner->op->gather(t->inner, stream, from, host_rows, n_rows, width);
-    count(t, TI_TIMED_GATHER, start);
+    count(t, TI_TIMED_GATHER, since);
 }
 
 static const ti_ops timed_ops = {
@@ -200,6 +217,7 @@ static const ti_ops timed_ops = {
 void ti_timed_reset(ti_timed *timed)
 {
     memset(timed->seconds, 0, sizeof timed->seconds);
+    memset(timed->cpu_seconds, 0, sizeof timed->cpu_seconds);
 }
 
 void ti_timed_init(ti_timed *timed, ti_backend *inner)

@@ -21,13 +21,14 @@ typedef enum ti_timed_op {
 typedef struct ti_timed {
     ti_backend base; /* first: an op's ti_backend * is a ti_timed * */
     ti_backend *inner;
-    double seconds[TI_TIMED_OPS];
+    double seconds[TI_TIMED_OPS], cpu_seconds[TI_TIMED_OPS]; /* the latter of all threads */
 } ti_timed;
 
 /* INNER must outlive TIMED, and stays the caller's. */
 void ti_timed_init(ti_timed *timed, ti_backend *inner);
 void ti_timed_reset(ti_timed *timed);
 const char *ti_timed_name(ti_timed_op op);
-double ti_seconds(void); /* of a clock that only goes forward */
+double ti_seconds(void);     /* of a clock that only goes forward */
+double ti_cpu_seconds(void); /* all threads of this process so far */
 
 #endif

@@ -137,8 +137,10 @@ static void pick_text(ti_denoiser *d, const pass *passes, int n_passes, int step
     }
     ti_backend *be = d->job->backbone->backend;
     if (!n) return;
+    double begin = now_seconds();
     be->op->pick(be, pick);
     ti_keep_text(d, step);
+    d->t->work.seconds_sample += now_seconds() - begin;
 }
 
 static void add_image_logits(ti_denoiser *d, const pass *passes, int n_passes, ti_pick *pick)
@@ -160,6 +162,7 @@ static void pick_image(ti_denoiser *d, ti_pick *pick, int step)
 {
     ti_backend *be = d->job->backbone->backend;
     bool greedy = !(d->job->options->image_temperature > 0);
+    double begin = now_seconds();
     pick->n_rows = d->n_image_rows;
     pick->n_cols = d->s->layout.codebook;
     pick->method = greedy ? TI_PICK_GREEDY : TI_PICK_MULTINOMIAL;
@@ -175,18 +178,40 @@ static void pick_image(ti_denoiser *d, ti_pick *pick, int step)
     pick->ids = d->image_ids;
     be->op->pick(be, pick);
     ti_keep_image(d, step, pick);
+    d->t->work.seconds_sample += now_seconds() - begin;
+}
+
+/* Waits for a step that began at BEGIN, when SAMPLED seconds had been spent on sampling. All of the
+ * step but the sampler's calls counts as forward; on a device that works while others wait, so does
+ * the sampler's work. */
+static te_status wait_and_count(ti_denoiser *d, te_status st, double begin, double sampled,
+                                te_error *err)
+{
+    ti_backend *be = d->job->backbone->backend;
+    te_work *work = &d->t->work;
+    /* After a failure, too: what was picked is on its way to the job's memory. */
+    te_status waited = be->op->sync(be, st ? NULL : err);
+    work->seconds_forward += now_seconds() - begin - (work->seconds_sample - sampled);
+    return st ? st : waited;
+}
+
+static void reveal(ti_denoiser *d)
+{
+    double begin = now_seconds();
+    if (d->n_text_rows) ti_reveal_text(d);
+    if (d->n_image_rows) ti_reveal_image(d);
+    d->t->work.seconds_sample += now_seconds() - begin;
 }
 
 te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
 {
-    ti_backend *be = d->job->backbone->backend;
     bool text = d->n_text_rows > 0, image = d->n_image_rows > 0;
     pass passes[2] = {{.term = 0, .text = text, .image = image},
                       {.term = 1,
                        .text = text && d->text_scale[1] != 0,
                        .image = image && d->image_scale[1] != 0}};
     int n_passes = passes[1].text || passes[1].image ? 2 : 1;
-    double begin = now_seconds();
+    double begin = now_seconds(), sampled = d->t->work.seconds_sample;
     te_status st = forward(d, passes, n_passes, (ti_revealed){0}, err);
     if (st) return st;
     pick_text(d, passes, n_passes, step);
@@ -195,14 +220,9 @@ te_status ti_step_m(ti_denoiser *d, int step, te_error *err)
         add_image_logits(d, passes, n_passes, &pick);
         pick_image(d, &pick, step);
     }
-    st = be->op->sync(be, err);
-    double between = now_seconds();
-    d->t->work.seconds_forward += between - begin;
-    if (st) return st;
-    if (text) ti_reveal_text(d);
-    if (image) ti_reveal_image(d);
-    d->t->work.seconds_sample += now_seconds() - between;
-    return TE_OK;
+    st = wait_and_count(d, TE_OK, begin, sampled, err);
+    if (!st) reveal(d);
+    return st;
 }
 
 /* The unconditional sequences of A, and the pick over all of them. */
@@ -223,24 +243,16 @@ static te_status guide_image(ti_denoiser *d, ti_pick *pick, int step, te_error *
 
 te_status ti_step_a(ti_denoiser *d, int step, te_error *err)
 {
-    ti_backend *be = d->job->backbone->backend;
     bool text = d->n_text_rows > 0, image = d->n_image_rows > 0;
     pass given = {.term = 0, .text = text, .image = image};
     ti_pick pick = {0};
-    double begin = now_seconds();
+    double begin = now_seconds(), sampled = d->t->work.seconds_sample;
     te_status st = forward(d, &given, 1, (ti_revealed){0}, err);
     if (st) return st;
     pick_text(d, &given, 1, step);
     if (image) add_image_logits(d, &given, 1, &pick);
     if (image) st = guide_image(d, &pick, step, err);
-    /* After a failure, too: what was picked is on its way to the job's memory. */
-    te_status waited = be->op->sync(be, st ? NULL : err);
-    if (!st) st = waited;
-    double between = now_seconds();
-    d->t->work.seconds_forward += between - begin;
-    if (st) return st;
-    if (text) ti_reveal_text(d);
-    if (image) ti_reveal_image(d);
-    d->t->work.seconds_sample += now_seconds() - between;
-    return TE_OK;
+    st = wait_and_count(d, st, begin, sampled, err);
+    if (!st) reveal(d);
+    return st;
 }

@@ -254,6 +254,19 @@ static void test_norm(void **state)
     }
 }
 
+/* The device with fewer instructions than the processor has; NULL where it never had them. */
+static ti_backend *limited(size_t i)
+{
+    static const char *const limits[] = {"portable", "avx2", "neon"};
+    te_error err;
+    ti_backend *be = NULL;
+    assert_true(i < TEST_LENGTH(limits));
+    return ti_cpu_create_limited(&be, limits[i], 1, &err) ? NULL : be;
+}
+
+enum { LIMITS = 3 };
+
+/* The same bits with any instructions. */
 static void test_rope(void **state)
 {
     (void)state;
@@ -261,11 +274,20 @@ static void test_rope(void **state)
     static const int sizes[] = {2, 6, 16, 128};
     for (size_t i = 0; i < TEST_LENGTH(sizes); i++) {
         size_t n = 5 * 3 * (size_t)sizes[i];
-        float *expected = floats(n, 1), *got = floats(n, 1);
+        float *expected = floats(n, 1), *got = floats(n, 1), *again = floats(n, 1);
         ti_plain_rope(expected, positions, 5, 3, sizes[i], 500000);
         backends[i % 3]->op->rope(backends[i % 3], got, positions, 5, 3, sizes[i], 500000);
         assert_true(error_of(got, expected, n) < 2e-3); /* float32 angles up to 4095 */
-        free(expected), free(got);
+        for (size_t l = 0; l < LIMITS; l++) {
+            ti_backend *be = limited(l);
+            if (!be) continue;
+            free(again);
+            again = floats(n, 1);
+            be->op->rope(be, again, positions, 5, 3, sizes[i], 500000);
+            assert_memory_equal(again, got, n * sizeof *got);
+            ti_backend_free(be);
+        }
+        free(expected), free(got), free(again);
     }
 }
 
@@ -335,25 +357,35 @@ static ti_pick make_pick(float *const logits[3], int n_terms, ti_pick_method met
     return p;
 }
 
+static void check_pick(ti_backend *be, float *const logits[3], int n_terms, ti_pick_method method)
+{
+    int32_t expected[PICK_ROWS], got[PICK_ROWS];
+    double expected_p[PICK_ROWS], got_p[PICK_ROWS];
+    ti_pick p = make_pick(logits, n_terms, method, 0.7);
+    p.ids = expected, p.probs = expected_p;
+    ti_plain_pick(&p);
+    p.ids = got, p.probs = got_p;
+    be->op->pick(be, &p);
+    assert_memory_equal(got, expected, sizeof got);
+    for (int r = 0; r < PICK_ROWS; r++)
+        assert_true(fabs(got_p[r] - expected_p[r]) <= 1e-13 * expected_p[r]);
+}
+
 static void test_pick(void **state)
 {
     (void)state;
     float *logits[3];
     for (int i = 0; i < 3; i++) logits[i] = floats(PICK_ROWS * PICK_COLS, (uint64_t)i);
     for (int method = TI_PICK_GREEDY; method <= TI_PICK_MULTINOMIAL; method++)
-        for (int n_terms = 1; n_terms <= 3; n_terms++)
-            for (int t = 0; t < MAX_THREADS; t++) {
-                int32_t expected[PICK_ROWS], got[PICK_ROWS];
-                double expected_p[PICK_ROWS], got_p[PICK_ROWS];
-                ti_pick p = make_pick(logits, n_terms, (ti_pick_method)method, 0.7);
-                p.ids = expected, p.probs = expected_p;
-                ti_plain_pick(&p);
-                p.ids = got, p.probs = got_p;
-                backends[t]->op->pick(backends[t], &p);
-                assert_memory_equal(got, expected, sizeof got);
-                for (int r = 0; r < PICK_ROWS; r++)
-                    assert_true(fabs(got_p[r] - expected_p[r]) <= 1e-13 * expected_p[r]);
+        for (int n_terms = 1; n_terms <= 3; n_terms++) {
+            for (int t = 0; t < MAX_THREADS; t++)
+                check_pick(backends[t], logits, n_terms, (ti_pick_method)method);
+            for (size_t l = 0; l < LIMITS; l++) {
+                ti_backend *be = limited(l);
+                if (be) check_pick(be, logits, n_terms, (ti_pick_method)method);
+                if (be) ti_backend_free(be);
             }
+        }
     for (int i = 0; i < 3; i++) free(logits[i]);
 }
 

@@ -32,10 +32,14 @@ static void test_report(void **state)
     assert_true(number(report, "peak_rss_mb") > 100); /* the layer alone is that large */
     static const char *const ops[] = {"embed",     "norm",       "linear", "rope",
                                       "attention", "linear_add", "gate",   "gather"};
-    double sum = 0;
-    for (size_t i = 0; i < TEST_LENGTH(ops); i++)
-        sum += number(json_object_get(json_object_get(report, "ops"), ops[i]), "seconds");
+    double sum = 0, worked = 0;
+    for (size_t i = 0; i < TEST_LENGTH(ops); i++) {
+        const json_t *op = json_object_get(json_object_get(report, "ops"), ops[i]);
+        sum += number(op, "seconds");
+        worked += number(op, "cpu_seconds");
+    }
     assert_true(sum > 0 && sum < 3 * number(report, "seconds"));
+    assert_true(worked > 0 && worked < 3 * number(report, "cpu_seconds"));
     json_decref(report);
     te_free(text);
     assert_ok(te_tool_bench(&bench, false, &text, &err), err);

@@ -5,6 +5,7 @@
 #ifndef TI_BACKEND_CPU_EXP_H
 #define TI_BACKEND_CPU_EXP_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /* Into the range ti_cpu_exp_inside() takes. So written that a NaN, which no integer holds, becomes
@@ -48,30 +49,28 @@ static inline double ti_cpu_exp64_clamp(double x)
     return x > -708.0 ? x : -708.0;
 }
 
-static inline double ti_cpu_exp64_inside(double x)
+/* a * b + c; FUSED, a constant, where the processor does that in one instruction. */
+static inline __attribute__((always_inline)) double ti_cpu_multiply_add(double a, double b, double c,
+                                                                        bool fused)
 {
+    return fused ? __builtin_fma(a, b, c) : a * b + c;
+}
+
+static inline __attribute__((always_inline)) double ti_cpu_exp64_inside(double x, bool fused)
+{
+    static const double terms[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880,
+                                   1.0 / 40320,     1.0 / 5040,     1.0 / 720,     1.0 / 120,
+                                   1.0 / 24,        1.0 / 6,        0.5,           1.0,
+                                   1.0};
     const double magic = 6755399441055744.0; /* 1.5 * 2^52: the integer is then in the low bits */
     union {
         double f;
         uint64_t bits;
-    } power = {.f = x * 1.4426950408889634 + magic};
-    double n = power.f - magic;
-    double r = x - n * 6.93147180369123816490e-01;
-    r -= n * 1.90821492927058770002e-10;
-    double p = 1.0 / 6227020800;
-    p = p * r + 1.0 / 479001600;
-    p = p * r + 1.0 / 39916800;
-    p = p * r + 1.0 / 3628800;
-    p = p * r + 1.0 / 362880;
-    p = p * r + 1.0 / 40320;
-    p = p * r + 1.0 / 5040;
-    p = p * r + 1.0 / 720;
-    p = p * r + 1.0 / 120;
-    p = p * r + 1.0 / 24;
-    p = p * r + 1.0 / 6;
-    p = p * r + 0.5;
-    p = p * r + 1.0;
-    p = p * r + 1.0;
+    } power = {.f = ti_cpu_multiply_add(x, 1.4426950408889634, magic, fused)};
+    double n = power.f - magic, p = 1.0 / 6227020800;
+    double r = ti_cpu_multiply_add(n, -6.93147180369123816490e-01, x, fused);
+    r = ti_cpu_multiply_add(n, -1.90821492927058770002e-10, r, fused);
+    for (int i = 0; i < 13; i++) p = ti_cpu_multiply_add(p, r, terms[i], fused);
     power.bits = (power.bits + 1023) << 52;
     return p * power.f;
 }

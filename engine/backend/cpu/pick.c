@@ -51,22 +51,22 @@ static INLINE int first_at(const float *l, int n, float top)
 }
 
 /* e[j] = exp(l[j] - top) for j < n <= RUN, 0 beyond. */
-static INLINE void exp_run(double *e, const float *l, int n, float top)
+static INLINE void exp_run(double *e, const float *l, int n, float top, bool fused)
 {
     for (int j = 0; j < n; j++) e[j] = ti_cpu_exp64_clamp((double)l[j] - (double)top);
-    for (int j = 0; j < n; j++) e[j] = ti_cpu_exp64_inside(e[j]);
+    for (int j = 0; j < n; j++) e[j] = ti_cpu_exp64_inside(e[j], fused);
     for (int j = n; j < RUN; j++) e[j] = 0;
 }
 
-static INLINE double sum_exp(const float *l, int n, float top)
+static INLINE double sum_exp(const float *l, int n, float top, bool fused)
 {
     double sum[RUN] = {0}, e[RUN];
     int c = 0;
     for (; c + RUN <= n; c += RUN) {
-        exp_run(e, l + c, RUN, top);
+        exp_run(e, l + c, RUN, top, fused);
         for (int j = 0; j < RUN; j++) sum[j] += e[j];
     }
-    exp_run(e, l + c, n - c, top);
+    exp_run(e, l + c, n - c, top, fused);
     for (int j = 0; j < RUN; j++) sum[j] += e[j];
     for (int j = 1; j < RUN; j++) sum[0] += sum[j];
     return sum[0];
@@ -89,14 +89,15 @@ static int gumbel_highest(const ti_pick *p, int row, const float *l)
 }
 
 /* The first column whose running sum passes u * total. */
-static INLINE int multinomial(const ti_pick *p, int row, const float *l, float top, double total)
+static INLINE int multinomial(const ti_pick *p, int row, const float *l, float top, double total,
+                              bool fused)
 {
     uint64_t draw = (uint64_t)p->keys[row] * (uint64_t)p->n_cols;
     double left = ti_random_uniform(p->random, draw) * total;
     for (int first = 0; first < p->n_cols; first += RUN) {
         double e[RUN];
         const int n = p->n_cols - first < RUN ? p->n_cols - first : RUN;
-        exp_run(e, l + first, n, top);
+        exp_run(e, l + first, n, top, fused);
         for (int j = 0; j < n; j++) {
             left -= e[j];
             if (left < 0) return first + j;
@@ -105,15 +106,15 @@ static INLINE int multinomial(const ti_pick *p, int row, const float *l, float t
     return p->n_cols - 1;
 }
 
-static INLINE void pick_row(const ti_pick *p, int row, float *room)
+static INLINE void pick_row(const ti_pick *p, int row, float *room, bool fused)
 {
     const float *l = guide(p, row, room), top = highest(l, p->n_cols);
-    double total = sum_exp(l, p->n_cols, top);
+    double total = sum_exp(l, p->n_cols, top, fused);
     int id;
     if (p->method == TI_PICK_GUMBEL)
         id = gumbel_highest(p, row, l);
     else if (p->method == TI_PICK_MULTINOMIAL)
-        id = multinomial(p, row, l, top, total);
+        id = multinomial(p, row, l, top, total, fused);
     else
         id = first_at(l, p->n_cols, top);
     p->ids[row] = id;
@@ -122,20 +123,21 @@ static INLINE void pick_row(const ti_pick *p, int row, float *room)
 
 static void pick_row_plain(const ti_pick *p, int row, float *room)
 {
-    pick_row(p, row, room);
+    pick_row(p, row, room, false);
 }
 
-/* The same C once more for wider registers; contraction is off, so the results are the same too. */
+/* The same C once more for wider registers. */
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void pick_row_avx2(const ti_pick *p, int row, float *room)
+__attribute__((target("avx2,fma"))) static void pick_row_avx2(const ti_pick *p, int row,
+                                                              float *room)
 {
-    pick_row(p, row, room);
+    pick_row(p, row, room, true);
 }
 
-__attribute__((target("avx512f,avx512dq"))) static void pick_row_avx512(const ti_pick *p, int row,
-                                                                        float *room)
+__attribute__((target("avx512f,avx512dq,fma"))) static void pick_row_avx512(const ti_pick *p,
+                                                                            int row, float *room)
 {
-    pick_row(p, row, room);
+    pick_row(p, row, room, true);
 }
 #endif
 
