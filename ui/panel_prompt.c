@@ -97,7 +97,6 @@ static void on_menu(GtkButton *button, gpointer data)
     add_action(panel, menu, _("_Forget this saved prompt"), G_CALLBACK(on_drop), is_saved);
     g_free(now);
     gtk_widget_show_all(menu);
-    gtk_menu_attach_to_widget(GTK_MENU(menu), GTK_WIDGET(button), NULL);
     g_signal_connect(menu, "selection-done", G_CALLBACK(gtk_widget_destroy), NULL);
     gtk_menu_popup_at_widget(GTK_MENU(menu), GTK_WIDGET(button), GDK_GRAVITY_SOUTH_WEST,
                              GDK_GRAVITY_NORTH_WEST, NULL);

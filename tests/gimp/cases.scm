@@ -4,7 +4,6 @@
 (define (te-path name) (string-append te-dir "/" name))
 (define (te-write name value)
   (call-with-output-file (te-path name) (lambda (port) (display value port))))
-(define (te-parasite layer) (caddr (car (gimp-item-get-parasite layer "thinking-edit"))))
 
 ; Picture in, XCF out, reopened.
 (define (case-plain)
@@ -24,7 +23,7 @@
     (te-write "plain-name.txt" (car (gimp-item-get-name (car layers))))
     (te-export (car layers) (te-path "plain-reopened.png"))
     (te-export (cadr layers) (te-path "plain-reopened-source.png"))
-    (te-write "plain.json" (te-parasite (car layers)))
+    (te-write "plain.json" (te-record (car layers)))
     (te-write "plain-reopened.txt" (te-reasoning (car layers)))
     (gimp-image-delete image)))
 

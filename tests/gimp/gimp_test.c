@@ -100,10 +100,11 @@ static void write_profile(void)
 
 /* ---- running GIMP -------------------------------------------------------------------------- */
 
-/* Prelude, cases and EXPRESSION in one file: what one -b defines, another does not see. */
+/* Preludes, cases and EXPRESSION in one file: what one -b defines, another does not see. */
 static char *write_script(const char *expression)
 {
     static const char *const parts[] = {TE_SOURCE "/tests/gimp/prelude-" GIMP_PRELUDE ".scm",
+                                        TE_SOURCE "/tests/gimp/prelude.scm",
                                         TE_SOURCE "/tests/gimp/cases.scm"};
     g_autofree char *name = g_strconcat(expression, ".scm", NULL);
     g_autofree char *path = in_folder(g_strdelimit(name, "() ", '_'));

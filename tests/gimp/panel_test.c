@@ -338,6 +338,17 @@ static void words_become_a_layer_and_a_record(void **state)
     session_keep_screen(0, "gimp-done.png");
 }
 
+static void a_recent_prompt_comes_back(void **state)
+{
+    (void)state;
+    write_instruction("something else");
+    session_keys(panel, "alt+p");
+    part_wait("Recent");
+    session_keys(panel, "Down");
+    session_keys(panel, "Return");
+    part_wait_text("Instruction", "make it winter");
+}
+
 static void the_timeline_goes_back(void **state)
 {
     (void)state;
@@ -440,6 +451,72 @@ static void a_selection_is_all_that_changes(void **state)
     wait_value(IN_FIRST, 1, "the layer to be undone");
     session_do("(gimp-selection-none first)");
     part_wait("Whole layer, 200");
+}
+
+/* Chooses what becomes of a result: KEY moves through the list. */
+static void turn_output(const char *key)
+{
+    session_keys(panel, "alt+r");
+    session_keys(panel, key);
+}
+
+static void replacing_is_one_undo_step_too(void **state)
+{
+    const area selected = {40, 30, 80, 60};
+    (void)state;
+    session_do("(gimp-image-select-rectangle first CHANNEL-OP-REPLACE 40 30 80 60)");
+    part_wait("Selection, 80 × 60 pixels");
+    turn_output("Down");
+    save_flat("first", "replace-before.png");
+    generate();
+    wait_value("(te-has-history first)", 1, "the layer to be replaced");
+    wait_idle();
+    save_flat("first", "replace-after.png");
+    int changed = differing("replace-before.png", "replace-after.png", &selected);
+    if (changed <= 100) fail_msg("only %d pixels were edited", changed);
+    assert_int_equal(session_ask_int(IN_FIRST), 1);
+    undo_in_gimp();
+    wait_value("(te-has-history first)", 0, "the replacing to be undone");
+    save_flat("first", "replace-undone.png");
+    assert_int_equal(differing("replace-before.png", "replace-undone.png", NULL), 0);
+    assert_int_equal(session_ask_int("(te-selected first)"), 1);
+    turn_output("Up");
+    session_do("(gimp-selection-none first)");
+    part_wait("Whole layer, 200");
+}
+
+static void write_variations(const char *number)
+{
+    session_keys(panel, "alt+v");
+    session_keys(panel, "ctrl+a");
+    session_type(panel, number);
+    session_keys(panel, "Tab");
+    part_wait_text("Variations", number);
+}
+
+static char *seed_of(const char *layer)
+{
+    g_autofree char *expression = g_strdup_printf("(te-record %s)", layer);
+    g_autofree char *record = ask_text(expression);
+    const char *seed = strstr(record, "\"seed\":");
+    assert_non_null(seed);
+    return g_strndup(seed, strcspn(seed, ","));
+}
+
+static void variations_have_seeds_of_their_own(void **state)
+{
+    (void)state;
+    write_variations("2");
+    generate();
+    wait_value(IN_FIRST, 3, "two variations");
+    wait_idle();
+    g_autofree char *one = seed_of("(cadr (te-layers first))"), *two = seed_of("(te-top first)");
+    assert_string_not_equal(one, two);
+    write_variations("1");
+    undo_in_gimp();
+    wait_value(IN_FIRST, 2, "the second variation to be undone");
+    undo_in_gimp();
+    wait_value(IN_FIRST, 1, "the first variation to be undone");
 }
 
 /* ---- history --------------------------------------------------------------------------------- */
@@ -620,14 +697,12 @@ static void a_deleted_layer_loses_no_result(void **state)
 static void a_locked_layer_is_refused_with_advice(void **state)
 {
     (void)state;
-    session_keys(panel, "alt+r"); /* the result replaces the layer */
-    session_keys(panel, "Down");
+    turn_output("Down"); /* the result replaces the layer */
     session_do("(gimp-item-set-lock-content (te-layer second) TRUE)");
     session_keys(panel, "ctrl+Return");
     part_wait("The layer's pixels are locked: unlock them");
     session_do("(gimp-item-set-lock-content (te-layer second) FALSE)");
-    session_keys(panel, "alt+r");
-    session_keys(panel, "Up");
+    turn_output("Up");
 }
 
 /* A folder in the file's place stands for whatever keeps a disk from taking it. */
@@ -696,12 +771,15 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_menu_opens_the_panel_for_the_layer),
         cmocka_unit_test(words_become_a_layer_and_a_record),
+        cmocka_unit_test(a_recent_prompt_comes_back),
         cmocka_unit_test(the_timeline_goes_back),
         cmocka_unit_test(copied_words_can_be_pasted),
         cmocka_unit_test(the_reasoning_becomes_a_text_layer),
         cmocka_unit_test(an_xcf_keeps_the_reasoning),
         cmocka_unit_test(one_undo_returns_the_exact_picture),
         cmocka_unit_test(a_selection_is_all_that_changes),
+        cmocka_unit_test(replacing_is_one_undo_step_too),
+        cmocka_unit_test(variations_have_seeds_of_their_own),
         cmocka_unit_test(the_history_repeats_reuses_and_deletes),
         cmocka_unit_test(edits_wait_their_turn),
         cmocka_unit_test(a_second_menu_call_goes_to_the_same_panel),

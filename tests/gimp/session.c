@@ -353,7 +353,8 @@ void session_gimp(bool windows, const char *name)
     if (!session.gimp) fail_msg("%s: %s", program, error->message);
     wait_for(answers, NULL, "GIMP's Script-Fu server", PATIENCE_AT_START);
     g_autofree char *prelude = g_strdup_printf(
-        "(begin (load \"%s/tests/gimp/prelude-%s.scm\") (display 1))", TE_SOURCE, old ? "2.10" : "3");
+        "(begin (load \"%s/tests/gimp/prelude-%s.scm\") (load \"%s/tests/gimp/prelude.scm\") (display 1))",
+        TE_SOURCE, old ? "2.10" : "3", TE_SOURCE);
     g_free(session_ask(prelude));
 }
 

@@ -19,8 +19,8 @@ void session_start(void); /* folders, model, plug-in; no process yet */
 void session_end(void);   /* ends what is left and removes the folders */
 char *session_path(const char *name); /* in the session's folder; g_free() */
 
-/* GIMP with the file NAME open, in windows of an X server of its own or without. The prelude of its
- * version is loaded. */
+/* GIMP with the file NAME open, in windows of an X server of its own or without. The preludes are
+ * loaded. */
 void session_gimp(bool windows, const char *name);
 void session_kill_gimp(void);
 pid_t session_gimp_pid(void);

@@ -1,0 +1,20 @@
+; prelude.scm - what the cases need that every GIMP says in the same words; after its version's own prelude.
+(define (te-flat image path)
+  (let* ((copy (car (gimp-image-duplicate image))))
+    (te-export (car (gimp-image-merge-visible-layers copy CLIP-TO-IMAGE)) path)
+    (gimp-image-delete copy)))
+(define te-true TRUE)
+(define te-false FALSE)
+
+; For the tests that drive windows.
+(define (te-flag value) (if (or (eq? value #t) (and (number? value) (<> value 0))) 1 0))
+(define (te-show image) (car (gimp-display-new image)))
+(define (te-top image) (car (te-layers image)))
+(define (te-bottom image) (car (reverse (te-layers image))))
+(define (te-name layer) (car (gimp-item-get-name layer)))
+(define (te-record layer) (caddr (car (gimp-item-get-parasite layer "thinking-edit"))))
+(define (te-history image) (caddr (car (gimp-image-get-parasite image "thinking-edit-history"))))
+(define (te-has-history image) (if (member "thinking-edit-history" (te-parasites image)) 1 0))
+(define (te-has-mask layer) (if (= -1 (car (gimp-layer-get-mask layer))) 0 1))
+(define (te-selected image) (- 1 (te-flag (car (gimp-selection-is-empty image)))))
+(define (te-chosen image layer) (if (= layer (te-layer image)) 1 0))
