@@ -10,13 +10,20 @@
 
 enum { BLOCK = TI_INT8_BLOCK, PANEL = TI_INT8_PANEL };
 
+/* The I-th of the kernels that this processor can run; NULL beyond the last. The best for q8_0 and
+ * for q4_k come first, which may be the same. */
 static const ti_int8_kernel *kernels(int i)
 {
-    ti_cpu_features f = ti_cpu_detect(), none = {0}, avx2 = {.avx2 = f.avx2};
-    const ti_int8_kernel *all[] = {ti_int8_kernel_for(&f, TI_Q8_0), ti_int8_kernel_for(&f, TI_Q4_K),
-                                   ti_int8_kernel_for(&avx2, TI_Q8_0),
-                                   ti_int8_kernel_for(&none, TI_Q8_0)};
-    return i < (int)TEST_LENGTH(all) ? all[i] : NULL;
+    const ti_cpu_features f = ti_cpu_detect(), none = {0}, avx2 = {.avx2 = f.avx2};
+    const ti_int8_kernel *all[] = {
+        ti_int8_kernel_for(&f, TI_Q8_0), ti_int8_kernel_for(&f, TI_Q4_K),
+        ti_int8_kernel_for(&avx2, TI_Q8_0), ti_int8_kernel_for(&none, TI_Q8_0)};
+    for (size_t k = 0, n = 0; k < TEST_LENGTH(all); k++) {
+        bool known = false;
+        for (size_t before = 0; before < k; before++) known = known || all[before] == all[k];
+        if (!known && (int)n++ == i) return all[k];
+    }
+    return NULL;
 }
 
 static void *room(size_t bytes)
@@ -287,10 +294,11 @@ static void test_accuracy(void **state)
     for (int i = 0; kernels(i); i++) {
         ti_backend *be;
         assert_ok(ti_cpu_create(&be, 2, &err), err);
+        const bool best = kernels(i) == ((ti_cpu *)be)->int8 || kernels(i) == ((ti_cpu *)be)->int8_q4;
         ((ti_cpu *)be)->int8 = ((ti_cpu *)be)->int8_q4 = kernels(i);
         for (int outliers = 0; outliers < 2; outliers++) {
-            check_accuracy(be, 4096, outliers, i < 2);
-            if (i < 2) check_accuracy(be, 12288, outliers, true);
+            check_accuracy(be, 4096, outliers, best);
+            if (best) check_accuracy(be, 12288, outliers, true);
         }
         ti_backend_free(be);
     }
