@@ -351,14 +351,24 @@ cudaError_t cudaSetDevice(int card)
     return card < 2 ? cudaSuccess : cudaErrorUnknown;
 }
 
-cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
+int emulated_arch(void)
 {
     const char *arch = getenv("EMULATED_ARCH");
-    int number = arch ? atoi(arch) : 90;
-    *value = attribute == cudaDevAttrComputeCapabilityMajor   ? number / 10
-             : attribute == cudaDevAttrComputeCapabilityMinor ? number % 10
-             : number >= 90                                   ? 228 << 10
-                                                              : 100 << 10;
+    return arch ? atoi(arch) : 90;
+}
+
+/* Shared memory of a multiprocessor; a block may have 1 KB less, before 8.0 all of it. */
+static size_t shared_of(int arch)
+{
+    return (size_t)(arch == 90 || arch == 100 ? 228 : arch == 80 ? 164 : arch >= 80 ? 100 : 64) << 10;
+}
+
+cudaError_t cudaDeviceGetAttribute(int *value, cudaDeviceAttr attribute, int)
+{
+    int arch = emulated_arch();
+    *value = attribute == cudaDevAttrComputeCapabilityMajor   ? arch / 10
+             : attribute == cudaDevAttrComputeCapabilityMinor ? arch % 10
+                                                              : (int)shared_of(arch);
     return cudaSuccess;
 }
 
@@ -371,7 +381,8 @@ cudaError_t cudaGetDeviceProperties(struct cudaDeviceProp *about, int card)
 extern "C" cudaError_t emulated_attribute(size_t bytes)
 {
     hold h(big);
-    if (bytes > EMULATED_SHARED) return cudaErrorUnknown;
+    int arch = emulated_arch();
+    if (bytes > shared_of(arch) - (arch >= 80 ? 1024 : 0)) return cudaErrorUnknown;
     shared_allowed = bytes;
     return cudaSuccess;
 }

@@ -38,6 +38,7 @@ static fiber fibers[MOST];
 static emulated_warp warps[MOST / 32][2];
 static char *stacks;
 static int n_ready, current; /* fibers that have a stack */
+static int arch;             /* of the card that runs the grid */
 static void (*kernel_body)(void *);
 static void *kernel_data;
 alignas(16) static unsigned char shared_memory[SHARED];
@@ -46,6 +47,11 @@ alignas(16) static unsigned char shared_memory[SHARED];
 {
     fprintf(stderr, "emulated card: %s\n", what);
     abort();
+}
+
+void emulated_needs(int what)
+{
+    if (arch < what) emulated_complain("the card has no such instruction");
 }
 
 /* ---- fibers
@@ -213,6 +219,7 @@ void emulated_grid(dim3 grid, dim3 block, size_t shared, void (*body)(void *), v
         if (stacks == (char *)MAP_FAILED) emulated_complain("no memory for fibers");
     }
     for (; n_ready < n; n_ready++) give_stack(n_ready, fiber_life);
+    arch = emulated_arch();
     kernel_body = body;
     kernel_data = data;
     blockDim = block;

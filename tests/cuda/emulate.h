@@ -71,6 +71,8 @@ struct emulated_warp {
 enum { EMULATED_SHARED = 227 << 10 };
 enum emulated_wait { EMULATED_WARP, EMULATED_BLOCK };
 void emulated_wait_for(emulated_wait what);
+/* What the kernel uses is not on cards before compute capability ARCH / 10. */
+void emulated_needs(int arch);
 /* Another place every second time: who is quick and shows the next thing spoils nothing. */
 emulated_warp *emulated_my_warp(void);
 void *emulated_shared(void);
@@ -108,6 +110,7 @@ static void emulated_run(cudaStream_t stream, dim3 grid, dim3 block, size_t shar
 #define TI_SHARED(type, name) type *name = reinterpret_cast<type *>(emulated_shared())
 
 #define __syncthreads() emulated_wait_for(EMULATED_BLOCK)
+#define __syncwarp()    emulated_wait_for(EMULATED_WARP)
 
 static inline __attribute__((unused)) float __shfl_xor_sync(unsigned, float x, int mask)
 {
@@ -165,6 +168,7 @@ static inline void emulated_matrices(unsigned r[4], const void *row, bool transp
 {
     emulated_warp *w = emulated_my_warp();
     unsigned lane = threadIdx.x % 32;
+    emulated_needs(80);
     w->row[lane] = row;
     emulated_wait_for(EMULATED_WARP);
     for (unsigned m = 0; m < 4; m++) {
@@ -196,6 +200,7 @@ static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4
 {
     emulated_warp *w = emulated_my_warp();
     unsigned lane = threadIdx.x % 32;
+    emulated_needs(80);
     memcpy(w->a[lane], a, sizeof w->a[lane]);
     w->b[lane][0] = b0;
     w->b[lane][1] = b1;
@@ -213,6 +218,7 @@ static inline __attribute__((unused)) void ti_mma(float c[4], const unsigned a[4
 static inline __attribute__((unused)) void ti_copy_async(void *shared, const void *global,
                                                          bool inside)
 {
+    emulated_needs(80);
     emulated_copy(shared, global, inside);
 }
 

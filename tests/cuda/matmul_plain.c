@@ -22,9 +22,12 @@ void ti_matmuls_free(ti_matmuls *m)
     free(m);
 }
 
-bool ti_matmuls_fp8(ti_matmuls *m)
+/* As it is with cuBLASLt 13. */
+ti_fp8 ti_matmuls_fp8(ti_matmuls *m)
 {
-    return m != NULL;
+    int arch = emulated_arch();
+    (void)m;
+    return arch < 89 ? TI_FP8_NONE : arch == 90 ? TI_FP8_SCALED : TI_FP8_PLAIN;
 }
 
 static float e4m3(unsigned char code)
@@ -69,7 +72,7 @@ static void run(void *data)
         for (int r = 0; r < p->rows; r++) {
             double sum = 0;
             for (int i = 0; i < p->in; i++) sum += (double)(x[(int64_t)r * p->in + i] * w[i]);
-            if (p->in_type == TI_SCALAR_E4M3) sum *= (double)(p->x_scale[r] * p->w_scale[o]);
+            if (p->x_scale && p->in_type == TI_SCALAR_E4M3) sum *= (double)(p->x_scale[r] * p->w_scale[o]);
             put(p, r, o, (float)(p->alpha * sum));
         }
     }
@@ -80,7 +83,13 @@ static void run(void *data)
 
 const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t stream)
 {
-    (void)m;
+    bool codes = p->in_type == TI_SCALAR_E4M3;
+    ti_fp8 fp8 = ti_matmuls_fp8(m);
+    if (codes && (fp8 == TI_FP8_NONE || (p->x_scale && fp8 != TI_FP8_SCALED) ||
+                  (!p->x_scale && p->out_type != TI_SCALAR_BF16)))
+        return "cuBLASLt has no such matrix product";
+    if (p->in_type == TI_SCALAR_BF16 && emulated_arch() < 80)
+        return "bf16 without tensor cores is slower than float32";
     emulated_later(stream, run, p, sizeof *p);
     return NULL;
 }

@@ -132,6 +132,9 @@ static void test_logits(void **state)
         {"m-tiny", TI_Q8_0, "cuda", 4e-2}, {"m-tiny", TI_BF16, "cuda-fp8", 0.2},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
+        ti_backend *be = NULL;
+        if (ti_backend_create(&be, cases[i].device, 1, NULL) == TE_UNSUPPORTED) continue; /* FP8 */
+        ti_backend_free(be);
         double apart = logits_apart(cases[i].golden, cases[i].type, cases[i].device);
         print_message("%s on %s: %.2g\n", ti_type_name(cases[i].type), cases[i].device, apart);
         assert_true(apart < cases[i].limit);

@@ -180,9 +180,9 @@ static void check_product(ti_backend *be, const char *name, kind k, const shape 
     run_plain(k, s, expected, x, &a, &b);
     run_product(be, k, s, y, device_x, &a, &b);
     from_device(be, got, y, n, cells);
-    double e = error_of(got, expected, n),
-           limit = tolerance(be, strstr(be->description, "FP8") != NULL);
-    if (e > limit * (k == GATE ? 2 : 1))
+    bool coded = strstr(be->description, "FP8") != NULL;
+    double e = error_of(got, expected, n), limit = tolerance(be, coded);
+    if (e > limit * (coded && k == GATE ? 2 : 1)) /* two products' errors */
         fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows,
                  s->in, s->out, e);
     be->op->release(be, device_x);
@@ -202,20 +202,93 @@ static void test_products(void **state)
         }
 }
 
-static void test_fp8_products(void **state)
+/* False: this card has none, and said so. */
+static bool check_fp8_products(void)
 {
-    (void)state;
-    static const shape coded[] = {
-        {TI_BF16, 5, 64, 48}, {TI_Q8_0, 17, 160, 96}, {TI_Q4_K, 8, 256, 32}, {TI_F16, 3, 32, 16}};
+    static const shape coded[] = {{TI_BF16, 5, 64, 48},
+                                  {TI_Q8_0, 17, 160, 96},
+                                  {TI_Q4_K, 8, 256, 32},
+                                  {TI_F16, 3, 32, 16},
+                                  {TI_BF16, 4, 32, 160}}; /* wider than what goes in */
     te_error err;
     ti_backend *be = NULL;
     te_status st = ti_backend_create(&be, "cuda-fp8", 1, &err);
-    if (st == TE_UNSUPPORTED) skip(); /* this card has none, and said so */
+    if (st == TE_UNSUPPORTED) {
+        assert_non_null(strstr(err.message, "has no FP8 products; use device cuda"));
+        return false;
+    }
     assert_ok(st, err);
     for (int k = 0; k < KINDS; k++)
         for (size_t i = 0; i < TEST_LENGTH(coded); i++)
             check_product(be, "blk.0.test", (kind)k, &coded[i]);
     check_product(be, "blk.0.odd", LINEAR, &(shape){TI_BF16, 5, 24, 40}); /* stays bf16 */
+    ti_backend_free(be);
+    return true;
+}
+
+static void test_fp8_products(void **state)
+{
+    (void)state;
+    if (!check_fp8_products()) skip();
+}
+
+/* Hopper multiplies codes with their scales; Ada and Blackwell do not, older cards have no codes. */
+static void test_fp8_of_other_cards(void **state)
+{
+    (void)state;
+    static const char *const archs[] = {"89", "100", "120", "86", "75"};
+    ti_backend *be = open_device("cuda");
+    bool whole = emulated(be);
+    ti_backend_free(be);
+    if (!whole) skip();
+    for (size_t i = 0; i < TEST_LENGTH(archs); i++) {
+        setenv("EMULATED_ARCH", archs[i], 1);
+        assert_int_equal(check_fp8_products(), i < 3);
+        unsetenv("EMULATED_ARCH");
+    }
+}
+
+/* The first matrix says what operands are; others are brought to that. */
+static void test_mixed_matrices(void **state)
+{
+    (void)state;
+    static const ti_type types[] = {TI_BF16, TI_F32, TI_BF16};
+    enum { ROWS = 3, IN = 64, OUT = 48 };
+    for (int exact = 0; exact < 2; exact++) {
+        ti_backend *be = open_device("cuda");
+        float *x = floats(ROWS * IN, 3), expected[ROWS * OUT], got[ROWS * OUT], room[IN];
+        matrix w[2];
+        for (int i = 0; i < 2; i++)
+            w[i] = make_weight(be, "blk.0.test", types[i + exact], OUT, IN, (uint64_t)i);
+        assert_int_equal(is_exact(be), exact);
+        void *device_x = to_device(be, x, ROWS * IN, true), *y = to_device(be, got, ROWS * OUT, true);
+        for (int i = 0; i < 2; i++) {
+            ti_plain_linear(expected, x, w[i].plain, ROWS, room);
+            be->op->linear(be, y, device_x, w[i].w, ROWS);
+            from_device(be, got, y, ROWS * OUT, true);
+            assert_true(error_of(got, expected, ROWS * OUT) < tolerance(be, false));
+        }
+        be->op->release(be, device_x), be->op->release(be, y);
+        free(x);
+        free_weight(be, &w[0]), free_weight(be, &w[1]);
+        ti_backend_free(be);
+    }
+}
+
+/* What a weight is made ready in grows with the next session; before that it is a failure, told. */
+static void test_weights_without_a_place(void **state)
+{
+    (void)state;
+    te_error err;
+    ti_backend *be = open_device("cuda");
+    float x[32] = {0};
+    void *device_x = to_device(be, x, 32, true), *y = to_device(be, x, 8, true);
+    matrix w = make_weight(be, "blk.0.test", TI_Q8_0, 8, 32, 1);
+    be->op->linear(be, y, device_x, w.w, 1);
+    assert_int_equal(be->op->sync(be, &err), TE_DEVICE);
+    assert_non_null(strstr(err.message, "find no place on the card"));
+    be->op->release(be, device_x), be->op->release(be, y);
+    free_weight(be, &w);
     ti_backend_free(be);
 }
 
@@ -286,12 +359,19 @@ static void test_embed_and_gather(void **state)
     }
 }
 
+/* A backend whose first matrix is of TYPE. */
+static ti_backend *open_first(ti_type type)
+{
+    ti_backend *be = open_device("cuda");
+    matrix m = make_weight(be, "test", type, 8, 8, 9);
+    free_weight(be, &m);
+    return be;
+}
+
 /* A backend whose operands are of the kind asked for: a float32 matrix makes it exact. */
 static ti_backend *open_kind(bool exact)
 {
-    ti_backend *be = open_device("cuda");
-    matrix m = make_weight(be, "test", exact ? TI_F32 : TI_BF16, 8, 8, 9);
-    free_weight(be, &m);
+    ti_backend *be = open_first(exact ? TI_F32 : TI_BF16);
     assert_int_equal(is_exact(be), exact);
     return be;
 }
@@ -443,15 +523,26 @@ static void test_attention(void **state)
     }
 }
 
-/* Cards with little shared memory take shorter tiles, and those before bf16 the plain kernel. */
-static void test_attention_of_other_cards(void **state)
+/* Cards with little shared memory take shorter tiles, and those before bf16 the plain kernel, as
+ * their operands are float32. */
+static void test_other_cards(void **state)
 {
     (void)state;
-    static const char *const archs[] = {"89", "75"};
+    static const char *const archs[] = {"80", "86", "89", "100", "120", "75"};
+    ti_backend *own = open_device("cuda");
+    bool whole = emulated(own);
+    ti_backend_free(own);
+    if (!whole) skip();
     for (size_t a = 0; a < TEST_LENGTH(archs); a++) {
+        bool old = !strcmp(archs[a], "75");
         setenv("EMULATED_ARCH", archs[a], 1);
-        ti_backend *be = open_kind(false);
+        ti_backend *be = open_first(TI_BF16);
+        assert_int_equal(is_exact(be), old);
         check_attention(be, &attention_cases[5]);
+        ti_backend_free(be);
+        be = open_device("cuda");
+        for (size_t i = 3; i < TEST_LENGTH(shapes); i++) /* none of them float32 */
+            check_product(be, "blk.0.test", LINEAR, &shapes[i]);
         ti_backend_free(be);
         unsetenv("EMULATED_ARCH");
     }
@@ -828,13 +919,16 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_products),
         cmocka_unit_test(test_fp8_products),
+        cmocka_unit_test(test_fp8_of_other_cards),
+        cmocka_unit_test(test_mixed_matrices),
+        cmocka_unit_test(test_weights_without_a_place),
         cmocka_unit_test(test_streamed_products),
         cmocka_unit_test(test_embed_and_gather),
         cmocka_unit_test(test_embed_kept),
         cmocka_unit_test(test_norm),
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_attention),
-        cmocka_unit_test(test_attention_of_other_cards),
+        cmocka_unit_test(test_other_cards),
         cmocka_unit_test(test_pick),
         cmocka_unit_test(test_pick_ties),
         cmocka_unit_test(test_keep),

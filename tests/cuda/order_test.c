@@ -231,6 +231,146 @@ static void test_many_lists(void **state)
     unsetenv("EMULATED_ORDER");
 }
 
+/* ---- lists and graphs --------------------------------------------------------------------------- */
+
+enum { LIST_ROWS = 8, LIST_WIDTH = 4, LIST_CELLS = LIST_ROWS * LIST_WIDTH, MOST_LISTS = 20 };
+
+/* N gathers of X's rows, each by a list of its own, into places of Y one after another. */
+typedef struct series {
+    ti_backend *be;
+    float *x, *y;
+    int first, n;
+    bool cancelled; /* behind the first */
+} series;
+
+static void list_of(int which, int32_t rows[LIST_ROWS])
+{
+    for (int r = 0; r < LIST_ROWS; r++) rows[r] = (r * 3 + which + which / 8 * r) % LIST_ROWS;
+}
+
+static te_status issue_series(void *user, te_error *err)
+{
+    const series *s = user;
+    for (int i = 0; i < s->n; i++) {
+        int32_t rows[LIST_ROWS];
+        list_of(s->first + i, rows);
+        s->be->op->gather(s->be, s->y + i * LIST_CELLS, s->x, rows, LIST_ROWS, LIST_WIDTH);
+        if (s->cancelled) return ti_fail(err, TE_CANCELLED, "cancelled");
+    }
+    return TE_OK;
+}
+
+static te_status repeat_series(series *s, te_error *err)
+{
+    ti_repeated what = {&s->first, sizeof s->first, issue_series, s};
+    return s->be->op->repeat(s->be, &what, err);
+}
+
+static void expect_series(const series *s)
+{
+    te_error err;
+    float got[LIST_CELLS];
+    for (int i = 0; i < s->n; i++) {
+        int32_t rows[LIST_ROWS];
+        list_of(s->first + i, rows);
+        assert_ok(s->be->op->download(s->be, got, s->y + i * LIST_CELLS, sizeof got, &err), err);
+        for (int r = 0; r < LIST_ROWS; r++)
+            assert_true(got[r * LIST_WIDTH] == (float)(rows[r] * LIST_WIDTH));
+    }
+}
+
+static series open_series(void)
+{
+    te_error err;
+    series s = {.n = 0};
+    void *memory;
+    float from[LIST_CELLS];
+    for (int i = 0; i < LIST_CELLS; i++) from[i] = (float)i;
+    assert_ok(ti_backend_create(&s.be, "cuda", 1, &err), err);
+    assert_ok(s.be->op->alloc(s.be, (1 + MOST_LISTS) * sizeof from, &memory, &err), err);
+    s.x = memory;
+    s.y = s.x + LIST_CELLS;
+    assert_ok(s.be->op->upload(s.be, s.x, from, sizeof from, &err), err);
+    return s;
+}
+
+static void close_series(series *s)
+{
+    s->be->op->release(s->be, s->x);
+    ti_backend_free(s->be);
+}
+
+/* Lists of graphs are not written over, however many there are. */
+static void test_graphs_hold_their_lists(void **state)
+{
+    (void)state;
+    te_error err;
+    series s = open_series();
+    for (int round = 0; round < 4; round++)
+        for (int i = 0; i < 4; i++) {
+            s.first = 4 * i; /* four graphs of four lists: all that the card remembers */
+            s.n = 4;
+            assert_ok(repeat_series(&s, &err), err);
+            expect_series(&s);
+            if (round < 2 || i < 3) continue;
+            s.first = 100 + round; /* one more */
+            s.n = 1;
+            assert_ok(issue_series(&s, &err), err);
+            expect_series(&s);
+        }
+    close_series(&s);
+}
+
+/* More lists than a recording can hold: it goes on without. */
+static void test_series_of_many_lists(void **state)
+{
+    (void)state;
+    te_error err;
+    series s = open_series();
+    s.n = MOST_LISTS;
+    emulated_calls before = count();
+    for (int round = 0; round < 4; round++) {
+        assert_ok(repeat_series(&s, &err), err);
+        expect_series(&s);
+    }
+    emulated_calls after = count();
+    assert_int_equal(after.recordings, before.recordings + 1);
+    assert_int_equal(after.plays, before.plays);
+    close_series(&s);
+}
+
+/* What a recording that came to nothing would have sent is sent by the next who needs it. */
+static void check_cancelled_recording(bool waited)
+{
+    te_error err;
+    series s = open_series(), others = s;
+    s.n = 2;
+    assert_ok(repeat_series(&s, &err), err);
+    others.first = 50; /* the lists of S are forgotten */
+    others.n = MOST_LISTS;
+    assert_ok(issue_series(&others, &err), err);
+    if (waited) assert_ok(s.be->op->sync(s.be, &err), err); /* else the recording itself fails */
+    s.cancelled = true;
+    emulated_calls before = count();
+    assert_int_equal(repeat_series(&s, &err), TE_CANCELLED);
+    assert_int_equal(count().recordings, before.recordings + 1);
+    s.cancelled = false;
+    assert_ok(issue_series(&s, &err), err);
+    expect_series(&s);
+    for (int round = 0; round < 2; round++) {
+        assert_ok(repeat_series(&s, &err), err);
+        expect_series(&s);
+    }
+    close_series(&s);
+}
+
+static void test_cancelled_recording(void **state)
+{
+    (void)state;
+    check_cancelled_recording(false);
+    check_cancelled_recording(true);
+}
+
 /* ---- two cards ---------------------------------------------------------------------------------- */
 
 static void *denoise_on(void *user)
@@ -353,6 +493,9 @@ int main(void)
         cmocka_unit_test(test_cost),
         cmocka_unit_test(test_cancel_within_a_step),
         cmocka_unit_test(test_many_lists),
+        cmocka_unit_test(test_graphs_hold_their_lists),
+        cmocka_unit_test(test_series_of_many_lists),
+        cmocka_unit_test(test_cancelled_recording),
         cmocka_unit_test(test_two_cards),
         cmocka_unit_test(test_retreat),
         cmocka_unit_test(test_no_retreat),

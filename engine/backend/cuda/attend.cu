@@ -58,6 +58,7 @@ static __device__ void weigh(float *score, float *top, float *total, float *fade
     float weight = expf(s - most), sum = weight;
     for (int m = 16; m; m /= 2) sum += __shfl_xor_sync(0xFFFFFFFFu, sum, m);
     score[lane] = weight;
+    __syncwarp(); /* all have read the old top */
     if (lane) return;
     *fade = expf(*top - most);
     *total = *total * *fade + sum;

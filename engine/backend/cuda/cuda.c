@@ -65,6 +65,8 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
     bool raw = cuda->raw_bytes < cuda->raw_wanted, wide = cuda->wide_bytes < cuda->wide_wanted;
     bool second = cuda->operand_bytes < cuda->operand_wanted;
     if (raw || wide || second) ti_cuda_forget_graphs(cuda);
+    if (raw) cuda->raw_bytes = 0;
+    if (wide) cuda->wide_bytes = 0;
     for (int i = 0; i < TI_CUDA_SLOTS && !st; i++) {
         if (raw) st = grow(&cuda->slots[i].raw, cuda->raw_wanted, "the streaming of weights", err);
         if (wide && !st)
@@ -145,7 +147,8 @@ static te_status cuda_download(ti_backend *be, void *to, const void *from, size_
     return cuda_sync(be, err);
 }
 
-/* The list to be written next: one that nothing enqueued since the last sync() reads. */
+/* The list to be written next: one that no graph reads, and nothing enqueued since the last sync().
+ * NULL: there is none. */
 static ti_cuda_list *next_list(ti_cuda *cuda)
 {
     int looked = 0;
@@ -153,10 +156,14 @@ static ti_cuda_list *next_list(ti_cuda *cuda)
         cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
     ti_cuda_list *list = &cuda->lists[cuda->next_list];
     cuda->next_list = (cuda->next_list + 1) % TI_CUDA_LISTS;
+    if (list->kept && cuda->recording)
+        ti_cuda_fail(cuda, "a series of operations has too many lists"); /* of the recording */
+    else if (list->kept)
+        ti_cuda_forget_graphs(cuda);
     /* Sixteen lists are two steps or more, so this is rare. */
-    if (list->n && list->sent == cuda->n_syncs)
+    if (list->sent == cuda->n_syncs)
         ti_cuda_check(cuda, cudaStreamSynchronize(cuda->stream), "a list");
-    return list;
+    return cuda->failed ? NULL : list;
 }
 
 const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n)
@@ -173,8 +180,10 @@ const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n)
             list = &cuda->lists[i];
     if (!list) {
         list = next_list(cuda);
+        if (!list) return NULL;
         memcpy(list->pinned, host, bytes);
         list->n = n;
+        list->recorded = cuda->recording;
         ti_cuda_check(cuda,
                       cudaMemcpyAsync(list->device, list->pinned, bytes, cudaMemcpyHostToDevice,
                                       cuda->stream),
@@ -320,6 +329,7 @@ static te_status describe(ti_cuda *cuda, te_error *err)
                            cudaDevAttrMaxSharedMemoryPerMultiprocessor, cuda->card);
     if (cudaGetDeviceProperties(&about, cuda->card) != cudaSuccess) about.name[0] = 0;
     cuda->arch = 10 * major + minor;
+    cuda->exact = cuda->arch < 80;
     snprintf(cuda->name, sizeof cuda->name, "%.80s, compute capability %d.%d%s", about.name, major,
              minor, cuda->fp8 ? ", FP8" : "");
     snprintf(cuda->description, sizeof cuda->description, "cuda (%s)", cuda->name);
@@ -380,10 +390,11 @@ static te_status try_out(ti_cuda *cuda, te_error *err)
         return ti_fail(err, TE_DEVICE,
                        "no CUDA: %s runs no code of this build (%s); use device cpu",
                        cuda->description, cudaGetErrorString(cuda->failed));
-    if (cuda->fp8 && !ti_matmuls_fp8(cuda->matmuls))
-        return ti_fail(err, TE_UNSUPPORTED,
-                       "%s has no FP8 products with a scale a row; use device cuda",
+    ti_fp8 fp8 = cuda->fp8 ? ti_matmuls_fp8(cuda->matmuls) : TI_FP8_NONE;
+    if (cuda->fp8 && fp8 == TI_FP8_NONE)
+        return ti_fail(err, TE_UNSUPPORTED, "%s has no FP8 products; use device cuda",
                        cuda->description);
+    cuda->scales_rows = fp8 == TI_FP8_SCALED;
     cudaMemGetInfo(&left, &total);
     ti_cuda_plan_begin(&cuda->plan, left);
     return TE_OK;

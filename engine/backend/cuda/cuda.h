@@ -6,9 +6,10 @@
  * backend is made; matmul.h is the only door to it.
  *
  * Numbers. The residual stream is float32. Operands and values are bf16, products accumulate in
- * float32. A model whose matrices are float32 makes the backend exact: operands and values are then
- * float32 too, and no product uses TF32, so that it reproduces golden tokens. F16 matrices become
- * bf16. With FP8 asked for (backend/module.h) the matrices of the blocks are E4M3 with a scale a
+ * float32. A model whose first matrix is float32 makes the backend exact: operands and values are
+ * then float32 too, and no product uses TF32, so that it reproduces golden tokens. So are they on
+ * cards before compute capability 8.0: cuBLAS does bf16 there without tensor cores, and slower than
+ * float32. F16 matrices become bf16. With FP8 asked for (backend/module.h) the matrices of the blocks are E4M3 with a scale a
  * row, and so are the operands they meet: each number is then off by up to 2^-4 of itself, a
  * product by about 4 % of its root mean square (bf16: 0.3 %). On the golden models of two layers
  * the logits are 1.1 % off in bf16 and 15 % in FP8. The image tokenisers run in float32 everywhere:
@@ -73,6 +74,7 @@ typedef struct ti_cuda_list {
     int n;
     uint64_t sent; /* before which sync() */
     bool kept;     /* a graph reads it */
+    bool recorded; /* sent by a recording that has not been played yet */
 } ti_cuda_list;
 
 /* What repeat() has seen; recorded when EXEC is there. */
@@ -95,8 +97,9 @@ typedef struct ti_cuda {
     int card, arch;  /* arch: 90 is compute capability 9.0 */
     int shared_per_multiprocessor;
     bool exact;   /* operands and values are float32 */
-    bool settled; /* somebody has asked for sizes: exact may not change any more */
+    bool settled; /* a matrix is bound or sizes are told: exact may not change any more */
     bool fp8, as_is; /* as asked for by name: backend/module.h */
+    bool scales_rows; /* the products with FP8 codes do; else a pass over their results */
     cudaStream_t stream, side;
     ti_matmuls *matmuls;
     cudaError_t failed;
@@ -195,6 +198,17 @@ void ti_cuda_expand(ti_cuda *cuda, void *to, bool wide, ti_type type, const void
 /* Rows as E4M3 codes with a scale each (fp8.cu). */
 void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, const void *from,
                     int64_t n_rows, int64_t width, cudaStream_t stream);
+/* y = scale * raw * x_scale[row] * w_scale[column] + keep * y, [n_rows][n_out] with these numbers
+ * from row to row; RAW, a product of codes alone, may be y (fp8.cu). */
+typedef struct ti_cuda_scaling {
+    void *y;
+    const void *raw; /* bf16 */
+    int64_t y_stride, raw_stride;
+    const float *x_scale, *w_scale;
+    int n_rows, n_out;
+    float scale, keep;
+} ti_cuda_scaling;
+void ti_cuda_scale_rows(ti_cuda *cuda, const ti_cuda_scaling *s, bool y_float);
 /* Where the results of PICK are on their way from; NULL, and a failure, unless it was the last one
  * asked for since a sync() (pick.cu). */
 ti_cuda_pending *ti_cuda_just_picked(ti_cuda *cuda, const ti_pick *pick);

@@ -1,5 +1,6 @@
 /* fp8.cu - rows to E4M3: every row gets the scale that brings its largest number to 448, the
- * largest there is. Used for weights once and for operands before every product. */
+ * largest there is. Used for weights once and for operands before every product. Behind it the pass
+ * that gives a product of codes its scales (product.c). */
 #include "backend/cuda/cell.cuh"
 #include "backend/cuda/reduce.cuh"
 
@@ -38,4 +39,27 @@ void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, con
 {
     TI_LAUNCH(cuda, to_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (unsigned char *)codes, scales,
               type, from, width);
+}
+
+/* A block a row. */
+template <typename T> static __global__ void scale_rows(T *y, ti_cuda_scaling s)
+{
+    int64_t row = blockIdx.x;
+    const ti_bf16 *raw = (const ti_bf16 *)s.raw + row * s.raw_stride;
+    float scale = s.scale * s.x_scale[row];
+    y += row * s.y_stride;
+    for (int c = (int)threadIdx.x; c < s.n_out; c += TI_BLOCK) {
+        float value = scale * s.w_scale[c] * ti_bf16_value(raw[c]);
+        ti_put(y, c, s.keep != 0 ? value + s.keep * ti_get(y, c) : value);
+    }
+}
+
+void ti_cuda_scale_rows(ti_cuda *cuda, const ti_cuda_scaling *s, bool y_float)
+{
+    if (y_float)
+        TI_LAUNCH(cuda, scale_rows, (unsigned)s->n_rows, TI_BLOCK, 0, cuda->stream, (float *)s->y,
+                  *s);
+    else
+        TI_LAUNCH(cuda, scale_rows, (unsigned)s->n_rows, TI_BLOCK, 0, cuda->stream, (ti_bf16 *)s->y,
+                  *s);
 }

@@ -9,7 +9,7 @@
  *
  * Records hold addresses: they are forgotten when scratch moves, or when there is no place for
  * another. A recording that fails costs nothing but itself: the series is issued, and that backend
- * records no more. */
+ * records no more. What a recording sends is on the card when it is played, and not before. */
 #include "backend/cuda/cuda.h"
 
 #include <string.h>
@@ -84,6 +84,16 @@ static void play(ti_cuda *cuda, const ti_cuda_graph *g)
     mark_slots_used(cuda);
 }
 
+/* Lists that a recording sent: it is about to be PLAYED, or they never got there. */
+static void settle_lists(ti_cuda *cuda, bool played)
+{
+    for (int i = 0; i < TI_CUDA_LISTS; i++) {
+        ti_cuda_list *list = &cuda->lists[i];
+        if (list->recorded && !played) list->n = 0, list->kept = false;
+        list->recorded = false;
+    }
+}
+
 /* Records WHAT into G. False: it was not, and is still to be issued. */
 static bool record_into(ti_cuda *cuda, ti_cuda_graph *g, const ti_repeated *what, te_status *st,
                         te_error *err)
@@ -92,9 +102,11 @@ static bool record_into(ti_cuda *cuda, ti_cuda_graph *g, const ti_repeated *what
     *st = record(cuda, what, &graph, err);
     if (graph && !*st && cudaGraphInstantiate(&g->exec, graph, 0) != cudaSuccess) g->exec = NULL;
     if (graph) cudaGraphDestroy(graph);
-    if (*st || g->exec) return true;
+    settle_lists(cuda, g->exec != NULL);
+    if (g->exec) return true;
     cudaGetLastError(); /* a recording's failure is not the card's */
     cuda->failed = cudaSuccess;
+    if (*st) return true;
     cuda->no_graphs = true;
     ti_cuda_forget_graphs(cuda);
     return false;

@@ -26,7 +26,7 @@ enum { ENTRIES = 128, WORKSPACE = 32 << 20 };
 
 /* What tells one algorithm from another. */
 typedef struct shape {
-    int rows, out, in, in_type, out_type, adds;
+    int rows, out, in, in_type, out_type, adds, scaled;
     int64_t y_stride;
     unsigned alignment[3]; /* of w, x, y: a power of two */
 } shape;
@@ -138,6 +138,7 @@ static shape shape_of(const ti_matmul *p)
     s.in_type = (int)p->in_type;
     s.out_type = (int)p->out_type;
     s.adds = p->beta != 0;
+    s.scaled = p->x_scale != NULL && p->in_type == TI_SCALAR_E4M3;
     s.y_stride = p->y_stride;
     s.alignment[0] = alignment_of(p->w);
     s.alignment[1] = alignment_of(p->x);
@@ -157,14 +158,14 @@ static cublasStatus_t describe(ti_matmuls *m, entry *e)
     if (!st) st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_TRANSA, turned);
 #if HAS_ROW_SCALES
     int32_t row_scales = CUBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
-    if (!st && s->in_type == TI_SCALAR_E4M3)
+    if (!st && s->scaled)
         st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_A_SCALE_MODE, row_scales);
-    if (!st && s->in_type == TI_SCALAR_E4M3)
+    if (!st && s->scaled)
         st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_B_SCALE_MODE, row_scales);
+#endif
     int8_t fast = 1; /* sums of E4M3 with fewer bits: far below the error of the codes themselves */
     if (!st && s->in_type == TI_SCALAR_E4M3)
         st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_FAST_ACCUM, fast);
-#endif
     if (!st) st = m->layout_init(&e->w, sizeof e->w, in, width, n_out, s->in);
     if (!st) st = m->layout_init(&e->x, sizeof e->x, in, width, rows, s->in);
     if (!st) st = m->layout_init(&e->y, sizeof e->y, out, n_out, rows, s->y_stride);
@@ -176,11 +177,14 @@ static cublasStatus_t choose(ti_matmuls *m, entry *e)
     cublasLtMatmulPreferenceOpaque_t wish;
     cublasLtMatmulHeuristicResult_t found;
     size_t workspace = WORKSPACE;
+    uint32_t sums = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE; /* parts of a sum are not rounded */
     int n = 0;
     const uint32_t *a = e->key.alignment;
     cublasStatus_t st = m->preference_init(&wish, sizeof wish);
     if (!st)
         st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
+    if (!st)
+        st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, sums);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, a[0]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, a[1]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, a[2]);
@@ -195,7 +199,7 @@ static cublasStatus_t choose(ti_matmuls *m, entry *e)
 static cublasStatus_t set_scales(ti_matmuls *m, entry *e, const ti_matmul *p)
 {
     const float *w = p->w_scale, *x = p->x_scale;
-    if (p->in_type != TI_SCALAR_E4M3) return CUBLAS_STATUS_SUCCESS;
+    if (!e->key.scaled) return CUBLAS_STATUS_SUCCESS;
     cublasStatus_t st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, w);
     return st ? st : SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, x);
 }
@@ -226,23 +230,27 @@ const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t strea
     return NULL;
 }
 
-bool ti_matmuls_fp8(ti_matmuls *m)
+/* Whether there is a product of E4M3 into OUT, SCALED or not. */
+static bool has_fp8(ti_matmuls *m, ti_scalar out, bool scaled)
 {
     ti_matmul p = {.rows = 256,
                    .out = 256,
                    .in = 256,
                    .in_type = TI_SCALAR_E4M3,
-                   .out_type = TI_SCALAR_F32,
+                   .out_type = out,
                    .x = m->workspace,
                    .w = m->workspace,
-                   .x_scale = m->workspace,
-                   .w_scale = m->workspace,
+                   .x_scale = scaled ? m->workspace : NULL,
+                   .w_scale = scaled ? m->workspace : NULL,
                    .y = m->workspace,
                    .y_stride = 256,
                    .alpha = 1,
-                   .beta = 1};
-    ti_matmul narrow = p;
-    narrow.out_type = TI_SCALAR_BF16;
-    narrow.beta = 0;
-    return HAS_ROW_SCALES && entry_of(m, &p) && entry_of(m, &narrow);
+                   .beta = out == TI_SCALAR_F32};
+    return (HAS_ROW_SCALES || !scaled) && entry_of(m, &p);
+}
+
+ti_fp8 ti_matmuls_fp8(ti_matmuls *m)
+{
+    if (has_fp8(m, TI_SCALAR_BF16, true) && has_fp8(m, TI_SCALAR_F32, true)) return TI_FP8_SCALED;
+    return has_fp8(m, TI_SCALAR_BF16, false) ? TI_FP8_PLAIN : TI_FP8_NONE;
 }

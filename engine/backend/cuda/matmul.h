@@ -9,8 +9,9 @@
 
 typedef enum ti_scalar { TI_SCALAR_F32, TI_SCALAR_BF16, TI_SCALAR_E4M3 } ti_scalar;
 
-/* y[r][o] = alpha * sum_i x[r][i] w[o][i] + beta * y[r][o], summed in float32; float32 inputs are
- * not rounded. E4M3 inputs are multiplied by x_scale[r] and w_scale[o]. */
+/* y[r][o] = alpha * sum_i x[r][i] w[o][i] + beta * y[r][o], summed in float32 however the sum is
+ * cut; float32 inputs are not rounded. E4M3 inputs are multiplied by x_scale[r] and w_scale[o], or
+ * taken as they are where both are NULL. */
 typedef struct ti_matmul {
     int rows, out, in;
     ti_scalar in_type, out_type;
@@ -27,7 +28,9 @@ te_status ti_matmuls_create(ti_matmuls **out, te_error *err);
 void ti_matmuls_free(ti_matmuls *m);
 /* Enqueues the product; NULL, or what went wrong. */
 const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t stream);
-/* Whether products of E4M3 with a scale a row exist here; asks the library, not the card's name. */
-bool ti_matmuls_fp8(ti_matmuls *m);
+/* Which products of E4M3 exist here: none, those of codes alone into bf16, or those with a scale a
+ * row into bf16 and onto float32. Asks the library, not the card's name. */
+typedef enum ti_fp8 { TI_FP8_NONE, TI_FP8_PLAIN, TI_FP8_SCALED } ti_fp8;
+ti_fp8 ti_matmuls_fp8(ti_matmuls *m);
 
 #endif

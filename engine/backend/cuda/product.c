@@ -3,7 +3,12 @@
  * A weight that lies on the card as it is multiplied is used where it lies. Any other goes through
  * the ring of slots, a piece of rows at a time: the second stream fetches the piece from the host,
  * if it is there, and expands it, if it must be, while the first still multiplies the piece before.
- * Two events a slot keep them apart: ready (the second stream is done) and used (the first is). */
+ * Two events a slot keep them apart: ready (the second stream is done) and used (the first is).
+ *
+ * FP8 codes are multiplied with their rows' scales where cuBLASLt can do that (compute capability
+ * 9.0). Elsewhere it multiplies the codes alone, into bf16, and the scales follow in a pass over
+ * the result: in its place, or, where it is added to float32, from the scratch of a gate's other
+ * half, which nobody uses then. */
 #include "backend/cuda/cuda.h"
 
 static bool is_native(const ti_cuda *cuda, const ti_weight *w)
@@ -31,6 +36,11 @@ static const void *ready(ti_cuda *cuda, const ti_weight *w, int first, int n, ti
     bool native = is_native(cuda, w);
     *taken = NULL;
     if (native && !w->on_host) return at;
+    if ((w->on_host && bytes > cuda->raw_bytes) ||
+        (!native && (size_t)(n * w->cols) * ti_cuda_cell(cuda) > cuda->wide_bytes)) {
+        ti_cuda_fail(cuda, "weights find no place on the card to be made ready in");
+        return NULL;
+    }
     ti_cuda_slot *slot = *taken = &cuda->slots[cuda->next_slot];
     cuda->next_slot = (cuda->next_slot + 1) % TI_CUDA_SLOTS;
     ti_cuda_check(cuda, cudaStreamWaitEvent(cuda->side, slot->used, 0), "a weight's place");
@@ -66,6 +76,44 @@ static void code(ti_cuda *cuda, const ti_cuda_product *p)
     cuda->coded.width = width;
 }
 
+/* M, a product with scales, as one of codes alone and a pass. */
+static const char *multiply_codes(ti_cuda *cuda, const ti_matmul *m)
+{
+    ti_matmul plain = *m;
+    bool wide = m->out_type == TI_SCALAR_F32;
+    plain.x_scale = plain.w_scale = NULL;
+    plain.out_type = TI_SCALAR_BF16;
+    plain.alpha = 1;
+    plain.beta = 0;
+    if (wide) {
+        plain.y = (char *)cuda->second + cuda->operand_bytes;
+        plain.y_stride = m->out;
+        if ((size_t)m->rows * (size_t)m->out * 2 > cuda->operand_bytes)
+            return "a product is wider than the session said";
+    }
+    const char *why = ti_matmuls_run(cuda->matmuls, &plain, cuda->stream);
+    if (why) return why;
+    ti_cuda_scale_rows(cuda,
+                       &(ti_cuda_scaling){.y = m->y,
+                                          .raw = plain.y,
+                                          .y_stride = m->y_stride,
+                                          .raw_stride = plain.y_stride,
+                                          .x_scale = m->x_scale,
+                                          .w_scale = m->w_scale,
+                                          .n_rows = m->rows,
+                                          .n_out = m->out,
+                                          .scale = m->alpha,
+                                          .keep = m->beta},
+                       wide);
+    return NULL;
+}
+
+static const char *run(ti_cuda *cuda, const ti_matmul *m)
+{
+    if (m->in_type == TI_SCALAR_E4M3 && !cuda->scales_rows) return multiply_codes(cuda, m);
+    return ti_matmuls_run(cuda->matmuls, m, cuda->stream);
+}
+
 void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p)
 {
     const ti_weight *w = p->w;
@@ -74,6 +122,7 @@ void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p)
     int step = pieces ? piece_rows(cuda, w) : p->n_out;
     size_t cell = p->y_float ? sizeof(float) : ti_cuda_cell(cuda);
     if (!p->n_rows || !p->n_out || cuda->failed) return;
+    if (!step) return ti_cuda_fail(cuda, "rows of a weight are too long for a slot");
     if (w->scales) code(cuda, p);
     for (int done = 0; done < p->n_out && !cuda->failed; done += step) {
         int first = p->first_out + done, n = p->n_out - done < step ? p->n_out - done : step;
@@ -91,7 +140,7 @@ void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p)
                        .alpha = p->scale,
                        .beta = p->keep};
         m.w = ready(cuda, w, first, n, &slot);
-        const char *why = cuda->failed ? NULL : ti_matmuls_run(cuda->matmuls, &m, cuda->stream);
+        const char *why = cuda->failed ? NULL : run(cuda, &m);
         if (why) ti_cuda_fail(cuda, why);
         if (slot) ti_cuda_check(cuda, cudaEventRecord(slot->used, cuda->stream), "a product");
     }

@@ -265,6 +265,7 @@ static te_status bind_matrix(ti_cuda *cuda, ti_weight *w, const ti_tensor *tenso
         return ti_fail(err, TE_FORMAT, "%s: rows of %lld elements cannot be of type %s",
                        tensor->name, (long long)w->cols, ti_type_name(tensor->type));
     if (type == TI_F32 && !cuda->settled) cuda->exact = true;
+    cuda->settled = true; /* what is bound so far is bound for one kind of operand */
     if (becomes_fp8(cuda, tensor)) {
         if (cudaMalloc((void **)&w->scales, (size_t)w->rows * sizeof(float)) != cudaSuccess)
             return ti_fail_memory(err, tensor->name, (size_t)w->rows * sizeof(float));

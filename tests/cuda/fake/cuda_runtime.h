@@ -79,6 +79,9 @@ const char *cudaGetErrorString(cudaError_t code);
 /* BODY(DATA, a copy of BYTES), which STREAM does in its turn: what a library would launch. */
 void emulated_later(cudaStream_t stream, void (*body)(void *), const void *data, size_t bytes);
 
+/* The card's compute capability, 10 x major + minor. */
+int emulated_arch(void);
+
 /* What a test counts. */
 typedef struct emulated_calls {
     long allocations, waits, launches, recordings, plays; /* waits: of the host for the card */

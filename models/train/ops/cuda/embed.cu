@@ -119,7 +119,8 @@ static __global__ void table_sums(float *dtable, const float *sums, const int32_
         __syncthreads();
         for (int i = 0; i < count && base + i < own; i++)
             if (place[i] >= 0) return; /* the whole block */
-        for (int col = mine; col < width; col += TI_BLOCK) {
+        /* Before its own chunks there is nothing to add, and whose the row is is not known yet. */
+        for (int col = base + count > own ? mine : width; col < width; col += TI_BLOCK) {
             float sum = dtable[(int64_t)token * width + col];
             for (int i = 0; i < count; i++)
                 if (place[i] >= 0)

@@ -124,8 +124,8 @@ void ti_train_cuda_gemm(ti_train_device *d, const ti_gemm_shape *s, const float 
     p.k = s->k;
     p.alpha = s->alpha;
     p.beta = s->accumulate ? 1.0f : 0.0f;
-    p.lda = s->lda;
-    p.ldb = s->ldb;
+    p.lda = s->lda > 0 ? s->lda : 1; /* a sum of nothing; cuBLAS refuses rows 0 apart */
+    p.ldb = s->ldb > 0 ? s->ldb : 1;
     p.ldc = s->ldc;
     p.batch = 1;
     if (!s->m || !s->n || c->failed) return;
