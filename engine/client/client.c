@@ -9,6 +9,14 @@ G_DEFINE_QUARK(ti - client - error, ti_client_error)
 /* The server says something every second while a job runs: silence this long means it is gone. */
 enum { SILENCE_SECONDS = 30, IDLE_SECONDS = 5, MAX_CONNECTIONS = 64, MAX_MESSAGE = 1 << 16 };
 
+/* LOCAL: NULL for TCP. SILENCE: seconds; 0: it may last. */
+static SoupSession *new_session(GSocketAddress *local, int silence)
+{
+    return soup_session_new_with_options("timeout", silence, "idle-timeout", IDLE_SECONDS, "max-conns",
+                                         MAX_CONNECTIONS, "max-conns-per-host", MAX_CONNECTIONS,
+                                         "remote-connectable", local, NULL);
+}
+
 ti_client *ti_client_new(const char *address, const char *token, GError **error)
 {
     g_autofree char *path = NULL;
@@ -24,9 +32,8 @@ ti_client *ti_client_new(const char *address, const char *token, GError **error)
     }
     ti_client *client = g_rc_box_new0(ti_client);
     GSocketAddress *local = path ? g_unix_socket_address_new(path) : NULL;
-    client->session = soup_session_new_with_options(
-        "timeout", SILENCE_SECONDS, "idle-timeout", IDLE_SECONDS, "max-conns", MAX_CONNECTIONS,
-        "max-conns-per-host", MAX_CONNECTIONS, "remote-connectable", local, NULL);
+    client->session = new_session(local, SILENCE_SECONDS);
+    client->patient = new_session(local, 0);
     g_clear_object(&local);
     client->cancel = g_cancellable_new();
     client->base = path ? g_strdup("http://localhost") : g_strdup(address);
@@ -41,6 +48,7 @@ void ti_client_free(ti_client *client)
     if (!client) return;
     g_cancellable_cancel(client->cancel);
     soup_session_abort(client->session);
+    soup_session_abort(client->patient);
     ti_client_unref(client);
 }
 
@@ -48,6 +56,7 @@ static void clear(void *data)
 {
     ti_client *client = data;
     g_object_unref(client->session);
+    g_object_unref(client->patient);
     g_object_unref(client->cancel);
     g_free(client->base);
     g_free(client->token);
@@ -67,6 +76,7 @@ void ti_client_unref(ti_client *client)
 
 typedef struct sending {
     ti_client *client;
+    SoupSession *session; /* the client's */
     ti_message_fn make;
     void *make_user;
     SoupMessage *message;
@@ -177,16 +187,17 @@ static void send_again(GTask *task)
         soup_message_headers_replace(soup_message_get_request_headers(s->message), "Authorization",
                                      value);
     }
-    soup_session_send_async(s->client->session, s->message, G_PRIORITY_DEFAULT,
+    soup_session_send_async(s->session, s->message, G_PRIORITY_DEFAULT,
                             g_task_get_cancellable(task), sent, task);
 }
 
-void ti_client_send(ti_client *client, ti_message_fn make, void *make_user, GCancellable *cancel,
-                    GAsyncReadyCallback done, void *user)
+void ti_client_send(ti_client *client, SoupSession *session, ti_message_fn make, void *make_user,
+                    GCancellable *cancel, GAsyncReadyCallback done, void *user)
 {
     GTask *task = g_task_new(NULL, cancel, done, user);
     sending *s = g_new0(sending, 1);
     s->client = ti_client_ref(client);
+    s->session = session;
     s->make = make;
     s->make_user = make_user;
     g_task_set_task_data(task, s, sending_free);
@@ -259,7 +270,7 @@ void ti_client_get(ti_client *client, const char *path, GCancellable *cancel,
     getting *g = g_new0(getting, 1);
     g->path = g_strdup(path);
     g_task_set_task_data(task, g, getting_free);
-    ti_client_send(client, make_get, g, g_task_get_cancellable(task), got_answer, task);
+    ti_client_send(client, client->patient, make_get, g, g_task_get_cancellable(task), got_answer, task);
 }
 
 GBytes *ti_client_get_finish(GAsyncResult *result, GError **error)

@@ -8,7 +8,8 @@
 #include <libsoup/soup.h>
 
 struct ti_client {
-    SoupSession *session;
+    SoupSession *session; /* of jobs: silence means that the server is gone */
+    SoupSession *patient; /* of answers, which may wait until a large model is loaded */
     GCancellable *cancel; /* of everything under way */
     char *base;           /* "http://localhost" or "http://HOST:PORT" */
     char *token;          /* NULL on a Unix socket */
@@ -23,12 +24,12 @@ char *ti_client_socket_path(GError **error);
 void ti_client_start(GCancellable *cancel, GAsyncReadyCallback done, void *user);
 bool ti_client_start_finish(GAsyncResult *result, GError **error);
 
-/* client.c: sends MESSAGE; when nobody answers and the server is the user's own, starts it and
+/* client.c: sends a message over one of the two SESSIONs; when nobody answers and the server is the user's own, starts it and
  * sends it again. MAKE builds the message anew for each try: a message can be sent once. An answer
  * other than 200 becomes an error with the server's sentence. */
 typedef SoupMessage *(*ti_message_fn)(ti_client *client, void *user);
-void ti_client_send(ti_client *client, ti_message_fn make, void *make_user, GCancellable *cancel,
-                    GAsyncReadyCallback done, void *user);
+void ti_client_send(ti_client *client, SoupSession *session, ti_message_fn make, void *make_user,
+                    GCancellable *cancel, GAsyncReadyCallback done, void *user);
 GInputStream *ti_client_send_finish(GAsyncResult *result, GError **error);
 
 #endif

@@ -370,7 +370,7 @@ ti_client_job *ti_client_submit(ti_client *client, const ti_client_request *requ
         g_cancellable_connect(client->cancel, G_CALLBACK(pull_cancel), job->cancel, NULL);
     job->parameters = make_parameters(request, &job->refused);
     if (job->parameters)
-        ti_client_send(client, make_post, job, job->cancel, accepted, job);
+        ti_client_send(client, client->session, make_post, job, job->cancel, accepted, job);
     else
         g_idle_add(refuse, job);
     return job;

@@ -3,8 +3,8 @@
  * Usage: fake_server SOCKET. Works at 256 x 256 with tokens of 16 pixels. Its edit inverts the
  * colours of the right half, as far as the mask allows; the input it "sees" is the input it got.
  * The instruction's first word changes that: "fail" ends in an error, "die" ends the server in
- * mid-stream, "wait" goes on until the client hangs up and then writes SOCKET.cancelled, "same"
- * changes nothing.
+ * mid-stream, "wait" goes on until the client hangs up and then writes SOCKET.cancelled, "mute" says
+ * nothing more, "same" changes nothing. /v1/late is answered after two seconds.
  */
 #include <gdk-pixbuf/gdk-pixbuf.h>
 #include <gio/gunixsocketaddress.h>
@@ -170,6 +170,8 @@ static void run_job(fake *f, SoupServerMessage *m, SoupMultipart *form, JsonObje
         guint source = g_timeout_add(50, beat, m);
         g_object_set_data(G_OBJECT(m), "beat", GUINT_TO_POINTER(source));
         g_signal_connect(m, "disconnected", G_CALLBACK(hung_up), f);
+    } else if (g_str_has_prefix(instruction, "mute")) {
+        soup_server_message_unpause(m);
     } else if (g_str_has_prefix(instruction, "fail")) {
         say(m,
             "event: failed\ndata: {\"error\":{\"status\":\"nomem\",\"message\":\"9 GB are needed "
@@ -216,6 +218,13 @@ static void submit(SoupServer *server, SoupServerMessage *m, const char *path, G
     if (form) soup_multipart_free(form);
 }
 
+static gboolean answer_late(void *message)
+{
+    answer_json(message, 200, "{\"width\":256,\"height\":256}");
+    soup_server_message_unpause(message);
+    return G_SOURCE_REMOVE;
+}
+
 static void serve(SoupServer *server, SoupServerMessage *m, const char *path, GHashTable *query,
                   void *user)
 {
@@ -227,6 +236,9 @@ static void serve(SoupServer *server, SoupServerMessage *m, const char *path, GH
     (void)query;
     if (g_str_equal(path, "/v1/size")) {
         answer_json(m, 200, "{\"width\":256,\"height\":256}");
+    } else if (g_str_equal(path, "/v1/late")) {
+        soup_server_message_pause(m);
+        g_timeout_add_full(G_PRIORITY_DEFAULT, 2000, answer_late, g_object_ref(m), g_object_unref);
     } else if (png) {
         soup_server_message_set_status(m, SOUP_STATUS_OK, NULL);
         gsize size = 0;

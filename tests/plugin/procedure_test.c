@@ -6,7 +6,7 @@
 #include <glib/gstdio.h>
 #include <stdbool.h>
 
-#include "client/client.h"
+#include "client/internal.h"
 #include "host_file.h"
 #include "picture/picture.h"
 #include "procedure.h"
@@ -226,7 +226,6 @@ static void bad_arguments_are_refused(void **state)
 static void a_full_disk_is_told_before_the_edit(void **state)
 {
     enum { NEEDED = 300 * 200 * (4 + 4 + 4) }; /* layer and result with alpha, and the mask */
-    ti_edit_values values;
     ti_edit_arguments a = arguments("full", TI_NEW_LAYER), b = arguments("full", TI_REPLACE);
     g_autofree char *swap = NULL, *needed = g_format_size(1000), *there = g_format_size(0);
     g_autofree char *sentence =
@@ -237,8 +236,6 @@ static void a_full_disk_is_told_before_the_edit(void **state)
     g_object_set(gegl_config(), "swap", "/proc", "tile-cache-size", (guint64)NEEDED - 1000, NULL);
     assert_refused(&a, sentence);
     assert_refused(&b, "edit a smaller layer");
-    g_object_set(gegl_config(), "tile-cache-size", (guint64)NEEDED, NULL);
-    edit(&a, &values); /* all of it fits into the cache */
     g_object_set(gegl_config(), "swap", swap, "tile-cache-size", cache, NULL);
 }
 
@@ -290,6 +287,31 @@ static void a_dying_server_is_told_from_a_failing_job(void **state)
     start_server();
 }
 
+static void take_answer(GObject *source, GAsyncResult *result, void *user)
+{
+    (void)source;
+    *(GAsyncResult **)user = g_object_ref(result);
+}
+
+/* A job whose server says nothing any more is lost; an answer may take as long as a model to load. */
+static void silence_means_death_in_a_job_only(void **state)
+{
+    g_autoptr(GError) lost = NULL;
+    g_autoptr(GError) error = NULL;
+    g_autoptr(GAsyncResult) result = NULL;
+    ti_client_request mute = request("mute");
+    (void)state;
+    ti_client *client = ti_client_new(NULL, NULL, NULL);
+    g_object_set(client->session, "timeout", 1, NULL);
+    ti_client_get(client, "/v1/late", NULL, take_answer, &result);
+    assert_null(ti_client_run(client, &mute, NULL, NULL, NULL, &lost));
+    assert_true(g_error_matches(lost, TI_CLIENT_ERROR, TI_CLIENT_LOST));
+    while (!result) g_main_context_iteration(NULL, TRUE);
+    g_autoptr(GBytes) late = ti_client_get_finish(result, &error);
+    if (!late) fail_msg("%s", error->message);
+    ti_client_free(client);
+}
+
 static void addresses_are_checked(void **state)
 {
     g_autoptr(GError) error = NULL;
@@ -331,6 +353,7 @@ int main(void)
         WITH_IMAGE(a_full_disk_is_told_before_the_edit),
         cmocka_unit_test(cancelling_hangs_up),
         cmocka_unit_test(a_dying_server_is_told_from_a_failing_job),
+        cmocka_unit_test(silence_means_death_in_a_job_only),
         cmocka_unit_test(addresses_are_checked),
         cmocka_unit_test(an_open_runtime_folder_is_refused),
     };
