@@ -188,9 +188,14 @@ static te_status put_words(const ti_pool *p, const ti_scene *scene, const uint8_
     te_status st = TE_OK;
     for (int i = 0; !st && i <= scene->n_objects; i++) {
         uint16_t name[LONGEST], n = 0;
-        ti_words text = {.n = 0}, said = {.n = 0};
-        if (i) ti_say_look(&text, &scene->objects[i - 1]);
-        ti_words_addf(&said, " %s", i ? text.buf : ti_place_name((ti_place)scene->place));
+        ti_words said = {.n = 0};
+        ti_words_add(&said, " ");
+        if (i) {
+            ti_say_look(&said, &scene->objects[i - 1]);
+            ti_words_addf(&said, " %s", ti_slot_name((ti_slot)scene->objects[i - 1].slot));
+        } else {
+            ti_words_add(&said, ti_place_name((ti_place)scene->place));
+        }
         st = put_text(p, said.buf, LONGEST, name, &n, err);
         for (int t = 0; !st && n && t < p->tokens; t++) {
             if (cells[t] != i) continue;

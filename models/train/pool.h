@@ -35,8 +35,8 @@ typedef struct ti_pool_sample {
     bool generation;
     int n_instruction, n_reasoning;
     const uint16_t *input, *output; /* codes, [tokens]; input means nothing for a generation */
-    /* Per token of a drawn scene a word for what is to be seen there, one of its object's name or
-     * the place's; TI_NO_WORD where nobody knows, and for seven of eight tokens
+    /* Per token of a drawn scene a word for what is to be seen there, one of its object's look and
+     * slot, or the place's; TI_NO_WORD where nobody knows, and for seven of eight tokens
      * that show the place alone in both pictures. */
     const uint16_t *input_words, *output_words;
     const uint16_t *instruction, *reasoning;

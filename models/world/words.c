@@ -105,6 +105,11 @@ const char *ti_slot_to(ti_slot slot)
     return names[slot];
 }
 
+const char *ti_slot_name(ti_slot slot)
+{
+    return ti_slot_to(slot) + strlen("to the ");
+}
+
 void ti_say_object(ti_words *text, ti_thing type, ti_colour colour)
 {
     if (colour) ti_words_addf(text, "%s ", ti_colour_name(colour));

@@ -31,8 +31,9 @@ const char *ti_season_name(ti_season season);
 const char *ti_weather_name(ti_weather weather);
 const char *ti_state_name(ti_state state);
 const char *ti_flag_name(ti_flag flag);
-const char *ti_slot_at(ti_slot slot); /* "on the left" */
-const char *ti_slot_to(ti_slot slot); /* "to the left" */
+const char *ti_slot_at(ti_slot slot);   /* "on the left" */
+const char *ti_slot_to(ti_slot slot);   /* "to the left" */
+const char *ti_slot_name(ti_slot slot); /* "left" */
 
 /* "red car"; "car" without a colour of its own. */
 void ti_say_object(ti_words *text, ti_thing type, ti_colour colour);
