@@ -15,8 +15,10 @@ enum { BLOCK = TI_INT8_BLOCK, PANEL = TI_INT8_PANEL };
 static const ti_int8_kernel *kernels(int i)
 {
     const ti_cpu_features f = ti_cpu_detect(), none = {0}, avx2 = {.avx2 = f.avx2};
+    const ti_cpu_features vnni = {.avx512_vnni = f.avx512_vnni, .neon_dot = f.neon_dot};
     const ti_int8_kernel *all[] = {
-        ti_int8_kernel_for(&f, TI_Q8_0), ti_int8_kernel_for(&f, TI_Q4_K),
+        ti_int8_kernel_for(&f, TI_Q8_0),    ti_int8_kernel_for(&f, TI_Q4_K),
+        ti_int8_kernel_for(&vnni, TI_Q8_0), ti_int8_kernel_for(&vnni, TI_Q4_K),
         ti_int8_kernel_for(&avx2, TI_Q8_0), ti_int8_kernel_for(&none, TI_Q8_0)};
     for (size_t k = 0, n = 0; k < TEST_LENGTH(all); k++) {
         bool known = false;

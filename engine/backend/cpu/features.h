@@ -13,12 +13,13 @@ typedef struct ti_cpu_features {
     bool avx512;      /* F, BW, DQ, VL */
     bool avx512_bf16; /* vdpbf16ps; implies avx512, as the next two do */
     bool avx512_vnni; /* vpdpbusd on 512 bits */
+    bool amx_int8;    /* tdpbssd, and the system lets this process use tiles; with avx512_vnni */
     bool neon;        /* every aarch64 has it */
     bool neon_dot;    /* sdot */
 } ti_cpu_features;
 
 ti_cpu_features ti_cpu_detect(void);
-/* Clears what goes beyond NAME: "avx2", "avx512" (without VNNI and BF16), "neon" (without dot
+/* Clears what goes beyond NAME: "avx2", "avx512" (without VNNI, BF16 and AMX), "neon" (without dot
  * product) or "portable". False where NAME is none of these or the processor has not got it. */
 bool ti_cpu_features_limit(ti_cpu_features *features, const char *name);
 /* "AVX-512 VNNI BF16": for a person. */

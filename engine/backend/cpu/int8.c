@@ -6,6 +6,7 @@
 const ti_int8_kernel *ti_int8_kernel_for(const ti_cpu_features *features, ti_type type)
 {
 #if defined(__x86_64__)
+    if (features->amx_int8) return &ti_int8_amx;
     if (features->avx512_vnni) return type == TI_Q4_K ? &ti_int8_vnni_coarse : &ti_int8_vnni;
     if (features->avx2) return &ti_int8_avx2;
 #elif defined(__aarch64__)

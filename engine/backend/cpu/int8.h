@@ -85,7 +85,7 @@ static inline __attribute__((always_inline)) void ti_int8_fetch(const unsigned c
 
 extern const ti_int8_kernel ti_int8_plain;
 #if defined(__x86_64__)
-extern const ti_int8_kernel ti_int8_avx2, ti_int8_vnni, ti_int8_vnni_coarse;
+extern const ti_int8_kernel ti_int8_avx2, ti_int8_vnni, ti_int8_vnni_coarse, ti_int8_amx;
 #elif defined(__aarch64__)
 extern const ti_int8_kernel ti_int8_neon;
 #endif

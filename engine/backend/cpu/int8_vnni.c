@@ -16,7 +16,7 @@
 #include <immintrin.h>
 #include <string.h>
 
-#include "backend/cpu/transpose_avx512.h"
+#include "backend/cpu/int8_avx512.h"
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
 
@@ -33,26 +33,14 @@ enum { STEPS = 4, STEP_BYTES = 4 * TI_INT8_PANEL, COARSE_W_BYTES = SCALE_AT + ST
 enum { X_AT_AT = X_SCALE_AT + 4 * ROWS, COARSE_X_BYTES = X_AT_AT + 4 * ROWS };
 enum { MANTISSA = 23, QUARTER = 1 << 21, MOST_POWER = 60 };
 
-/* The value of 32 that is largest in magnitude. */
-VNNI TI_INLINE float extreme_of(__m512 a, __m512 b)
-{
-    const __m512 sign = _mm512_set1_ps(-0.0f);
-    const float most =
-        _mm512_reduce_max_ps(_mm512_max_ps(_mm512_andnot_ps(sign, a), _mm512_andnot_ps(sign, b)));
-    const __m512 least = _mm512_set1_ps(-most);
-    const bool below = _mm512_cmpeq_ps_mask(a, least) | _mm512_cmpeq_ps_mask(b, least);
-    return below ? -most : most;
-}
-
 VNNI TI_INLINE void put_codes(unsigned char *to, int row, __m512 a, __m512 b, float inverse)
 {
-    __m512 factor = _mm512_set1_ps(inverse);
-    __m128i lower = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(a, factor)));
-    __m128i upper = _mm512_cvtsepi32_epi8(_mm512_cvtps_epi32(_mm512_mul_ps(b, factor)));
+    __m128i codes[2];
     uint32_t quad[QUADS];
     const __m128i flip = _mm_set1_epi8((char)0x80);
-    _mm_storeu_si128((__m128i *)quad, _mm_xor_si128(lower, flip));
-    _mm_storeu_si128((__m128i *)(quad + 4), _mm_xor_si128(upper, flip));
+    ti_avx512_codes(codes, a, b, inverse);
+    _mm_storeu_si128((__m128i *)quad, _mm_xor_si128(codes[0], flip));
+    _mm_storeu_si128((__m128i *)(quad + 4), _mm_xor_si128(codes[1], flip));
     for (int q = 0; q < QUADS; q++) memcpy(to + (q * ROWS + row) * 4, &quad[q], 4);
 }
 
@@ -60,7 +48,7 @@ VNNI static float pack_x(unsigned char *to, int row, const float *values)
 {
     __m512 a = values ? _mm512_loadu_ps(values) : _mm512_setzero_ps();
     __m512 b = values ? _mm512_loadu_ps(values + 16) : _mm512_setzero_ps();
-    const float extreme = extreme_of(a, b);
+    const float extreme = ti_avx512_extreme(a, b);
     float inverse, scale = ti_int8_scale(extreme, &inverse);
     put_codes(to, row, a, b, inverse);
     memcpy(to + X_SCALE_AT + 4 * row, &scale, 4);
@@ -72,7 +60,7 @@ VNNI static float pack_x_coarse(unsigned char *to, int row, const float *values)
 {
     __m512 a = values ? _mm512_loadu_ps(values) : _mm512_setzero_ps();
     __m512 b = values ? _mm512_loadu_ps(values + 16) : _mm512_setzero_ps();
-    const float extreme = extreme_of(a, b);
+    const float extreme = ti_avx512_extreme(a, b);
     float scale = fabsf(extreme) / 128.0f, inverse = 0;
     uint32_t bits, power = 0;
     int32_t at = 0;
@@ -117,18 +105,11 @@ static void unpack_x_coarse(float *values, int row, const unsigned char *from)
     get_values(values, row, from, scale);
 }
 
-/* Rows i and i + 16 of codes, eight words each, make register i: turned, register q holds quad q of
- * the first sixteen outputs and register q + 8 of the others. */
 VNNI TI_INLINE void put_weights(unsigned char *to, const ti_int8_block *block)
 {
     const __m512i offset = _mm512_set1_epi8((char)128), zero = _mm512_setzero_si512();
     __m512i r[16], sum[2] = {zero, zero};
-    for (int i = 0; i < 16; i++) {
-        __m256i lower = _mm256_loadu_si256((const __m256i *)block->code[i]);
-        __m256i upper = _mm256_loadu_si256((const __m256i *)block->code[i + 16]);
-        r[i] = _mm512_inserti64x4(_mm512_castsi256_si512(lower), upper, 1);
-    }
-    ti_transpose_avx512(r);
+    ti_avx512_quads(r, block->code);
     for (int half = 0; half < 2; half++) {
         for (int q = 0; q < QUADS; q++) {
             _mm512_store_si512(to + (q * TI_INT8_PANEL + half * 16) * 4, r[half * QUADS + q]);
