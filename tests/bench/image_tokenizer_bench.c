@@ -2,11 +2,11 @@
  *
  *     image_tokenizer_bench full|small|MODEL.gguf SIZE [THREADS [ROUNDS [avx512|avx2|portable]]]
  *
- * `full` is MAGVIT-v2 as released and `small` a tenth of it, both of random weights. A picture of SIZE x SIZE
- * pixels is encoded and decoded ROUNDS times; printed are the best times, their parts, the rate in
- * multiply-adds x 2 of the convolutions and attention, a plain float32 matrix product of the size
- * of the largest convolution timed in between, the process's peak memory, and the convolutions by
- * shape. */
+ * `full` is MAGVIT-v2 as released and `small` a tenth of it, both of random weights. A picture of
+ * SIZE x SIZE pixels is encoded and decoded ROUNDS times; printed are the best times, their parts,
+ * the rate in multiply-adds x 2 of the convolutions and attention, a plain float32 matrix product
+ * of the size of the largest convolution timed in between, the process's peak memory, and the
+ * convolutions by shape. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,7 +64,8 @@ static void count_shape(const ti_conv *conv, double took, double done)
 {
     int i = 0;
     while (i < n_shapes && memcmp(&shapes[i].conv, conv, sizeof *conv)) i++;
-    if (i == n_shapes && n_shapes < (int)(sizeof shapes / sizeof *shapes)) shapes[n_shapes++].conv = *conv;
+    if (i == n_shapes && n_shapes < (int)(sizeof shapes / sizeof *shapes))
+        shapes[n_shapes++].conv = *conv;
     if (i == n_shapes) return;
     if (!shapes[i].calls++ || shapes[i].best > took) shapes[i].best = took;
     shapes[i].work = done;

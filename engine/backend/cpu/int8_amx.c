@@ -19,8 +19,7 @@
 
 #include "backend/cpu/int8_avx512.h"
 
-#define AMX \
-    __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
+#define AMX __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 
 enum { ROWS = 8, QUADS = 8, PANEL = TI_INT8_PANEL, HALF = 16 };
 
@@ -124,7 +123,7 @@ AMX static void tile(float *y, const unsigned char *x, const unsigned char *w, i
     for (int b = 0; b < n_blocks; b++) {
         ti_int8_fetch((const unsigned char *)&xb[b] + ahead, sizeof *xb);
         if (b + 1 < n_blocks) sum_block(sums[(b + 1) & 1], &xb[b + 1], &wb[b + 1]);
-        scale_block(f, (const int32_t (*)[ROWS][HALF])sums[b & 1], &xb[b], &wb[b]);
+        scale_block(f, (const int32_t(*)[ROWS][HALF])sums[b & 1], &xb[b], &wb[b]);
     }
     _tile_release();
 #pragma GCC unroll 8

@@ -7,8 +7,8 @@
 #include "backend/cpu/transpose_avx512.h"
 
 #define TI_AVX512_INLINE                                                                           \
-    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"), always_inline))          \
-    static inline
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma"),                          \
+                   always_inline)) static inline
 
 /* The value of 32 that is largest in magnitude. */
 TI_AVX512_INLINE float ti_avx512_extreme(__m512 a, __m512 b)

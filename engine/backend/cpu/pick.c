@@ -1,5 +1,6 @@
-/* pick.c - one token per row from guided logits, its probability in float64. A row is one thread's work
- * and every sum is cut by the number of columns alone, so results do not depend on the threads. */
+/* pick.c - one token per row from guided logits, its probability in float64. A row is one thread's
+ * work and every sum is cut by the number of columns alone, so results do not depend on the
+ * threads. */
 #include "backend/cpu/cpu.h"
 #include "backend/cpu/exp.h"
 
@@ -79,7 +80,8 @@ static int gumbel_highest(const ti_pick *p, int row, const float *l)
     double top = -INFINITY;
     uint64_t draw = (uint64_t)p->keys[row] * (uint64_t)p->n_cols;
     for (int c = 0; c < p->n_cols; c++) {
-        double score = (double)l[c] + p->temperature * ti_random_gumbel(p->random, draw + (uint64_t)c);
+        double score =
+            (double)l[c] + p->temperature * ti_random_gumbel(p->random, draw + (uint64_t)c);
         if (score > top) {
             top = score;
             best = c;
@@ -149,8 +151,8 @@ void ti_cpu_pick(ti_backend *be, const ti_pick *p)
     if (cpu->features.avx2) one = pick_row_avx2;
     if (cpu->features.avx512) one = pick_row_avx512;
 #endif
-#pragma omp parallel for num_threads(cpu->threads) schedule(dynamic) \
-    if ((int64_t)p->n_rows * p->n_cols > TI_CPU_SMALL)
+#pragma omp parallel for num_threads(cpu->threads)                                                 \
+    schedule(dynamic) if ((int64_t)p->n_rows * p->n_cols > TI_CPU_SMALL)
     for (int row = 0; row < p->n_rows; row++)
         one(p, row, ti_cpu_scratch(cpu, omp_get_thread_num()));
 }

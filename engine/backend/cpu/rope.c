@@ -1,8 +1,8 @@
 /* rope.c - rotary position embedding, rotate-half form: channels i and i + head_size / 2 of a head
  * are the two coordinates of a point, turned by position * theta^(-2 i / head_size). Angles are
- * float32 as in the released model; their sines and cosines are made in float64 without a branch, so
- * that the loop becomes vector code; all but one in a thousand are the float32 nearest to the true
- * ones, and that one is its neighbour. */
+ * float32 as in the released model; their sines and cosines are made in float64 without a branch,
+ * so that the loop becomes vector code; all but one in a thousand are the float32 nearest to the
+ * true ones, and that one is its neighbour. */
 #include "backend/cpu/cpu.h"
 
 #include <math.h>
@@ -65,17 +65,14 @@ static void rotate_plain(float *x, float position, const float *speed, int n_hea
 
 /* The same C once more for wider registers; contraction is off, so the results are the same too. */
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) static void rotate_avx2(float *x, float position,
-                                                        const float *speed, int n_heads, int half,
-                                                        float *room)
+__attribute__((target("avx2"))) static void
+rotate_avx2(float *x, float position, const float *speed, int n_heads, int half, float *room)
 {
     rotate_row(x, position, speed, n_heads, half, room);
 }
 
-__attribute__((target("avx512f,avx512dq"))) static void rotate_avx512(float *x, float position,
-                                                                      const float *speed,
-                                                                      int n_heads, int half,
-                                                                      float *room)
+__attribute__((target("avx512f,avx512dq"))) static void
+rotate_avx512(float *x, float position, const float *speed, int n_heads, int half, float *room)
 {
     rotate_row(x, position, speed, n_heads, half, room);
 }
@@ -91,14 +88,14 @@ static rotate_fn *rotate_for(const ti_cpu_features *f)
     return rotate_plain;
 }
 
-void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows, int n_heads,
-                 int head_size, float theta)
+void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
+                 int n_heads, int head_size, float theta)
 {
     ti_cpu *cpu = ti_cpu_of(be);
     rotate_fn *rotate = rotate_for(&cpu->features);
     int half = head_size / 2;
-#pragma omp parallel num_threads(cpu->threads) \
-    if ((int64_t)n_rows * n_heads * head_size > TI_CPU_SMALL)
+#pragma omp parallel num_threads(cpu->threads) if ((int64_t)n_rows * n_heads * head_size >         \
+                                                   TI_CPU_SMALL)
     {
         float *speed = ti_cpu_scratch(cpu, omp_get_thread_num());
         for (int i = 0; i < half; i++)

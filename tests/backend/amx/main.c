@@ -62,7 +62,7 @@ static void say_number(unsigned n)
 /* ---- the test -------------------------------------------------------------------------------- */
 
 typedef struct made {
-    float x[ROWS * K];           /* as its codes say */
+    float x[ROWS * K];        /* as its codes say */
     float y[2][ROWS * PANEL]; /* sums; the second added to */
 } made;
 
