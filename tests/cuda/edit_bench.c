@@ -1,11 +1,13 @@
 /* edit_bench.c - times forward passes and a whole edit at the 8B shape with random weights, on any
  * device.
  *
- *     edit_bench DEVICE TYPE [text-guidance [free-GB [peak-TFLOP/s [layers]]]]
+ *     edit_bench DEVICE TYPE [text-guidance [free-GB [peak-TFLOP/s [layers [FOLDER]]]]]
  *
  * The edit has the paper's settings: variant M, 512 x 512 pixels, 128 text steps, 30 image steps,
  * image guidance 3.5. FREE-GB takes the card's other memory away first, to see streaming. The
- * output is a row of a Markdown table (h200.sh prints its head); details go to stderr. */
+ * output is a row of a Markdown table (h200.sh prints its head); details go to stderr. Into FOLDER,
+ * which is there, go the weights, the first step's sequence, its text logits and the tokens it
+ * fixed, which torch_edit.py holds against its own. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -261,6 +263,42 @@ static double median(double *x, int n)
     return n ? x[n / 2] : 0;
 }
 
+/* ---- what torch_edit.py compares
+ * ------------------------------------------------------------------- */
+
+static void leave(const char *folder, const char *name, const void *data, size_t bytes)
+{
+    char path[512];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    FILE *f = fopen(path, "wb");
+    if (!f || fwrite(data, 1, bytes, f) != bytes || fclose(f)) die(path);
+}
+
+/* The rows of the text that the first step may fix, and their logits. */
+static void leave_logits(const char *folder, ti_backbone *b, const ti_sequence *s)
+{
+    te_error err;
+    ti_session *session;
+    const float *logits;
+    int32_t rows[TEXT + 1];
+    int n = 0;
+    for (int i = s->text_first; i < s->text_first + s->text_count; i++)
+        if (s->tokens[i] == s->layout.mask && n <= TEXT) rows[n++] = i;
+    size_t cells = (size_t)n * VOCAB;
+    float *here = malloc(cells * sizeof *here);
+    if (!here) die("no memory for logits");
+    check(ti_session_create(&session, b, &(ti_session_shape){s->n, n, cells}, &err), &err);
+    ti_batch batch = {.tokens = s->tokens, .n_sequences = 1, .length = s->n, .read = rows, .read_count = &n};
+    check(ti_session_forward(session, &batch, NULL, &err), &err);
+    ti_session_head(session, 0, 0, n, 0, VOCAB, &logits);
+    check(b->backend->op->download(b->backend, here, logits, cells * sizeof *here, &err), &err);
+    leave(folder, "sequence.i32", s->tokens, (size_t)s->n * sizeof *s->tokens);
+    leave(folder, "rows.i32", rows, (size_t)n * sizeof *rows);
+    leave(folder, "logits.f32", here, cells * sizeof *here);
+    ti_session_free(session);
+    free(here);
+}
+
 static ti_sequence *make_sequence(void)
 {
     te_error err;
@@ -296,7 +334,9 @@ static ti_sequence *make_sequence(void)
     return s;
 }
 
-static double time_edit(ti_backbone *b, const ti_sequence *s, double text_cfg, clockwork *c)
+/* FOLDER, if any, gets the text after the first step. */
+static double time_edit(ti_backbone *b, const ti_sequence *s, double text_cfg, clockwork *c,
+                        const char *folder)
 {
     te_error err;
     ti_trajectory *t;
@@ -314,8 +354,10 @@ static double time_edit(ti_backbone *b, const ti_sequence *s, double text_cfg, c
                   .backbone = b, .sequence = s, .options = &opt, .progress = tick, .user = c},
               &t, &err),
           &err);
+    double seconds = ti_seconds() - begin;
+    if (folder) leave(folder, "text.i32", t->text, (size_t)t->n_text * sizeof *t->text);
     ti_trajectory_free(t);
-    return ti_seconds() - begin;
+    return seconds;
 }
 
 int main(int argc, char **argv)
@@ -324,10 +366,11 @@ int main(int argc, char **argv)
     ti_type type;
     ti_backend *be, *filler = NULL;
     if (argc < 3 || !ti_type_parse(argv[2], &type))
-        die("usage: DEVICE TYPE [text-cfg [free-GB [peak [layers]]]]");
+        die("usage: DEVICE TYPE [text-cfg [free-GB [peak [layers [FOLDER]]]]]");
     double text_cfg = argc > 3 ? atof(argv[3]) : 0, free_gb = argc > 4 ? atof(argv[4]) : 0;
     double peak = argc > 5 ? atof(argv[5]) : 0;
     int n_layers = argc > 6 ? atoi(argv[6]) : LAYERS;
+    const char *folder = argc > 7 ? argv[7] : NULL;
     void *filling = NULL;
     if (free_gb > 0) {
         check(ti_backend_create(&filler, argv[1], 0, &err), &err);
@@ -348,7 +391,11 @@ int main(int argc, char **argv)
     double used = ((double)before - (double)be->op->memory_free(be) + bytes) / 1e9;
     tell_ops(b, s->n);
     clockwork c;
-    double edit = time_edit(b, s, text_cfg, &c);
+    double edit = time_edit(b, s, text_cfg, &c, folder);
+    if (folder) {
+        leave(folder, "weights.bin", data, ti_type_row_bytes(type, WIDTH) * VOCAB);
+        leave_logits(folder, b, s);
+    }
     double rate_one = flop_one / one * 1e-12, rate_two = flop_two / two * 1e-12;
     printf("| %s %s, text guidance %g%s | %.1f | %.1f | %.0f (%.0f %%) | %.1f | %.0f (%.0f %%) | "
            "%.2f | %.1f | %.1f |\n",

@@ -1,8 +1,11 @@
-"""torch_edit.py - what edit_bench times, in plain PyTorch: the 8B shape with random bf16 weights, and the
-joint loop of variant M as the released code runs it - both sequences through every layer and the whole
-vocabulary in every one of 128 iterations, softmax over all text positions in float64. Prints a row of the
-table of h200.sh."""
+"""torch_edit.py FOLDER - what edit_bench times, in plain PyTorch: the 8B shape with the random bf16 weights
+that edit_bench left in FOLDER, and the joint loop of variant M as the released code runs it - both sequences
+through every layer and the whole vocabulary in every one of 128 iterations, softmax over all text positions in
+float64, whatever the guidance. Prints a row of the table of h200.sh, then below the table what became of the
+first step: the released rule on our logits must fix the tokens we fixed (else status 1), and how far PyTorch's
+own logits for the same sequence and weights are from ours."""
 import math
+import os
 import statistics
 import sys
 import time
@@ -15,8 +18,10 @@ N, STEPS, IMAGE_STEPS, MASK, OFFSET = 2339, 128, 30, 126336, 126349
 card = torch.device("cuda")
 
 
-def random(rows, cols):
-    return torch.empty(rows, cols, device=card, dtype=torch.bfloat16).uniform_(-0.035, 0.035)
+def left(folder, name, dtype):
+    path = os.path.join(folder, name)
+    size = os.path.getsize(path) // torch.empty(0, dtype=dtype).element_size()
+    return torch.from_file(path, size=size, dtype=dtype).to(card)
 
 
 def norm(x):
@@ -31,11 +36,14 @@ def rotate(x, cosine, sine):
 
 
 class Backbone:
-    def __init__(self):
-        self.table, self.head = random(VOCAB, WIDTH), random(VOCAB, WIDTH)
+    def __init__(self, weights):
+        def own(rows, cols):  # every matrix is the beginning of WEIGHTS, and lies in memory of its own
+            return weights[:rows * cols].view(rows, cols).clone()
+
+        self.table, self.head = own(VOCAB, WIDTH), own(VOCAB, WIDTH)
         self.layers = [
-            dict(q=random(WIDTH, WIDTH), k=random(WIDTH, WIDTH), v=random(WIDTH, WIDTH), o=random(WIDTH, WIDTH),
-                 gate=random(FF, WIDTH), up=random(FF, WIDTH), down=random(WIDTH, FF))
+            dict(q=own(WIDTH, WIDTH), k=own(WIDTH, WIDTH), v=own(WIDTH, WIDTH), o=own(WIDTH, WIDTH),
+                 gate=own(FF, WIDTH), up=own(FF, WIDTH), down=own(WIDTH, FF))
             for _ in range(LAYERS)]
         speed = 1.0 / (500000 ** (torch.arange(0, 128, 2, device=card).float() / 128))
         angle = torch.outer(torch.arange(N, device=card).float(), speed)
@@ -56,8 +64,7 @@ class Backbone:
         return F.linear(norm(x), self.head)
 
 
-def reveal_text(tokens, logits, n):
-    region = tokens[0, -TEXT:]
+def reveal_text(region, logits, n):
     masked = region == MASK
     best = logits.argmax(-1)
     sure = logits.double().softmax(-1).gather(-1, best[:, None])[:, 0]
@@ -80,6 +87,23 @@ def reveal_image(tokens, logits, step):
     region[:] = torch.where(sure < cut, torch.full_like(code, MASK), code + OFFSET)
 
 
+def compare(model, folder):
+    """The first step of edit_bench's own sequence: whether the tokens fixed are the released rule's, and words."""
+    sequence, rows = left(folder, "sequence.i32", torch.int32).long(), left(folder, "rows.i32", torch.int32).long()
+    ours, after = left(folder, "logits.f32", torch.float32).view(len(rows), VOCAB), left(folder, "text.i32", torch.int32)
+    fixed = after.long()[rows - (len(sequence) - len(after))]  # the text ends the sequence
+    n = int((fixed != MASK).sum())
+    region = torch.full_like(rows, MASK)
+    reveal_text(region, ours, n)
+    same = n > 0 and bool((region == fixed).all())
+    theirs = model(sequence[None])[0, rows].float()
+    error = ((ours - theirs).norm() / theirs.norm()).item()
+    agree = (ours.argmax(-1) == theirs.argmax(-1)).float().mean().item()
+    return same, ("First step, %d text tokens fixed: by the released rule on the same logits %s. PyTorch's logits of the "
+                  "same sequence are %.2g of their norm apart, %.1f %% of the most probable tokens agree." %
+                  (n, "the same" if same else "**others**", error, 100 * agree))
+
+
 def edit(model, text_cfg):
     tokens = torch.randint(0, 126000, (1, N), device=card)
     tokens[0, -TEXT:] = MASK
@@ -94,7 +118,7 @@ def edit(model, text_cfg):
         without[0, :prefix] = 0
         logits = model(torch.cat((tokens, without)))
         text = logits[:, -TEXT:]
-        reveal_text(tokens, text[0] + text_cfg * (text[1] - text[0]), TEXT // STEPS)
+        reveal_text(tokens[0, -TEXT:], text[0] + text_cfg * (text[1] - text[0]), TEXT // STEPS)
         if step in image_at:
             image = logits[:, -TEXT - 2 - IMAGE:-TEXT - 2, OFFSET:OFFSET + CODES]
             reveal_image(tokens, 4.5 * image[0] - 3.5 * image[1], step)
@@ -104,7 +128,8 @@ def edit(model, text_cfg):
 
 
 with torch.inference_mode():
-    model = Backbone()
+    folder = sys.argv[1]
+    model = Backbone(left(folder, "weights.bin", torch.bfloat16))
     tokens = torch.randint(0, 126000, (2, N), device=card)
     for _ in range(2):
         model(tokens)
@@ -116,7 +141,11 @@ with torch.inference_mode():
             model(tokens[:batch])
         torch.cuda.synchronize()
         rates.append((time.perf_counter() - begin) / 5 * 1e3)
-    times = edit(model, float(sys.argv[1]) if len(sys.argv) > 1 else 0.0)
+    times = edit(model, 0.0)
     used = torch.cuda.max_memory_allocated() / 1e9
     print("| PyTorch %s bf16, released loop | %.1f | %.1f | - | %.1f | - | %.2f | - | %.1f |" %
-          (torch.__version__, used, rates[0], rates[1], sum(times), 1e3 * statistics.median(times)))
+          (torch.__version__, used, rates[0], rates[1], sum(times), 1e3 * statistics.median(times)), flush=True)
+    same, words = compare(model, folder)
+    with open(os.path.join(folder, "words"), "w") as f:
+        print(words, file=f)
+    sys.exit(0 if same else 1)
