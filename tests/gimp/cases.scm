@@ -78,6 +78,20 @@
         (te-export made (te-path "group-after.png"))))
     (gimp-image-delete image)))
 
+; A group is edited as it is seen: the result lies above it.
+(define (case-whole-group)
+  (let* ((image (te-load (te-path "in.png")))
+         (group (te-new-group image))
+         (layer (te-layer image)))
+    (gimp-image-insert-layer image group 0 0)
+    (gimp-image-reorder-item image layer group 0)
+    (te-flat image (te-path "whole-group-before.png"))
+    (let* ((made (car (te-edit image group "all of it" 0 te-false ""))))
+      (te-write "whole-group-top.txt" (if (= made (te-top image)) "top" "elsewhere"))
+      (te-write "whole-group-layers.txt" (length (te-layers image)))
+      (te-export made (te-path "whole-group-after.png")))
+    (gimp-image-delete image)))
+
 ; Linear float, into an image of its own.
 (define (case-float)
   (let* ((image (te-load (te-path "in.png"))))
@@ -120,8 +134,8 @@
     (gimp-image-delete image)))
 
 (define (cases)
-  (case-plain) (case-seed) (case-selection) (case-replace) (case-group) (case-float) (case-alpha)
-  (case-profile) (case-filter)
+  (case-plain) (case-seed) (case-selection) (case-replace) (case-group) (case-whole-group)
+  (case-float) (case-alpha) (case-profile) (case-filter)
   (te-write "all.txt" "done"))
 
 ; Refusals: each ends in an error whose sentence GIMP prints.
@@ -141,6 +155,11 @@
   (with-image (lambda (image layer)
     (gimp-item-set-lock-content layer te-true)
     (te-edit image layer "x" 1 te-false ""))))
+(define (refuse-group)
+  (with-image (lambda (image layer)
+    (let* ((group (te-new-group image)))
+      (gimp-image-insert-layer image group 0 0)
+      (te-edit image group "x" 1 te-false "")))))
 (define (refuse-selection)
   (with-image (lambda (image layer)
     (gimp-layer-set-offsets layer 300 0)

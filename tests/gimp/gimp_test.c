@@ -358,6 +358,14 @@ static void groups_offsets_and_grey_are_kept(void **state)
     assert_right_half_inverted("group-before.png", "group-after.png", true);
 }
 
+static void a_group_is_edited_as_it_is_seen(void **state)
+{
+    (void)state;
+    assert_text("whole-group-top.txt", "top");
+    assert_text("whole-group-layers.txt", "2");
+    assert_right_half_inverted("whole-group-before.png", "whole-group-after.png", true);
+}
+
 static void float_goes_into_a_new_image(void **state)
 {
     (void)state;
@@ -442,6 +450,7 @@ static const refusal refusals[] = {
     {"(refuse-record)", "did not come from a thinking-aware edit"},
     {"(refuse-indexed)", "Image > Mode > RGB"},
     {"(refuse-locked)", "pixels are locked"},
+    {"(refuse-group)", "A layer group has no pixels to replace"},
     {"(refuse-selection)", "does not touch the layer"},
     {"(refuse-fail)", "9 GB are needed and 1 GB is free"},
     {"(refuse-die)", "The engine stopped in the middle of the edit"}, /* last: the server is gone */
@@ -477,6 +486,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(outside_the_selection_every_bit_stays),
         cmocka_unit_test(replacing_keeps_16_bits_and_the_selection),
         cmocka_unit_test(groups_offsets_and_grey_are_kept),
+        cmocka_unit_test(a_group_is_edited_as_it_is_seen),
         cmocka_unit_test(float_goes_into_a_new_image),
         cmocka_unit_test(transparency_stays),
         cmocka_unit_test(colour_profiles_are_converted),

@@ -674,6 +674,9 @@ static void too_little_memory_is_told(void **state)
     assert_int_equal(prlimit(server, RLIMIT_AS, &little, NULL), 0);
     session_keys(panel, "ctrl+Return");
     part_wait("There is too little memory: this edit needs ");
+    g_autofree char *said = part_text("There is too little memory");
+    assert_non_null(strstr(said, " are free; ")); /* and what to do */
+    assert_non_null(strstr(said, "close other programs"));
     session_keep_screen(panel, "panel-memory.png");
     assert_int_equal(prlimit(server, RLIMIT_AS, &all, NULL), 0);
     session_keys(panel, "alt+y");
