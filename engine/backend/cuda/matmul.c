@@ -154,6 +154,7 @@ static cublasStatus_t describe(ti_matmuls *m, entry *e)
     cublasOperation_t turned = CUBLAS_OP_T;
     cudaDataType_t in = data_type(s->in_type), out = data_type(s->out_type);
     uint64_t width = (uint64_t)s->in, n_out = (uint64_t)s->out, rows = (uint64_t)s->rows;
+    if (s->scaled && !HAS_ROW_SCALES) return CUBLAS_STATUS_NOT_SUPPORTED;
     cublasStatus_t st = m->desc_init(&e->desc, sizeof e->desc, CUBLAS_COMPUTE_32F, CUDA_R_32F);
     if (!st) st = SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_TRANSA, turned);
 #if HAS_ROW_SCALES
@@ -246,7 +247,7 @@ static bool has_fp8(ti_matmuls *m, ti_scalar out, bool scaled)
                    .y_stride = 256,
                    .alpha = 1,
                    .beta = out == TI_SCALAR_F32};
-    return (HAS_ROW_SCALES || !scaled) && entry_of(m, &p);
+    return entry_of(m, &p) != NULL;
 }
 
 ti_fp8 ti_matmuls_fp8(ti_matmuls *m)
