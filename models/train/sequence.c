@@ -29,7 +29,6 @@ te_status ti_objective_read(ti_objective *p, const json_t *config, te_error *err
     if (!st) st = ti_config_real(o, "balance", 0, 1, 0, &p->balance, err);
     if (!st) st = ti_config_real(o, "independent", 0, 1, 0, &p->independent, err);
     if (!st) st = ti_config_real(o, "words_alone", 0, 1, 0, &p->words_alone, err);
-    if (!st) st = ti_config_real(o, "strips", 0, 1, 0, &p->strips, err);
     if (!st) st = ti_config_real(o, "names", 0, 100, 0, &p->names, err);
     if (!st) st = ti_config_real(o, "min_ratio", 0.001, 1, 0.05, &p->min_ratio, err);
     if (!st) st = ti_config_real(o, "drop", 0, 1, 0.1, &p->drop, err);
@@ -122,15 +121,8 @@ static void ask_word(ti_packer *p, const uint16_t *words, int i, double share)
         ask(p, TI_READ_NAMES, words[i], share * p->objective.names / SAID);
 }
 
-/* The part of both pictures that a sequence has, in tokens; it leaves out the positions of the
- * rest. */
-typedef struct strip {
-    int first, count;
-} strip;
-
-enum { STRIPS = 4 }; /* of a picture */
-
-static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, strip part,
+/* Without PICTURES, their positions are left out. */
+static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, bool pictures,
                        double share)
 {
     const ti_layout *l = &p->layout;
@@ -138,12 +130,11 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, stri
     put(p, s->generation ? l->generate_task : l->edit_task);
     if (!s->generation) {
         put(p, l->soi);
-        p->skipped += part.first;
-        for (int i = part.first; i < part.first + part.count; i++) {
+        for (int i = 0; pictures && i < image; i++) {
             ask_word(p, s->input_words, i, share);
             put(p, dropped ? 0 : l->image_offset + s->input[i]);
         }
-        p->skipped += image - part.first - part.count;
+        if (!pictures) p->skipped += image;
         put(p, l->eoi);
     }
     put(p, l->bos);
@@ -153,15 +144,7 @@ static void put_prefix(ti_packer *p, const ti_pool_sample *s, bool dropped, stri
     put(p, l->eos);
 }
 
-enum {
-    DRAW_DROP,
-    DRAW_APART,
-    DRAW_TIME,
-    DRAW_TEXT_TIME,
-    DRAW_TOKENS,
-    DRAW_PART = 1 << 20,
-    DRAW_STRIP
-};
+enum { DRAW_DROP, DRAW_APART, DRAW_TIME, DRAW_TEXT_TIME, DRAW_TOKENS, DRAW_WORDS = 1 << 20 };
 
 static double ratio_at(const ti_packer *p, double time)
 {
@@ -178,37 +161,34 @@ static bool choose(ti_random random, uint64_t draw, int *needed, int left)
     return chosen;
 }
 
-/* Tokens of PART that the output does not have from the input. */
-static int count_changed(const ti_pool_sample *s, strip part)
+/* Of N tokens, how many the output does not have from the input. */
+static int count_changed(const ti_pool_sample *s, int n)
 {
-    int n = 0;
-    for (int i = part.first; i < part.first + part.count; i++) n += s->input[i] != s->output[i];
-    return n;
+    int changed = 0;
+    for (int i = 0; i < n; i++) changed += s->input[i] != s->output[i];
+    return changed;
 }
 
 /* SHOWN: the sequence has the input picture. */
-static void put_image(ti_packer *p, const ti_pool_sample *s, strip part, bool shown,
-                      ti_random random, double ratio, double share)
+static void put_image(ti_packer *p, const ti_pool_sample *s, bool shown, ti_random random,
+                      double ratio, double share)
 {
-    const int image = p->layout.grid_h * p->layout.grid_w;
-    int needed = (int)lround(ratio * part.count);
+    const int n = p->layout.grid_h * p->layout.grid_w;
+    int needed = (int)lround(ratio * n);
     if (needed < 1) needed = 1;
-    const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (part.count + 2);
-    const int changed = shown ? count_changed(s, part) : part.count;
-    const double raised = changed ? pow((double)part.count / changed, p->objective.balance) : 1;
-    p->skipped += part.first;
-    for (int k = 0; k < part.count; k++) {
-        const int i = part.first + k;
+    const double weight = share * (p->objective.image_by_time ? 1 / ratio : 1) / (n + 2);
+    const int changed = shown ? count_changed(s, n) : n;
+    const double raised = changed ? pow((double)n / changed, p->objective.balance) : 1;
+    for (int i = 0; i < n; i++) {
         const int32_t token = p->layout.image_offset + s->output[i];
         const bool kept = shown && s->input[i] == s->output[i];
         ask_word(p, s->output_words, i, share);
-        if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, part.count - k))
+        if (choose(random, DRAW_TOKENS + (uint64_t)i, &needed, n - i))
             put_masked(p, kept ? TI_READ_KEPT : TI_READ_IMAGE, token,
                        weight * (kept ? p->objective.kept_weight : raised));
         else
             put(p, token);
     }
-    p->skipped += image - part.first - part.count;
 }
 
 static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, double ratio,
@@ -227,22 +207,11 @@ static void put_text(ti_packer *p, const ti_pool_sample *s, ti_random random, do
     }
 }
 
-static strip choose_part(const ti_packer *p, ti_random random)
-{
-    const int rows = p->layout.grid_h, width = p->layout.grid_w;
-    const double draw = ti_random_uniform(random, DRAW_PART), alone = p->objective.words_alone;
-    if (draw < alone) return (strip){0, 0};
-    if (draw >= alone + p->objective.strips || rows < STRIPS) return (strip){0, rows * width};
-    const int count = rows / STRIPS;
-    return (strip){(int)(ti_random_uniform(random, DRAW_STRIP) * (rows - count + 1)) * width,
-                   count * width};
-}
-
 void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, double share)
 {
     const bool dropped = ti_random_uniform(random, DRAW_DROP) < p->objective.drop;
     const bool apart = ti_random_uniform(random, DRAW_APART) < p->objective.independent;
-    const strip part = choose_part(p, random);
+    const bool pictures = ti_random_uniform(random, DRAW_WORDS) >= p->objective.words_alone;
     const double time = ti_random_uniform(random, DRAW_TIME);
     const double image = ratio_at(p, time);
     const double text = apart ? ratio_at(p, ti_random_uniform(random, DRAW_TEXT_TIME)) : image;
@@ -251,9 +220,12 @@ void ti_packer_add(ti_packer *p, const ti_pool_sample *s, ti_random random, doub
     p->skipped = 0;
     ti_pool_sample seen = *s;
     if (dropped) seen.input_words = seen.output_words = NULL;
-    put_prefix(p, &seen, dropped, part, share);
+    put_prefix(p, &seen, dropped, pictures, share);
     put(p, p->layout.soi);
-    put_image(p, &seen, part, !s->generation && !dropped, random, image, share);
+    if (pictures)
+        put_image(p, &seen, !s->generation && !dropped, random, image, share);
+    else
+        p->skipped += p->layout.grid_h * p->layout.grid_w;
     put(p, p->layout.eoi);
     put(p, p->layout.bos);
     put_text(p, s, random, text, share);

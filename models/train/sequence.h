@@ -8,13 +8,11 @@
  * output token keeps its distance from the input's. REASONING is the sample's, then eos to the end
  * of the region. Capitals are masked with a ratio that follows a cosine of a uniform time, shared
  * by both regions or (for a share of the samples, so that sequential decoding has been seen too)
- * drawn for each. A share of the samples is instruction and reasoning alone, or with a strip of the
- * pictures, at the positions they have in the whole: a fifth or a third of the work, and what an
- * instruction's words mean is learnt sooner.
- * Image tokens of a drawn scene, masked or not, can be asked for a word as well: the name of what is
- * to be seen there.
- * Conditions are dropped as guidance drops them: input tokens become id 0 and the
- * instruction eos.
+ * drawn for each. A share of the samples is instruction and reasoning alone, at the positions they
+ * have in the whole: a fifth of the work, and what an instruction's words mean is learnt sooner.
+ * Image tokens of a drawn scene, masked or not, can be asked for a word as well: the name of what
+ * is to be seen there. Conditions are dropped as guidance drops them: input tokens become id 0 and
+ * the instruction eos.
  */
 #ifndef TI_TRAIN_SEQUENCE_H
 #define TI_TRAIN_SEQUENCE_H
@@ -31,8 +29,7 @@ typedef struct ti_objective {
                      * all edits count alike, a small thing moved as much as nightfall */
     double independent; /* share of samples whose regions have ratios of their own */
     double words_alone; /* share of samples without their pictures */
-    double strips;      /* share of samples with a quarter of the rows of their pictures */
-    double names;        /* weight of saying what is to be seen in a token, input's and output's */
+    double names;       /* weight of saying what is to be seen in a token, input's and output's */
     double min_ratio;
     double drop;         /* share of samples without their conditions */
     int text_len;        /* text region, bos included */

@@ -329,6 +329,21 @@ static void every_part_has_a_name(void **state)
     }
 }
 
+/* With all that can be on show at once: where 768 pixels are all there is, GIMP's own title bar among them. */
+static void it_fits_a_small_screen(void **state)
+{
+    int height = 0;
+    (void)state;
+    begin_edit();
+    end_edit();
+    ti_panel_failed(panel, "The engine stopped in the middle of the edit; nothing was changed: try again.", true);
+    for (int page = 0; page < 3; page++) {
+        show_page(page);
+        gtk_widget_get_preferred_height(ti_panel_window(panel), &height, NULL);
+        if (height > 740) fail_msg("page %d needs %d pixels", page, height);
+    }
+}
+
 /* ---- legible in every theme ---------------------------------------------------------------------- */
 
 /* Relative luminance, as the Web Content Accessibility Guidelines have it. */
@@ -685,6 +700,7 @@ int main(int argc, char **argv)
 #define WITH_PANEL(test) cmocka_unit_test_setup_teardown(test, with_panel, without_panel)
     const struct CMUnitTest tests[] = {
         WITH_PANEL(every_part_has_a_name),
+        WITH_PANEL(it_fits_a_small_screen),
         WITH_PANEL(every_word_can_be_read_in_every_theme),
         WITH_PANEL(prompts_are_kept_and_come_back),
         WITH_PANEL(what_is_written_survives_a_kill),
