@@ -86,7 +86,7 @@ GtkWidget *ti_picture_new(void)
     p->cells = g_hash_table_new(g_direct_hash, g_direct_equal);
     g_object_set_data_full(G_OBJECT(area), "ti-picture", p, free_data);
     g_signal_connect(area, "draw", G_CALLBACK(on_draw), NULL);
-    gtk_widget_set_size_request(area, 120, 96);
+    gtk_widget_set_size_request(area, 120, 80);
     return area;
 }
 
