@@ -76,6 +76,13 @@ static void makes_it_night(void **state)
     assert_true(by.l < -5);
 }
 
+static void makes_it_brighter(void **state)
+{
+    (void)state;
+    ti_lab_stats after, by = edit_photo(3, "make it brighter", "more light", &after);
+    assert_true(by.l > 5);
+}
+
 static void makes_it_darker(void **state)
 {
     (void)state;
@@ -102,6 +109,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(is_what_the_readme_says),
         cmocka_unit_test(makes_it_night),
+        cmocka_unit_test(makes_it_brighter),
         cmocka_unit_test(makes_it_darker),
         cmocka_unit_test(makes_it_warmer),
         cmocka_unit_test(makes_it_cooler),
