@@ -36,7 +36,8 @@ bool ti_host_has_image(int image);
 bool ti_host_has_layer(int image, int layer);
 char *ti_host_image_name(int image);
 int ti_host_image_of(int layer);     /* -1: the layer is gone */
-int ti_host_active_layer(int image); /* -1: none, or several */
+enum { TI_NO_LAYER = -1, TI_LAYERS = -2 /* more than one */ };
+int ti_host_active_layer(int image); /* or one of these */
 void ti_host_layer_size(int layer, int *width, int *height);
 /* The selection's bounds within the layer, in its coordinates; false when nothing is selected. */
 bool ti_host_selection_bounds(int image, int layer, GeglRectangle *bounds);

@@ -101,7 +101,9 @@ int ti_host_active_layer(int image)
 {
     GimpImage *i = ti_gimp3_image(image);
     GimpLayer **layers = i ? gimp_image_get_selected_layers(i) : NULL;
-    int layer = layers && layers[0] && !layers[1] ? gimp_item_get_id(GIMP_ITEM(layers[0])) : -1;
+    int layer = !layers || !layers[0] ? TI_NO_LAYER
+                : layers[1]           ? TI_LAYERS
+                                      : gimp_item_get_id(GIMP_ITEM(layers[0]));
     g_free(layers);
     return layer;
 }

@@ -250,7 +250,9 @@ static void look(owner *o)
         show_closed(o);
         return;
     }
-    o->active = ti_host_active_layer(o->image);
+    const int active = ti_host_active_layer(o->image);
+    /* With a channel chosen, and in GIMP 3.2 after some undo, no layer is: the last one stays. */
+    if (active != TI_NO_LAYER || !ti_host_has_layer(o->image, o->active)) o->active = active;
     g_autofree char *record =
         ti_host_has_layer(o->image, o->active) ? ti_host_record(o->active) : NULL;
     ti_entry *entry = record ? ti_history_entry(record) : NULL;
