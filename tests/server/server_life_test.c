@@ -40,7 +40,7 @@ static void test_jobs_run_in_the_order_they_came(void **state)
     const serving *s = *state;
     int fds[3];
     fds[0] = serving_open(s, serving_slow, true);
-    assert_reads(fds[0], "event: progress");
+    assert_reads(fds[0], "\"stage\":\"denoising\"");
     for (int i = 1; i < 3; i++) {
         fds[i] = serving_open(s, serving_slow, true);
         assert_reads(fds[i], i == 1 ? "\"position\":1" : "\"position\":2");
@@ -60,7 +60,7 @@ static void test_a_full_queue_is_said(void **state)
     int fds[3];
     for (int i = 0; i < 3; i++) {
         fds[i] = serving_open(s, serving_slow, true);
-        assert_reads(fds[i], i ? "event: queued" : "event: progress");
+        assert_reads(fds[i], i ? "event: queued" : "\"stage\":\"denoising\"");
     }
     char *answer = serving_submit(s, serving_edit, true, "\"error\":{");
     assert_int_equal(wire_status(answer), 429);
@@ -89,7 +89,7 @@ static void test_its_end_is_told_to_all(void **state)
 {
     serving *s = *state;
     int running = serving_open(s, serving_slow, true);
-    assert_reads(running, "event: progress");
+    assert_reads(running, "\"stage\":\"denoising\"");
     int waiting = serving_open(s, serving_slow, true);
     assert_reads(waiting, "event: queued");
     kill(s->pid, SIGTERM);

@@ -367,7 +367,8 @@ static void test_two_devices(void **state)
     int fds[3];
     for (int i = 0; i < 3; i++) {
         fds[i] = serving_open(f, serving_slow, true);
-        char *answer = wire_read(fds[i], i < 2 ? "event: progress" : "event: queued\ndata: ", 60);
+        char *answer =
+            wire_read(fds[i], i < 2 ? "\"stage\":\"denoising\"" : "event: queued\ndata: ", 60);
         assert_non_null(strstr(answer, i < 2 ? "event: started" : "event: queued"));
         free(answer);
     }
@@ -376,7 +377,7 @@ static void test_two_devices(void **state)
     assert_non_null(strstr(answer, "\"waiting\":1"));
     free(answer);
     close(fds[1]); /* its job is cancelled: the third begins while the first goes on */
-    answer = wire_read(fds[2], "event: progress", 60);
+    answer = wire_read(fds[2], "\"stage\":\"denoising\"", 60);
     assert_non_null(strstr(answer, "event: started"));
     free(answer);
     close(fds[2]);
