@@ -16,7 +16,9 @@ typedef struct ti_frame {
     int out_width, out_height;
 } ti_frame;
 
-/* Variant M: the whole picture, stretched to one size. */
+/* Variant M: the whole picture, stretched to one size. Measured against mirrored borders around it
+ * (photo-bench, the embedded model, two photographs at 3:2 and 2:1, seeds 7 and 8): 38 of 44 edits
+ * hold either way at 3:2; at 2:1, 40 stretched and 38 padded. */
 ti_frame ti_frame_whole(int width, int height, int out_width, int out_height);
 /* Variant A: the picture scaled to cover a size that keeps the area of grid_h x grid_w tokens of
  * PATCH pixels, and what sticks out cut off both ends alike. Sizes go in steps of two tokens each
