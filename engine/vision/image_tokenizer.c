@@ -125,12 +125,13 @@ int ti_image_tokenizer_codebook(const ti_image_tokenizer *t)
 
 /* ---- running --------------------------------------------------------------------------------- */
 
-/* Floats one of a canvas's buffers holds at most, in whole lines of any device's memory. */
+/* In whole lines of any device's memory. */
 static size_t round_peak(size_t floats)
 {
     return (floats + 63) & ~(size_t)63;
 }
 
+/* Floats one of a canvas's buffers holds at most. */
 static size_t encoder_peak(const ti_image_tokenizer *t, int height, int width)
 {
     ti_canvas c = {.height = height, .width = width, .channels = 3};
@@ -182,7 +183,8 @@ static te_status run_network(const ti_autoencoder *network,
 {
     ti_backend *be = c->backend;
     void *memory = NULL;
-    if (!canvas_open(c, peak, &memory)) c->status = be->op->upload(be, c->x, from, n * sizeof *from, c->err);
+    if (!canvas_open(c, peak, &memory))
+        c->status = be->op->upload(be, c->x, from, n * sizeof *from, c->err);
     if (!c->status) {
         run(network, c);
         n = (size_t)c->height * (size_t)c->width * (size_t)c->channels;

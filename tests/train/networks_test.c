@@ -281,21 +281,26 @@ static void project(double out[WIDTH / HEADS], ti_llada *l, int id, const char *
 }
 
 /* A fresh backbone's last head attends to words, whoever asks, and to nothing else. */
+static ti_llada_config small(int layers)
+{
+    return (ti_llada_config){.width = WIDTH,
+                             .layers = layers,
+                             .heads = HEADS,
+                             .ff = 96,
+                             .vocab = VOCAB,
+                             .context = 64,
+                             .eps = 1e-5f,
+                             .theta = 10000,
+                             .logit_scale = 1};
+}
+
 static void begins_by_listening(void **state)
 {
     (void)state;
     te_error err;
     ti_llada *l = NULL;
     ti_train_device *d = open_device(1);
-    const ti_llada_config c = {.width = WIDTH,
-                               .layers = 2,
-                               .heads = HEADS,
-                               .ff = 96,
-                               .vocab = VOCAB,
-                               .context = 64,
-                               .eps = 1e-5f,
-                               .theta = 10000,
-                               .logit_scale = 1};
+    const ti_llada_config c = small(2);
     const ti_llada_start start = {.image_offset = WORDS + 4,
                                   .bits = CODE_BITS,
                                   .mask = WORDS,
@@ -347,15 +352,7 @@ static void names_are_read_half_way_up(void **state)
     te_error err;
     half_way h = {0};
     ti_train_device *d = open_device(2);
-    const ti_llada_config c = {.width = WIDTH,
-                               .layers = 4,
-                               .heads = HEADS,
-                               .ff = 96,
-                               .vocab = VOCAB,
-                               .context = 64,
-                               .eps = 1e-5f,
-                               .theta = 10000,
-                               .logit_scale = 1};
+    const ti_llada_config c = small(4);
     static const int32_t tokens[7] = {3, 1, 4, 1, 5, 9, 2}, positions[7] = {0, 1, 2, 3, 4, 5, 6},
                          top[2] = {6, 2}, top_words[2] = {7, 8}, middle[3] = {1, 2, 4},
                          middle_words[3] = {5, 6, 5};

@@ -7,6 +7,7 @@
 #include "denoise/layout.h"
 #include "format/checkpoint.h"
 #include "model/backbone.h"
+#include "project.h"
 #include "vision/image_tokenizer.h"
 
 #include <unistd.h>
@@ -92,7 +93,8 @@ static void sft_config_from(const char *name, int threads, int stop_at, const ch
              "\"micro_batch\": 2, \"optimiser\": \"muon\", \"rate\": %g,"
              "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
              " \"network\": {\"width\": 32, \"layers\": 2, \"heads\": 2, \"ff\": 64},"
-             " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12},"
+             " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12,"
+             "  \"names\": 0.5, \"words_alone\": 0.25},"
              " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, "
              "\"image_cfg\": 1.5}}}",
              folder, name, *start ? "\"start\": \"" : "", start, *start ? "\"," : "", folder,
@@ -295,6 +297,46 @@ static void refuses_a_foreign_pool(void **state)
     assert_non_null(strstr(err.message, "delete it"));
 }
 
+static bool is_among(uint16_t word, const uint16_t *words, int n)
+{
+    for (int i = 0; i < n; i++)
+        if (words[i] == word) return true;
+    return false;
+}
+
+/* What a token of the input shows is what the reasoning says it sees; so it is for the output of a
+ * generation, which has no input. */
+static void tokens_show_what_is_said(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 60, TEXT_LEN = 400 };
+    te_error err;
+    ti_project p;
+    ti_pool *pool = NULL;
+    sft_config("sft-e", 2, 4);
+    assert_ok(ti_project_open(&p, path_of("sft-e.json"), 1, &err), err);
+    const ti_pool_config c = {.path = path_of("said.pool"), .samples = SAMPLES, .text_len = TEXT_LEN};
+    assert_ok(ti_pool_open(&pool, &c, p.magvit, p.tokenizer, &err), err);
+    assert_ok(ti_pool_fill(pool, 0, SAMPLES, &err), err);
+    const int tokens = p.layout.grid_h * p.layout.grid_w;
+    int edits = 0, generations = 0;
+    for (int k = 0; k < SAMPLES; k++) {
+        const ti_pool_sample s = ti_pool_get(pool, k);
+        assert_true(s.n_reasoning < TEXT_LEN - 1);
+        for (int t = 0; t < tokens; t++) {
+            const uint16_t word = s.generation ? s.output_words[t] : s.input_words[t];
+            if (s.generation) assert_int_equal(s.input_words[t], TI_NO_WORD);
+            if (word == TI_NO_WORD) continue;
+            if (!is_among(word, s.reasoning, s.n_reasoning)) fail_msg("sample %d, token %d", k, t);
+            *(s.generation ? &generations : &edits) += 1;
+        }
+    }
+    assert_true(edits > SAMPLES);
+    assert_true(generations > 0);
+    ti_pool_free(pool);
+    ti_project_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -306,6 +348,7 @@ int main(void)
         cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
+        cmocka_unit_test(tokens_show_what_is_said),
     };
     return cmocka_run_group_tests(tests, make_models, remove_folder);
 }

@@ -158,7 +158,9 @@ te_status ti_cpu_create_limited(ti_backend **out, const char *limit, int threads
     *out = NULL;
     if (limit && !ti_cpu_features_limit(&features, limit))
         return ti_fail(err, TE_INVALID,
-                       "this processor has no \"%s\"; known are avx2, avx512, neon and portable", limit);
+                       "this processor has no \"%s\"; known are amx, avx2, avx512, neon and portable",
+                       limit);
+    if (!limit) features.amx_int8 = false; /* on request only: it never ran on a real processor */
     if (threads < 0 || threads > 1024)
         return ti_fail(err, TE_INVALID, "%d threads are impossible; use 0 (all cores) to 1024",
                        threads);

@@ -58,6 +58,10 @@ bool ti_cpu_features_limit(ti_cpu_features *f, const char *name)
     const ti_cpu_features had = *f;
     *f = (ti_cpu_features){0};
     if (!strcmp(name, "portable")) return true;
+    if (!strcmp(name, "amx")) {
+        *f = had;
+        return had.amx_int8;
+    }
     f->avx2 = had.avx2 && (!strcmp(name, "avx2") || !strcmp(name, "avx512"));
     f->avx512 = had.avx512 && !strcmp(name, "avx512");
     f->neon = had.neon && !strcmp(name, "neon");

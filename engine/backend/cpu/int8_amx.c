@@ -8,7 +8,8 @@
  * Tile registers are set up for each call and given back after it, so that no thread carries them
  * about. Their use is asked of the system once (features.c).
  *
- * Never timed: it has run in an emulator only (tests/backend/amx.sh). */
+ * Never timed: it has run in an emulator only (tests/backend/amx/amx.sh), and so is used on request
+ * only (cpu.c). */
 #include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
