@@ -319,7 +319,7 @@ void ti_draw_weather(cairo_t *cr, const ti_scene *s)
     if (s->weather == TI_SNOWFALL)
         for (int y = 0; y < TI_CANVAS; y += 16)
             for (int x = y % 32 ? 8 : 0; x < TI_CANVAS; x += 16) {
-                ti_disc(cr, x + 4, y + 4, 1.7, ti_hex(0xffffff));
-                ti_disc(cr, x + 11, y + 12, 1.2, ti_hex(0xffffff));
+                ti_disc(cr, x + 4, y + 4, 2.8, ti_hex(0xffffff));
+                ti_disc(cr, x + 12, y + 12, 2.2, ti_hex(0xffffff));
             }
 }

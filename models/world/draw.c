@@ -92,10 +92,10 @@ void ti_pattern(const ti_sprite *s, double x, double y, double w, double h)
     double luma = 0.3 * s->colour.r + 0.59 * s->colour.g + 0.11 * s->colour.b;
     ti_rgb ink = luma > 0.6 ? ti_hex(0x30303c) : ti_hex(0xffffff);
     if (s->object->state == TI_STRIPED)
-        for (double at = x + 2; at < x + w; at += 6) ti_box(s->cr, at, y, 3, h, ink);
+        for (double at = x + 3; at < x + w; at += 12) ti_box(s->cr, at, y, 6, h, ink);
     if (s->object->state == TI_DOTTED)
-        for (double v = y + 3; v < y + h; v += 7)
-            for (double u = x + 3; u < x + w; u += 7) ti_disc(s->cr, u, v, 1.9, ink);
+        for (double v = y + 6; v < y + h; v += 12)
+            for (double u = x + 6; u < x + w; u += 12) ti_disc(s->cr, u, v, 4, ink);
 }
 
 ti_rgb ti_leaf_colour(const ti_scene *scene, bool withered)

@@ -42,9 +42,9 @@ void ti_sprite_pine(const ti_sprite *s)
     if (s->pass == TI_GLOW) {
         if (s->object->state != TI_DECORATED) return;
         static const double at[6][2] = {{-7, -9}, {1, -10}, {7, -8}, {-4, -19}, {4, -20}, {0, -28}};
-        static const unsigned lights[3] = {0xff5040, 0xffe060, 0x60b0ff};
-        for (int i = 0; i < 6; i++) ti_disc(cr, at[i][0], at[i][1], 2.2, ti_hex(lights[i % 3]));
-        ti_disc(cr, 0, -39, 3, ti_hex(0xfff0a0));
+        ti_halo(cr, 0, -20, 28, ti_hex(0xffd860), 0.8);
+        for (int i = 0; i < 6; i++) ti_disc(cr, at[i][0], at[i][1], 3.2, ti_hex(0xffe878));
+        ti_disc(cr, 0, -40, 5, ti_hex(0xfff0a0));
         return;
     }
     bool dead = s->object->state == TI_WITHERED || s->scene->dry;
@@ -102,9 +102,9 @@ void ti_sprite_cactus(const ti_sprite *s)
     ti_line(cr, -1.5, -30, -1.5, -4, 1, ti_tint(green, 0.35));
     ti_line(cr, 2, -30, 2, -4, 1, ti_shade(green, 0.25));
     if (s->object->state == TI_BLOOMING) {
-        ti_disc(cr, 0, -35, 4, ti_hex(0xf060a0));
-        ti_disc(cr, -11, -26, 3, ti_hex(0xf060a0));
-        ti_disc(cr, 11, -22, 3, ti_hex(0xf060a0));
+        ti_disc(cr, 0, -35, 7, ti_hex(0xf060a0));
+        ti_disc(cr, -11, -26, 6, ti_hex(0xf060a0));
+        ti_disc(cr, 11, -22, 6, ti_hex(0xf060a0));
     }
 }
 
@@ -123,10 +123,11 @@ void ti_sprite_pumpkin(const ti_sprite *s)
     bool carved = s->object->state == TI_DECORATED;
     if (s->pass == TI_GLOW) {
         if (!carved) return;
-        ti_rgb light = ti_hex(0xffe060);
-        TI_POLYGON(cr, light, -8, -12, -3, -12, -5.5, -17);
-        TI_POLYGON(cr, light, 8, -12, 3, -12, 5.5, -17);
-        TI_POLYGON(cr, light, -9, -8, -5, -6, -2, -8, 2, -6, 5, -8, 9, -8, 6, -3, -6, -3);
+        ti_rgb light = ti_hex(0xfff4a8);
+        ti_halo(cr, 0, -10, 24, ti_hex(0xffd860), 0.5);
+        TI_POLYGON(cr, light, -11, -11, -2, -11, -6.5, -19);
+        TI_POLYGON(cr, light, 11, -11, 2, -11, 6.5, -19);
+        TI_POLYGON(cr, light, -12, -9, -4, -7, 4, -7, 12, -9, 7, -1, -7, -1);
         return;
     }
     bool rotten = s->object->state == TI_ROTTEN;
@@ -296,9 +297,9 @@ void ti_sprite_butterfly(const ti_sprite *s)
     cairo_t *cr = s->cr;
     if (s->pass == TI_GLOW) return;
     for (int side = -1; side <= 1; side += 2) {
-        ti_oval(cr, 8 * side, -19, 7.5, 8, ti_hex(0xf08828));
-        ti_oval(cr, 6 * side, -7, 5.5, 6, ti_hex(0xf0a840));
-        ti_disc(cr, 9 * side, -20, 3, ti_hex(0xfff0c0));
+        ti_oval(cr, 9 * side, -21, 9, 9, ti_hex(0x4058d8));
+        ti_oval(cr, 7 * side, -7, 7, 7, ti_hex(0x6c8cf0));
+        ti_disc(cr, 10 * side, -22, 3, ti_hex(0xa8c0ff));
         ti_line(cr, side, -22, 4 * side, -29, 1.2, ti_hex(0x302420));
     }
     ti_oval(cr, 0, -14, 2, 10, ti_hex(0x302420));

@@ -44,14 +44,14 @@ void ti_sprite_car(const ti_sprite *s)
         if (s->scene->lights) ti_disc(cr, -16, -8, 2.2, ti_hex(0xfff4c0));
         return;
     }
-    ti_rgb c = s->object->state == TI_RUSTY ? ti_hex(0x9c5830) : s->colour;
+    ti_rgb c = s->object->state == TI_RUSTY ? ti_hex(0xb4622a) : s->colour;
     TI_POLYGON(cr, c, -10, -12, -6, -21, 7, -21, 12, -12);
     ti_round_box(cr, -18, -13, 36, 10, 3, c);
     TI_POLYGON(cr, ti_hex(0xa8d0e8), -7.5, -13, -4.5, -19, 0, -19, 0, -13);
     TI_POLYGON(cr, ti_hex(0xa8d0e8), 2, -13, 2, -19, 6, -19, 9, -13);
     if (s->object->state == TI_RUSTY) {
-        ti_oval(cr, -10, -8, 4, 2, ti_hex(0x603418));
-        ti_oval(cr, 6, -9, 3, 2, ti_hex(0x603418));
+        ti_oval(cr, -9, -8, 6, 3, ti_hex(0x80401c));
+        ti_oval(cr, 9, -8, 6, 3, ti_hex(0x80401c));
     } else {
         ti_box(cr, -18, -8, 36, 1.6, ti_shade(c, 0.3));
     }

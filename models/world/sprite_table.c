@@ -8,9 +8,10 @@ void ti_sprite_cup(const ti_sprite *s)
     cairo_t *cr = s->cr;
     if (s->pass == TI_GLOW) return;
     if (s->object->state == TI_BROKEN) {
-        TI_POLYGON(cr, s->colour, -14, 0, -10, -9, -4, 0);
-        TI_POLYGON(cr, ti_shade(s->colour, 0.2), -2, 0, 4, -7, 8, 0);
-        TI_POLYGON(cr, s->colour, 9, 0, 15, -5, 15, 0);
+        ti_oval(cr, 0, -2, 17, 4, ti_hex(0x70503c));
+        TI_POLYGON(cr, s->colour, -15, 0, -11, -10, -3, 0);
+        TI_POLYGON(cr, ti_shade(s->colour, 0.2), -2, 0, 4, -8, 8, 0);
+        TI_POLYGON(cr, s->colour, 8, 0, 16, -7, 16, 0);
         return;
     }
     cairo_set_line_width(cr, 3);
@@ -30,16 +31,16 @@ void ti_sprite_candle(const ti_sprite *s)
 {
     cairo_t *cr = s->cr;
     bool short_one = s->object->state == TI_BURNT_DOWN;
-    double h = short_one ? 8 : 22;
+    double h = short_one ? 10 : 23;
     if (s->pass == TI_GLOW) {
         if (s->object->state != TI_LIT) return;
-        ti_halo(cr, 0, -h - 8, 20, ti_hex(0xffd070), 0.6);
-        ti_flame(cr, 0, -h - 2, 12);
+        ti_halo(cr, 0, -h - 8, 22, ti_hex(0xffd070), 0.75);
+        ti_flame(cr, 0, -h - 2, 15);
         return;
     }
     ti_oval(cr, 0, -2, 12, 3, ti_hex(0xb89850));
-    ti_round_box(cr, -4.5, -h - 2, 9, h, 1.5, s->colour);
-    if (short_one) ti_oval(cr, 0, -4, 8, 2.6, s->colour);
+    ti_round_box(cr, -5.5, -h - 2, 11, h, 1.5, s->colour);
+    if (short_one) ti_oval(cr, 0, -3.5, 12, 3.5, s->colour);
     ti_line(cr, 0, -h - 2, 0, -h - 5, 1.2, ti_hex(0x302824));
 }
 
@@ -87,11 +88,9 @@ void ti_sprite_vase(const ti_sprite *s)
     cairo_t *cr = s->cr;
     if (s->pass == TI_GLOW) return;
     if (s->object->state == TI_BROKEN) {
-        TI_POLYGON(cr, s->colour, -15, 0, -9, -11, -3, 0);
-        TI_POLYGON(cr, ti_shade(s->colour, 0.25), -2, 0, 2, -6, 6, 0);
-        TI_POLYGON(cr, s->colour, 6, 0, 12, -9, 16, 0);
-        ti_line(cr, -8, -1, 10, -2, 1.6, ti_hex(0x3c8c3c));
-        ti_disc(cr, 12, -2, 3, ti_hex(0xf070a0));
+        TI_POLYGON(cr, s->colour, -18, 0, -9, -16, 1, 0);
+        TI_POLYGON(cr, ti_shade(s->colour, 0.15), 0, 0, 8, -13, 18, 0);
+        ti_disc(cr, 12, -4, 4.4, ti_hex(0xf070a0));
         return;
     }
     bool withered = s->object->state == TI_WITHERED;
@@ -122,7 +121,9 @@ void ti_sprite_cake(const ti_sprite *s)
     cairo_t *cr = s->cr;
     bool candles = s->object->state == TI_DECORATED;
     if (s->pass == TI_GLOW) {
-        for (int i = -1; candles && i <= 1; i++) ti_flame(cr, 7 * i, -25, 7);
+        if (!candles) return;
+        ti_halo(cr, 0, -30, 26, ti_hex(0xffd070), 0.8);
+        for (int i = -1; i <= 1; i++) ti_flame(cr, 9 * i, -27, 12);
         return;
     }
     ti_oval(cr, 0, -1.5, 17, 2.6, ti_hex(0xd8dce0));
@@ -131,7 +132,7 @@ void ti_sprite_cake(const ti_sprite *s)
     ti_round_box(cr, -15, -19, 30, 6, 3, ti_hex(0xfff4f8));
     for (int i = -1; i <= 1; i++) {
         if (candles)
-            ti_box(cr, 7 * i - 1, -26, 2.4, 8, ti_hex(0x4890e0));
+            ti_box(cr, 9 * i - 2, -28, 4, 10, ti_hex(0x4890e0));
         else
             ti_disc(cr, 7 * i, -20, 2.2, ti_hex(0xd83040));
     }
