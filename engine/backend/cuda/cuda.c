@@ -390,11 +390,9 @@ static te_status try_out(ti_cuda *cuda, te_error *err)
         return ti_fail(err, TE_DEVICE,
                        "no CUDA: %s runs no code of this build (%s); use device cpu",
                        cuda->description, cudaGetErrorString(cuda->failed));
-    ti_fp8 fp8 = cuda->fp8 ? ti_matmuls_fp8(cuda->matmuls) : TI_FP8_NONE;
-    if (cuda->fp8 && fp8 == TI_FP8_NONE)
+    if (cuda->fp8 && !ti_matmuls_fp8(cuda->matmuls))
         return ti_fail(err, TE_UNSUPPORTED, "%s has no FP8 products; use device cuda",
                        cuda->description);
-    cuda->scales_rows = fp8 == TI_FP8_SCALED;
     cudaMemGetInfo(&left, &total);
     ti_cuda_plan_begin(&cuda->plan, left);
     return TE_OK;

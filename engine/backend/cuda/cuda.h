@@ -99,7 +99,6 @@ typedef struct ti_cuda {
     bool exact;   /* operands and values are float32 */
     bool settled; /* a matrix is bound or sizes are told: exact may not change any more */
     bool fp8, as_is; /* as asked for by name: backend/module.h */
-    bool scales_rows; /* the products with FP8 codes do; else a pass over their results */
     cudaStream_t stream, side;
     ti_matmuls *matmuls;
     cudaError_t failed;
@@ -198,6 +197,9 @@ void ti_cuda_expand(ti_cuda *cuda, void *to, bool wide, ti_type type, const void
 /* Rows as E4M3 codes with a scale each (fp8.cu). */
 void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, const void *from,
                     int64_t n_rows, int64_t width, cudaStream_t stream);
+/* And back, to float32 (WIDE) or bf16. */
+void ti_cuda_from_fp8(ti_cuda *cuda, void *to, bool wide, const void *codes, const float *scales,
+                      int64_t n_rows, int64_t width, cudaStream_t stream);
 /* y = scale * raw * x_scale[row] * w_scale[column] + keep * y, [n_rows][n_out] with these numbers
  * from row to row; RAW, a product of codes alone, may be y (fp8.cu). */
 typedef struct ti_cuda_scaling {

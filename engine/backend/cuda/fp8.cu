@@ -1,6 +1,7 @@
 /* fp8.cu - rows to E4M3: every row gets the scale that brings its largest number to 448, the
- * largest there is. Used for weights once and for operands before every product. Behind it the pass
- * that gives a product of codes its scales (product.c). */
+ * largest there is. Used for weights once and for operands before every product. Behind it the way
+ * back, and the pass that gives a product of codes its scales: what product.c does where cuBLASLt
+ * has no product of codes, or none with scales. */
 #include "backend/cuda/cell.cuh"
 #include "backend/cuda/reduce.cuh"
 
@@ -39,6 +40,35 @@ void ti_cuda_to_fp8(ti_cuda *cuda, void *codes, float *scales, ti_type type, con
 {
     TI_LAUNCH(cuda, to_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (unsigned char *)codes, scales,
               type, from, width);
+}
+
+static __device__ float of_e4m3(unsigned char code)
+{
+    int exponent = code >> 3 & 15, fraction = code & 7;
+    float size = exponent ? ldexpf((float)(8 + fraction), exponent - 10) : (float)fraction / 512;
+    if ((code & 127) == 127) size = NAN;
+    return code & 128 ? -size : size;
+}
+
+/* A block a row. */
+template <typename T>
+static __global__ void from_fp8(T *to, const unsigned char *codes, const float *scales,
+                                int64_t width)
+{
+    int64_t row = blockIdx.x;
+    for (int64_t i = threadIdx.x; i < width; i += TI_BLOCK)
+        ti_put(to, row * width + i, of_e4m3(codes[row * width + i]) * scales[row]);
+}
+
+void ti_cuda_from_fp8(ti_cuda *cuda, void *to, bool wide, const void *codes, const float *scales,
+                      int64_t n_rows, int64_t width, cudaStream_t stream)
+{
+    if (wide)
+        TI_LAUNCH(cuda, from_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (float *)to,
+                  (const unsigned char *)codes, scales, width);
+    else
+        TI_LAUNCH(cuda, from_fp8, (unsigned)n_rows, TI_BLOCK, 0, stream, (ti_bf16 *)to,
+                  (const unsigned char *)codes, scales, width);
 }
 
 /* A block a row. */

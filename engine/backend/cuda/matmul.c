@@ -33,7 +33,7 @@ typedef struct shape {
 
 typedef struct entry {
     shape key;
-    bool used;
+    bool used, missing; /* there is no such product */
     cublasLtMatmulDescOpaque_t desc;
     cublasLtMatrixLayoutOpaque_t w, x, y;
     cublasLtMatmulAlgo_t algo;
@@ -205,7 +205,7 @@ static cublasStatus_t set_scales(ti_matmuls *m, entry *e, const ti_matmul *p)
     return st ? st : SET(m->desc_set, &e->desc, CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, x);
 }
 
-/* The entry of P's shape; NULL when there is no such product here. */
+/* The entry of P's shape. */
 static entry *entry_of(ti_matmuls *m, const ti_matmul *p)
 {
     shape key = shape_of(p);
@@ -215,15 +215,21 @@ static entry *entry_of(ti_matmuls *m, const ti_matmul *p)
     entry *e = &m->entries[m->next];
     m->next = (m->next + 1) % ENTRIES;
     e->key = key;
-    e->used = describe(m, e) == CUBLAS_STATUS_SUCCESS &&
-              set_scales(m, e, p) == CUBLAS_STATUS_SUCCESS && choose(m, e) == CUBLAS_STATUS_SUCCESS;
-    return e->used ? e : NULL;
+    e->used = true;
+    e->missing = describe(m, e) || set_scales(m, e, p) || choose(m, e);
+    return e;
+}
+
+bool ti_matmuls_has(ti_matmuls *m, const ti_matmul *p)
+{
+    if (p->in_type == TI_SCALAR_E4M3 && !ti_matmul_is_sixteens(p)) return false;
+    return !entry_of(m, p)->missing;
 }
 
 const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t stream)
 {
     entry *e = entry_of(m, p);
-    if (!e) return "cuBLASLt has no such matrix product";
+    if (e->missing) return "cuBLASLt has no such matrix product";
     if (set_scales(m, e, p)) return "cuBLASLt refuses the scales of a matrix product";
     if (m->matmul(m->handle, &e->desc, &p->alpha, p->w, &e->w, p->x, &e->x, &p->beta, p->y, &e->y,
                   p->y, &e->y, &e->algo, m->workspace, WORKSPACE, stream))
@@ -231,27 +237,17 @@ const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t strea
     return NULL;
 }
 
-/* Whether there is a product of E4M3 into OUT, SCALED or not. */
-static bool has_fp8(ti_matmuls *m, ti_scalar out, bool scaled)
+bool ti_matmuls_fp8(ti_matmuls *m)
 {
     ti_matmul p = {.rows = 256,
                    .out = 256,
                    .in = 256,
                    .in_type = TI_SCALAR_E4M3,
-                   .out_type = out,
+                   .out_type = TI_SCALAR_BF16,
                    .x = m->workspace,
                    .w = m->workspace,
-                   .x_scale = scaled ? m->workspace : NULL,
-                   .w_scale = scaled ? m->workspace : NULL,
                    .y = m->workspace,
                    .y_stride = 256,
-                   .alpha = 1,
-                   .beta = out == TI_SCALAR_F32};
-    return entry_of(m, &p) != NULL;
-}
-
-ti_fp8 ti_matmuls_fp8(ti_matmuls *m)
-{
-    if (has_fp8(m, TI_SCALAR_BF16, true) && has_fp8(m, TI_SCALAR_F32, true)) return TI_FP8_SCALED;
-    return has_fp8(m, TI_SCALAR_BF16, false) ? TI_FP8_PLAIN : TI_FP8_NONE;
+                   .alpha = 1};
+    return ti_matmuls_has(m, &p);
 }

@@ -1,4 +1,4 @@
-/* matmul.h - matrix products on the card: cuBLASLt behind four functions. Host and device pointers
+/* matmul.h - matrix products on the card: cuBLASLt behind five functions. Host and device pointers
  * are never mixed: x, w, y and the scales are on the card. */
 #ifndef TI_BACKEND_CUDA_MATMUL_H
 #define TI_BACKEND_CUDA_MATMUL_H
@@ -26,11 +26,20 @@ typedef struct ti_matmuls ti_matmuls;
 
 te_status ti_matmuls_create(ti_matmuls **out, te_error *err);
 void ti_matmuls_free(ti_matmuls *m);
+/* Whether cuBLASLt has this product on this card. Of E4M3 not every one: what it documents is that
+ * `in`, `out`, rows of y and all addresses are multiples of 16 numbers or bytes, but products with
+ * scales are missing beyond that (few rows of a long sum, for one). Asked once, then remembered. */
+bool ti_matmuls_has(ti_matmuls *m, const ti_matmul *p);
 /* Enqueues the product; NULL, or what went wrong. */
 const char *ti_matmuls_run(ti_matmuls *m, const ti_matmul *p, cudaStream_t stream);
-/* Which products of E4M3 exist here: none, those of codes alone into bf16, or those with a scale a
- * row into bf16 and onto float32. Asks the library, not the card's name. */
-typedef enum ti_fp8 { TI_FP8_NONE, TI_FP8_PLAIN, TI_FP8_SCALED } ti_fp8;
-ti_fp8 ti_matmuls_fp8(ti_matmuls *m);
+/* Whether the card has products of E4M3 at all. Asks the library, not the card's name. */
+bool ti_matmuls_fp8(ti_matmuls *m);
+
+static inline bool ti_matmul_is_sixteens(const ti_matmul *p)
+{
+    uintptr_t bits = (uintptr_t)p->x | (uintptr_t)p->w | (uintptr_t)p->y | (uintptr_t)p->x_scale |
+                     (uintptr_t)p->w_scale;
+    return (p->in | p->out | p->y_stride | (int64_t)bits) % 16 == 0;
+}
 
 #endif

@@ -161,7 +161,7 @@ static te_status bind_pieces(ti_cuda *cuda, ti_weight *w, const ti_tensor *tenso
     return st;
 }
 
-/* E4M3 products want 16 bytes aligned on every side. */
+/* E4M3 products want 16 bytes aligned on every side: other matrices stay as they are. */
 static bool becomes_fp8(const ti_cuda *cuda, const ti_tensor *tensor)
 {
     return cuda->fp8 && !strncmp(tensor->name, "blk.", 4) && tensor->shape[0] % 16 == 0 &&
@@ -175,7 +175,7 @@ static void want_slots(ti_cuda *cuda, const ti_weight *w, size_t bytes)
     if (bytes > TI_CUDA_SLOT_BYTES) bytes = TI_CUDA_SLOT_BYTES;
     if (wide > TI_CUDA_SLOT_BYTES) wide = TI_CUDA_SLOT_BYTES;
     if (w->on_host && cuda->raw_wanted < bytes) cuda->raw_wanted = bytes;
-    bool expands = !w->scales && (cuda->exact ? w->type != TI_F32 : w->type != TI_BF16);
+    bool expands = w->scales || w->type != ti_cuda_type(cuda); /* codes may have to: product.c */
     if (expands && cuda->wide_wanted < wide) cuda->wide_wanted = wide;
 }
 
