@@ -257,10 +257,15 @@ static int compare(const void *a, const void *b)
     return (*x > *y) - (*x < *y);
 }
 
-static double median(double *x, int n)
+/* The median of N seconds in TEXT as milliseconds; "-" where there are none. */
+static const char *median(char text[16], double *x, int n)
 {
     qsort(x, (size_t)n, sizeof *x, compare);
-    return n ? x[n / 2] : 0;
+    if (n)
+        snprintf(text, 16, "%.1f", 1e3 * x[n / 2]);
+    else
+        strcpy(text, "-");
+    return text;
 }
 
 /* ---- what torch_edit.py compares
@@ -396,13 +401,14 @@ int main(int argc, char **argv)
         leave(folder, "weights.bin", data, ti_type_row_bytes(type, WIDTH) * VOCAB);
         leave_logits(folder, b, s);
     }
+    char step_one[16], step_two[16];
     double rate_one = flop_one / one * 1e-12, rate_two = flop_two / two * 1e-12;
     printf("| %s %s, text guidance %g%s | %.1f | %.1f | %.0f (%.0f %%) | %.1f | %.0f (%.0f %%) | "
-           "%.2f | %.1f | %.1f |\n",
+           "%.2f | %s | %s |\n",
            argv[1], argv[2], text_cfg, free_gb > 0 ? ", little memory" : "", used, 1e3 * one,
            rate_one, peak > 0 ? 100 * rate_one / peak : 0, 1e3 * two, rate_two,
-           peak > 0 ? 100 * rate_two / peak : 0, edit, 1e3 * median(c.one, c.n_one),
-           1e3 * median(c.two, c.n_two));
+           peak > 0 ? 100 * rate_two / peak : 0, edit, median(step_one, c.one, c.n_one),
+           median(step_two, c.two, c.n_two));
     ti_sequence_free(s);
     ti_backbone_free(b);
     ti_backend_free(be);
