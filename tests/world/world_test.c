@@ -269,6 +269,23 @@ static void test_vocabulary(void **state)
     assert_in_range(n, 500, 1500);
 }
 
+/* Black and white comes often in training, as often as any other kind in the bench. */
+static void test_usual_tones(void **state)
+{
+    (void)state;
+    enum { SAMPLES = 400 };
+    int grey[2] = {0};
+    for (int split = 0; split < 2; split++)
+        for (uint64_t seed = 0; seed < SAMPLES; seed++) {
+            ti_world_sample s;
+            make(&s, seed, split ? TI_WORLD_HELD_OUT : TI_WORLD_TRAIN, TI_WORLD_PHOTO, SMALL);
+            grey[split] += !strcmp(s.kind, "black-and-white");
+            ti_world_clear(&s);
+        }
+    assert_in_range(grey[0], SAMPLES / 9, SAMPLES / 4);
+    assert_in_range(grey[1], 1, SAMPLES / 12);
+}
+
 static void test_every_size(void **state)
 {
     (void)state;
@@ -292,6 +309,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_share_held_out),
         cmocka_unit_test(test_vocabulary),
+        cmocka_unit_test(test_usual_tones),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
