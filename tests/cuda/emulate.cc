@@ -169,22 +169,30 @@ void *emulated_shared(void)
     return shared_memory;
 }
 
-/* Lets those go whose whole company has arrived; false when nobody can. */
+/* As far as the warp of thread FIRST gets without the others. */
+static void run_warp(int first, bool backwards)
+{
+    for (bool together = true; together; backwards = !backwards) {
+        for (int k = 0; k < 32; k++) {
+            int i = first + (backwards ? 31 - k : k);
+            if (fibers[i].state != RUNS) continue;
+            threadIdx = dim3((unsigned)i);
+            to_fiber(i);
+        }
+        for (int i = first; i < first + 32; i++)
+            together = together && fibers[i].state == WAITS_FOR_WARP;
+        for (int i = first; together && i < first + 32; i++) fibers[i].state = RUNS;
+    }
+}
+
+/* Lets the block go when all have arrived; false when they have not, and nobody can go on. */
 static bool release(int n)
 {
-    bool any = false, all = true;
-    for (int w = 0; w < n; w += 32) {
-        bool together = true;
-        for (int i = w; i < w + 32 && i < n; i++)
-            together = together && fibers[i].state == WAITS_FOR_WARP;
-        for (int i = w; together && i < w + 32 && i < n; i++) fibers[i].state = RUNS;
-        any = any || together;
-    }
     for (int i = 0; i < n; i++)
-        all = all && (fibers[i].state == WAITS_FOR_BLOCK || fibers[i].state == DONE);
-    for (int i = 0; all && i < n; i++)
-        if (fibers[i].state == WAITS_FOR_BLOCK) fibers[i].state = RUNS, any = true;
-    return any;
+        if (fibers[i].state != WAITS_FOR_BLOCK && fibers[i].state != DONE) return false;
+    for (int i = 0; i < n; i++)
+        if (fibers[i].state == WAITS_FOR_BLOCK) fibers[i].state = RUNS;
+    return true;
 }
 
 static void run_block(int n, size_t shared)
@@ -194,12 +202,7 @@ static void run_block(int n, size_t shared)
         fibers[i].state = RUNS, fibers[i].n_copies = fibers[i].group = 0, fibers[i].turn = 0;
     for (int pass = 0;; pass++) {
         bool done = true;
-        for (int k = 0; k < n; k++) {
-            int i = pass % 2 ? n - 1 - k : k;
-            if (fibers[i].state != RUNS) continue;
-            threadIdx = dim3((unsigned)i);
-            to_fiber(i);
-        }
+        for (int w = 0; w < n; w += 32) run_warp(pass % 2 ? n - 32 - w : w, pass % 2);
         for (int i = 0; i < n; i++) done = done && fibers[i].state == DONE;
         if (done) return;
         if (!release(n)) emulated_complain("threads of a block wait for each other in different places");

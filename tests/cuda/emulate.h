@@ -3,12 +3,12 @@
  * knows.
  *
  * A block's threads are fibers on one thread of the host, run one after another until each waits:
- * at
- * __syncthreads for the block, at a shuffle or a matrix instruction for its warp. Threads that wait
- * for each other in different places are a deadlock and end the program. The order of threads is
- * turned round at every wait, so that a missing barrier shows as a wrong result. Asynchronous
- * copies happen only when waited for. Shared memory is poisoned before every block, device memory
- * when it is allocated. What cannot be seen here: memory models, bank conflicts, speed.
+ * at __syncthreads for the block, at a shuffle or a matrix instruction for its warp. Threads that
+ * wait for each other in different places are a deadlock and end the program. A warp runs as far as
+ * it gets before the next one does, and the order is turned round at every wait, so that a missing
+ * barrier shows as a wrong result. Asynchronous copies happen only when waited for. Shared memory is
+ * poisoned before every block, device memory when it is allocated. What cannot be seen here: memory
+ * models, bank conflicts, speed.
  *
  * Streams are queues (card.cc). A test chooses by the environment variable EMULATED_ORDER when
  * their work is done: at once, or as late as may be with one of the streams always ahead ("first",
@@ -161,6 +161,11 @@ static inline ti_bf16 ti_bf16_of(float x)
 static inline unsigned ti_bf16_pair(float low, float high)
 {
     return (unsigned)ti_bf16_of(high) << 16 | ti_bf16_of(low);
+}
+
+static inline __attribute__((unused)) float ti_exp2(float x)
+{
+    return exp2f(x);
 }
 
 /* Rows are named by the lanes, eight to a matrix. */

@@ -483,6 +483,7 @@ static const attention_case attention_cases[] = {
     {{2, 2, 128}, 3, {{0, 0, 0, 40}, {0, 9, 40, 40}, {9, 1, 80, 40}}}, /* none of a sequence */
     {{1, 1, 64}, 5, {{0, 3, 0, 9}, {3, 3, 9, 9}, {6, 3, 18, 9}, {9, 3, 27, 9}, {12, 3, 36, 9}}},
     {{1, 1, 300}, 1, {{0, 20, 0, 40}}},
+    {{2, 1, 128}, 1, {{0, 128, 0, 128}}}, /* whole tiles alone */
 };
 
 static void check_attention(ti_backend *be, const attention_case *c)

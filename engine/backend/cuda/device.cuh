@@ -53,6 +53,14 @@ static __device__ __forceinline__ unsigned ti_bf16_pair(float low, float high)
 #define TI_ASM(...) asm volatile(__VA_ARGS__)
 #endif
 
+/* 2^x within 2 units of the last place; what is below the normal numbers is 0. */
+static __device__ __forceinline__ float ti_exp2(float x)
+{
+    float y;
+    asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+    return y;
+}
+
 /* Four 8 x 8 matrices of bf16; lane l names row l % 8 of matrix l / 8. A lane receives columns
  * 2 (l % 4) and + 1 of row l / 4 of each. */
 static __device__ __forceinline__ void ti_load_matrices(unsigned r[4], const void *row)
