@@ -5,10 +5,10 @@
  * values it loads from shared memory serves two products: with one the loads take longer than the
  * products.
  *
- * There is one tile of keys and one of values. The values of a tile are fetched while its scores are
- * made, the next keys while its values are summed; two barriers a tile keep fetching and reading
- * apart. That leaves room for two blocks on a multiprocessor, whose products and exponentials then
- * overlap.
+ * There is one tile of keys and one of values. The values of a tile are fetched while its scores
+ * are made, the next keys while its values are summed; two barriers a tile keep fetching and
+ * reading apart. That leaves room for two blocks on a multiprocessor, whose products and
+ * exponentials then overlap.
  *
  * A row of a tile has no padding. Its parts, of eight numbers or 16 bytes, change places by the
  * row's number, so that the eight rows a matrix load touches lie in different banks.
@@ -26,7 +26,8 @@ typedef struct flash_case {
 
 /* Where PART of ROW lies in a tile. All banks are 64 numbers. */
 template <int SIZE>
-static __device__ __forceinline__ ti_bf16 *part_of(ti_bf16 (*tile)[SIZE], unsigned row, unsigned part)
+static __device__ __forceinline__ ti_bf16 *part_of(ti_bf16 (*tile)[SIZE], unsigned row,
+                                                   unsigned part)
 {
     const unsigned parts = SIZE < 64 ? SIZE / 8 : 8, rows = SIZE < 64 ? 64 / SIZE : 1;
     return tile[row] + (part ^ row / rows % parts) * 8;
@@ -62,8 +63,7 @@ static __device__ __forceinline__ void fetch(ti_bf16 (*tile)[SIZE], const ti_bf1
 /* The warp's queries times keys. */
 template <int SIZE, int KEYS>
 static __device__ __forceinline__ void score_tile(float score[SETS][KEYS / 8][4],
-                                                  ti_bf16 (*queries)[SIZE],
-                                                  ti_bf16 (*keys)[SIZE])
+                                                  ti_bf16 (*queries)[SIZE], ti_bf16 (*keys)[SIZE])
 {
     unsigned lane = threadIdx.x % 32;
 #pragma unroll
@@ -77,13 +77,12 @@ static __device__ __forceinline__ void score_tile(float score[SETS][KEYS / 8][4]
         unsigned q[SETS][4];
 #pragma unroll
         for (int m = 0; m < SETS; m++)
-            ti_load_matrices(q[m],
-                             part_of<SIZE>(queries, m * 16 + lane % 16, i * 2 + lane / 16));
+            ti_load_matrices(q[m], part_of<SIZE>(queries, m * 16 + lane % 16, i * 2 + lane / 16));
 #pragma unroll
         for (int n = 0; n < KEYS / 16; n++) {
             unsigned k[4];
-            ti_load_matrices(k, part_of<SIZE>(keys, n * 16 + lane % 8 + lane / 16 * 8,
-                                              i * 2 + lane / 8 % 2));
+            ti_load_matrices(
+                k, part_of<SIZE>(keys, n * 16 + lane % 8 + lane / 16 * 8, i * 2 + lane / 8 % 2));
 #pragma unroll
             for (int m = 0; m < SETS; m++) {
                 ti_mma(score[m][2 * n], q[m], k[0], k[1]);
@@ -150,8 +149,7 @@ static __device__ __forceinline__ void add_values(float sum[SETS][SIZE / 8][4],
 #pragma unroll
         for (int i = 0; i < KEYS / 16; i++) {
             unsigned v[4];
-            ti_load_transposed(v,
-                               part_of<SIZE>(values, i * 16 + lane % 16, n * 2 + lane / 16));
+            ti_load_transposed(v, part_of<SIZE>(values, i * 16 + lane % 16, n * 2 + lane / 16));
 #pragma unroll
             for (int m = 0; m < SETS; m++) {
                 ti_mma(sum[m][2 * n], weight[m][i], v[0], v[1]);
@@ -162,9 +160,8 @@ static __device__ __forceinline__ void add_values(float sum[SETS][SIZE / 8][4],
 
 /* HERE of a set's 16 rows. */
 template <int SIZE>
-static __device__ __forceinline__ void store_rows(ti_bf16 *y, int64_t stride, int here,
-                                                  const float sum[SIZE / 8][4],
-                                                  const float total[2])
+static __device__ __forceinline__ void
+store_rows(ti_bf16 *y, int64_t stride, int here, const float sum[SIZE / 8][4], const float total[2])
 {
     unsigned lane = threadIdx.x % 32;
 #pragma unroll

@@ -6,10 +6,11 @@
  * Two events a slot keep them apart: ready (the second stream is done) and used (the first is).
  *
  * FP8 codes are multiplied with their rows' scales where cuBLASLt has that product: on compute
- * capability 9.0, and there not for every shape. Elsewhere it multiplies the codes alone, into bf16,
- * and the scales follow in a pass over the result: in its place, or, where it is added to float32,
- * from the scratch of a gate's other half, which nobody uses then. Where it has neither, the codes
- * of the weight are expanded in the slots, as other types are, and meet the operand itself.
+ * capability 9.0, and there not for every shape. Elsewhere it multiplies the codes alone, into
+ * bf16, and the scales follow in a pass over the result: in its place, or, where it is added to
+ * float32, from the scratch of a gate's other half, which nobody uses then. Where it has neither,
+ * or that scratch is too small, the codes of the weight are expanded in the slots, as other types
+ * are, and meet the operand itself.
  */
 #include "backend/cuda/cuda.h"
 
@@ -95,16 +96,15 @@ static ti_matmul codes_alone(const ti_cuda *cuda, const ti_matmul *m)
 static bool has_codes(ti_cuda *cuda, const ti_matmul *m)
 {
     ti_matmul codes = codes_alone(cuda, m);
-    return ti_matmuls_has(cuda->matmuls, m) || ti_matmuls_has(cuda->matmuls, &codes);
+    bool fits =
+        m->out_type != TI_SCALAR_F32 || (size_t)m->rows * (size_t)m->out * 2 <= cuda->operand_bytes;
+    return ti_matmuls_has(cuda->matmuls, m) || (fits && ti_matmuls_has(cuda->matmuls, &codes));
 }
 
 static const char *run_codes(ti_cuda *cuda, const ti_matmul *m)
 {
     ti_matmul codes = codes_alone(cuda, m);
-    bool wide = m->out_type == TI_SCALAR_F32;
     if (ti_matmuls_has(cuda->matmuls, m)) return ti_matmuls_run(cuda->matmuls, m, cuda->stream);
-    if (wide && (size_t)m->rows * (size_t)m->out * 2 > cuda->operand_bytes)
-        return "a product is wider than the session said";
     const char *why = ti_matmuls_run(cuda->matmuls, &codes, cuda->stream);
     if (why) return why;
     ti_cuda_scale_rows(cuda,
@@ -118,7 +118,7 @@ static const char *run_codes(ti_cuda *cuda, const ti_matmul *m)
                                           .n_out = m->out,
                                           .scale = m->alpha,
                                           .keep = m->beta},
-                       wide);
+                       m->out_type == TI_SCALAR_F32);
     return NULL;
 }
 
