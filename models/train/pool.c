@@ -33,7 +33,6 @@ struct ti_pool {
     ti_magvit *encoder;
     const ti_tokenizer *tokenizer;
     ti_quadruplets *quadruplets; /* NULL: the world */
-    bool weighted;               /* the configuration has weights */
     int tokens, side;
     size_t record_bytes, file_bytes;
     unsigned char *file;
@@ -67,7 +66,13 @@ static te_status make_key(const ti_pool *p, uint64_t *key, te_error *err)
     const int32_t sizes[] = {p->tokens, p->config.text_len, TI_MAX_INSTRUCTION,
                              p->quadruplets != NULL};
     h = hash(h, sizes, sizeof sizes);
-    *key = p->weighted ? hash(h, p->config.weights, sizeof p->config.weights) : h;
+    const ti_world_mix *mix = &p->config.mix;
+    h = hash(h, mix->category, sizeof mix->category);
+    for (int i = 0; i < mix->n_kinds; i++) {
+        h = hash(h, mix->kinds[i].kind, strlen(mix->kinds[i].kind) + 1);
+        h = hash(h, &mix->kinds[i].times, sizeof mix->kinds[i].times);
+    }
+    *key = h;
     free(values);
     return st;
 }
@@ -108,7 +113,10 @@ te_status ti_pool_open(ti_pool **out, const ti_pool_config *config, ti_magvit *e
     p->config = *config;
     p->encoder = encoder;
     p->tokenizer = tokenizer;
-    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) p->weighted |= config->weights[c] > 0;
+    bool weighted = false;
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) weighted |= config->mix.category[c] > 0;
+    if (!weighted) memcpy(p->config.mix.category, ti_world_usual_mix.category,
+                          sizeof p->config.mix.category);
     p->side = encoder->size / ti_magvit_patch(&encoder->config);
     p->tokens = p->side * p->side;
     const size_t cells = (size_t)(4 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
@@ -240,7 +248,7 @@ static te_status draw(const ti_pool *p, int64_t index, ti_world_sample *s, te_er
 {
     if (p->quadruplets) return ti_quadruplets_read(p->quadruplets, index, s, err);
     return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN,
-                               p->weighted ? p->config.weights : NULL, p->encoder->size, err);
+                               &p->config.mix, p->encoder->size, err);
 }
 
 /* The record of a drawn sample whose codes are at INPUT and OUTPUT. */

@@ -88,6 +88,25 @@ static te_status train(ti_project *p, ti_pool *pool, ti_packer *packer, int64_t 
     return st;
 }
 
+/* {"muted": 3, ...}: drawn so many times as often as the other kinds of their category. */
+static te_status read_kinds(ti_world_mix *mix, const json_t *kinds, te_error *err)
+{
+    te_status st = TE_OK;
+    const char *name;
+    json_t *value;
+    json_object_foreach ((json_t *)(uintptr_t)kinds, name, value) {
+        if (st) return st;
+        if (!ti_world_has_kind(name))
+            return ti_fail(err, TE_INVALID, "pool.kinds: there is no kind \"%s\"", name);
+        if (mix->n_kinds == TI_WORLD_MAX_KINDS)
+            return ti_fail(err, TE_INVALID, "pool.kinds: more than %d", TI_WORLD_MAX_KINDS);
+        ti_world_kind_weight *weight = &mix->kinds[mix->n_kinds++];
+        weight->kind = name;
+        st = ti_config_real(kinds, name, 0.01, 100, 1, &weight->times, err);
+    }
+    return st;
+}
+
 static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err)
 {
     const json_t *o = json_object_get(p->config, "pool");
@@ -97,7 +116,8 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
     te_status st = ti_config_text(o, "path", NULL, &c->path, err);
     for (int i = 0; !st && weights && i < TI_WORLD_CATEGORIES; i++)
         st = ti_config_real(weights, ti_world_category_name((ti_world_category)i), 0, 1e6, 0,
-                            &c->weights[i], err);
+                            &c->mix.category[i], err);
+    if (!st) st = read_kinds(&c->mix, json_object_get(o, "kinds"), err);
     if (!st) st = ti_config_int(o, "samples", 1, (int64_t)1 << 40, 100000, &c->samples, err);
     return st;
 }

@@ -282,27 +282,42 @@ static te_status finish_words(ti_world_sample *s, const ti_words *instruction,
 
 /* All kinds alike; but of photographs' in training half are what everybody asks for, and black and
  * white three of ten of these, as models had learnt it least. */
-static const ti_edit_kind *pick_kind(ti_draw *draw, ti_world_category category,
-                                     ti_world_split split)
+static double times_drawn(const ti_world_mix *mix, const char *kind)
 {
-    static const int usual[] = {TI_WARMER,          TI_COOLER,          TI_BRIGHTER,
-                                TI_DARKER,          TI_BLACK_AND_WHITE, TI_BLACK_AND_WHITE,
-                                TI_BLACK_AND_WHITE, TI_MUTED,           TI_VIVID,
-                                TI_NIGHT_LIGHT};
-    int n;
-    const ti_edit_kind *kinds = ti_kinds_of(category, &n),
-                       *kind = &kinds[ti_draw_below(draw, (uint32_t)n)];
-    if (category != TI_WORLD_PHOTO || split != TI_WORLD_TRAIN || ti_draw_chance(draw, 0.5))
-        return kind;
-    const int wanted = usual[ti_draw_below(draw, sizeof usual / sizeof *usual)];
-    for (int i = 0; i < n; i++)
-        if (kinds[i].argument == wanted) kind = &kinds[i];
-    return kind;
+    for (int i = 0; mix && i < mix->n_kinds; i++)
+        if (!strcmp(mix->kinds[i].kind, kind)) return mix->kinds[i].times;
+    return 1;
 }
 
-static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split split, te_error *err)
+static const ti_edit_kind *pick_kind(ti_draw *draw, ti_world_category category,
+                                     const ti_world_mix *mix)
 {
-    const ti_edit_kind *kind = pick_kind(draw, s->category, split);
+    int n, i = 0;
+    const ti_edit_kind *kinds = ti_kinds_of(category, &n);
+    if (!mix || !mix->n_kinds) return &kinds[ti_draw_below(draw, (uint32_t)n)];
+    double total = 0;
+    for (int k = 0; k < n; k++) total += times_drawn(mix, kinds[k].name);
+    double at = ti_draw_between(draw, 0, total);
+    while (i + 1 < n && at >= times_drawn(mix, kinds[i].name))
+        at -= times_drawn(mix, kinds[i++].name);
+    return &kinds[i];
+}
+
+bool ti_world_has_kind(const char *name)
+{
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) {
+        int n;
+        const ti_edit_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
+        for (int i = 0; i < n; i++)
+            if (!strcmp(kinds[i].name, name)) return true;
+    }
+    return false;
+}
+
+static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split split,
+                             const ti_world_mix *mix, te_error *err)
+{
+    const ti_edit_kind *kind = pick_kind(draw, s->category, mix);
     bool held_out = split == TI_WORLD_HELD_OUT,
          want_content = held_out && ti_draw_chance(draw, 0.5);
     bool texture = s->category == TI_WORLD_PHOTO &&
@@ -334,35 +349,43 @@ static te_status make_sample(ti_world_sample *s, ti_draw *draw, ti_world_split s
     return finish_words(s, &instruction, &reasoning, err);
 }
 
-te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
-                                 ti_world_category category, int size, te_error *err)
+static te_status make_of_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
+                                  ti_world_category category, const ti_world_mix *mix, int size,
+                                  te_error *err)
 {
     ti_draw draw = {{seed, STREAM_SAMPLE + (uint64_t)split + 256 * (uint64_t)category}, 0};
     memset(sample, 0, sizeof *sample);
     sample->category = category;
     sample->size = size;
-    te_status st = make_sample(sample, &draw, split, err);
+    te_status st = make_sample(sample, &draw, split, mix, err);
     if (st) ti_world_clear(sample);
     return st;
 }
 
-te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_split split,
-                              const double weights[TI_WORLD_CATEGORIES], int size, te_error *err)
+te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
+                                 ti_world_category category, int size, te_error *err)
 {
-    static const double usual[TI_WORLD_CATEGORIES] = {14, 11, 12, 14, 15, 25, 9};
-    if (!weights) weights = usual;
+    return make_of_category(sample, seed, split, category, NULL, size, err);
+}
+
+const ti_world_mix ti_world_usual_mix = {.category = {14, 11, 12, 14, 15, 25, 9}};
+
+te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_split split,
+                              const ti_world_mix *mix, int size, te_error *err)
+{
     double total = 0;
-    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) total += weights[c];
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) total += mix->category[c];
     double at = ti_random_uniform((ti_random){seed, STREAM_SAMPLE + 2}, 0) * total;
     int category = 0;
-    while (category + 1 < TI_WORLD_CATEGORIES && at >= weights[category]) at -= weights[category++];
-    return ti_world_make_category(sample, seed, split, (ti_world_category)category, size, err);
+    while (category + 1 < TI_WORLD_CATEGORIES && at >= mix->category[category])
+        at -= mix->category[category++];
+    return make_of_category(sample, seed, split, (ti_world_category)category, mix, size, err);
 }
 
 te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size,
                         te_error *err)
 {
-    return ti_world_make_mixed(sample, seed, split, NULL, size, err);
+    return ti_world_make_mixed(sample, seed, split, &ti_world_usual_mix, size, err);
 }
 
 void ti_world_clear(ti_world_sample *sample)

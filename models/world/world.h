@@ -33,6 +33,8 @@ typedef enum ti_world_category {
     TI_WORLD_CATEGORIES
 } ti_world_category;
 
+#define TI_WORLD_MAX_KINDS 128 /* more than there are */
+
 typedef struct ti_world_facts ti_world_facts; /* facts.h: operation, objects, attributes, regions */
 
 typedef struct ti_world_sample {
@@ -50,10 +52,26 @@ typedef struct ti_world_sample {
 
 te_status ti_world_make(ti_world_sample *sample, uint64_t seed, ti_world_split split, int size,
                         te_error *err);
-/* Categories as often as WEIGHTS says (NULL: as training wants them; they may sum up to anything).
- */
+/* How often a mixture draws what. A category's share is its weight among the weights (they may sum
+ * up to anything); within it a kind is drawn as often as its neighbours, or TIMES as often where
+ * KINDS names it ("muted"): what is hard to learn is worth more samples. */
+typedef struct ti_world_kind_weight {
+    const char *kind;
+    double times;
+} ti_world_kind_weight;
+
+typedef struct ti_world_mix {
+    double category[TI_WORLD_CATEGORIES];
+    int n_kinds;
+    ti_world_kind_weight kinds[TI_WORLD_MAX_KINDS]; /* names are borrowed */
+} ti_world_mix;
+
+extern const ti_world_mix ti_world_usual_mix;
+
 te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_split split,
-                              const double weights[TI_WORLD_CATEGORIES], int size, te_error *err);
+                              const ti_world_mix *mix, int size, te_error *err);
+/* Whether any category has a kind of this name. */
+bool ti_world_has_kind(const char *name);
 /* Of one category. */
 te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
                                  ti_world_category category, int size, te_error *err);

@@ -269,21 +269,33 @@ static void test_vocabulary(void **state)
     assert_in_range(n, 500, 1500);
 }
 
-/* Black and white comes often in training, as often as any other kind in the bench. */
-static void test_usual_tones(void **state)
+/* A kind named in a mixture comes as many times as often as its neighbours; the categories keep
+ * their shares. */
+static void test_mix(void **state)
 {
     (void)state;
-    enum { SAMPLES = 400 };
-    int grey[2] = {0};
-    for (int split = 0; split < 2; split++)
+    enum { SAMPLES = 600 };
+    const ti_world_mix plain = {.category = {[TI_WORLD_TEMPORAL] = 1, [TI_WORLD_PHOTO] = 2}};
+    ti_world_mix often = plain;
+    often.kinds[often.n_kinds++] = (ti_world_kind_weight){"black-and-white", 12};
+    int grey[2] = {0}, photos[2] = {0};
+    for (int k = 0; k < 2; k++)
         for (uint64_t seed = 0; seed < SAMPLES; seed++) {
             ti_world_sample s;
-            make(&s, seed, split ? TI_WORLD_HELD_OUT : TI_WORLD_TRAIN, TI_WORLD_PHOTO, SMALL);
-            grey[split] += !strcmp(s.kind, "black-and-white");
+            te_error err = {0};
+            assert_ok(ti_world_make_mixed(&s, seed, TI_WORLD_TRAIN, k ? &often : &plain, 16, &err),
+                      err);
+            assert_true(s.category == TI_WORLD_TEMPORAL || s.category == TI_WORLD_PHOTO);
+            photos[k] += s.category == TI_WORLD_PHOTO;
+            grey[k] += !strcmp(s.kind, "black-and-white");
             ti_world_clear(&s);
         }
-    assert_in_range(grey[0], SAMPLES / 9, SAMPLES / 4);
-    assert_in_range(grey[1], 1, SAMPLES / 12);
+    assert_int_equal(photos[0], photos[1]);
+    assert_in_range(photos[0], SAMPLES / 2, SAMPLES * 5 / 6);
+    assert_in_range(grey[0], 1, photos[0] / 10); /* one of 25 kinds */
+    assert_in_range(grey[1], photos[1] / 4, photos[1] / 2); /* 12 of 36 */
+    assert_true(ti_world_has_kind("black-and-white"));
+    assert_false(ti_world_has_kind("black"));
 }
 
 static void test_every_size(void **state)
@@ -309,7 +321,7 @@ int main(void)
         cmocka_unit_test(test_split),
         cmocka_unit_test(test_share_held_out),
         cmocka_unit_test(test_vocabulary),
-        cmocka_unit_test(test_usual_tones),
+        cmocka_unit_test(test_mix),
         cmocka_unit_test(test_every_size),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
