@@ -15,8 +15,7 @@
 
 enum { MOST_ROUNDS = 100, RANDOM_VOCAB = 256 };
 
-/* ---- a backbone of random weights
- * -------------------------------------------------------------------- */
+/* ---- a backbone of random weights -------------------------------------------------------- */
 
 /* The backbone and the bytes its weights are views of. */
 typedef struct random_backbone {
@@ -134,8 +133,7 @@ static te_status create_random(random_backbone *r, const te_bench *bench, ti_bac
     return st;
 }
 
-/* ---- measuring
- * ----------------------------------------------------------------------------------------- */
+/* ---- measuring --------------------------------------------------------------------------- */
 
 /* Medians over the rounds. */
 typedef struct measured {
@@ -206,8 +204,7 @@ static te_status measure(measured *m, ti_timed *timed, ti_backbone *b, te_error 
     return st;
 }
 
-/* ---- reporting
- * ----------------------------------------------------------------------------------------- */
+/* ---- reporting --------------------------------------------------------------------------- */
 
 /* Multiplications and additions of OP in a forward pass; 0 for ops that are not products. */
 static double work_of(ti_timed_op op, const ti_backbone_config *c, int tokens)
@@ -293,8 +290,7 @@ static char *as_text(const json_t *r)
     return text;
 }
 
-/* ---- the whole
- * ------------------------------------------------------------------------------------------ */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 static te_status check(const te_bench *bench, te_error *err)
 {

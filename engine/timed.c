@@ -47,8 +47,7 @@ static void count(ti_timed *t, ti_timed_op op, start since)
     t->cpu_seconds[op] += ti_cpu_seconds() - since.cpu_seconds;
 }
 
-/* ---- passed on as it is
- * -------------------------------------------------------------------------- */
+/* ---- passed on as it is ------------------------------------------------------------------ */
 
 static void timed_free(ti_backend *be)
 {
@@ -116,8 +115,7 @@ static size_t timed_values_bytes(ti_backend *be, int rows, int width)
     return inner->op->values_bytes(inner, rows, width);
 }
 
-/* ---- timed
- * --------------------------------------------------------------------------------------- */
+/* ---- timed ------------------------------------------------------------------------------- */
 
 static void timed_embed(ti_backend *be, void *stream, const ti_weight *table,
                         const int32_t *host_tokens, int n_rows)

@@ -63,8 +63,7 @@ te_status te_tool_decode_text(const char *path, const int32_t *ids, int n, char 
     return st;
 }
 
-/* ---- pictures
- * ------------------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------- */
 
 static te_status need_pictures(const te_model *model, te_error *err)
 {

@@ -48,8 +48,7 @@ static void item_clear(item *it)
     g_clear_object(&it->parser);
 }
 
-/* ---- reading a line
- * ------------------------------------------------------------------------------------ */
+/* ---- reading a line ---------------------------------------------------------------------- */
 
 static bool good_id(const char *id)
 {
@@ -160,8 +159,7 @@ static te_status parse_line(const batch *b, const char *text, int number, item *
     return ti_error(err, TE_INVALID, "%s, line %d: it has no \"instruction\"", b->manifest, number);
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------- */
 
 /* One line of results.jsonl. */
 static te_status note_result(const batch *b, const item *it, const ti_outcome *out,
@@ -273,8 +271,7 @@ static te_status open_results(batch *b, bool resume, te_error *err)
     return st;
 }
 
-/* ---- devices: each takes the next line when it is free
- * ----------------------------------------------------- */
+/* ---- devices: each takes the next line when it is free ----------------------------------- */
 
 typedef struct device {
     batch *b;

@@ -25,8 +25,7 @@ extern const ti_command ti_command_batch, ti_command_bench, ti_command_convert, 
     ti_command_edit, ti_command_generate, ti_command_image_tokens, ti_command_info, ti_command_pull,
     ti_command_serve, ti_command_tokenize;
 
-/* ---- args.c
- * ------------------------------------------------------------------------------------------ */
+/* ---- args.c ------------------------------------------------------------------------------ */
 
 typedef enum ti_arg_kind { TI_ARG_FLAG, TI_ARG_TEXT, TI_ARG_INT, TI_ARG_LIST } ti_arg_kind;
 
@@ -55,8 +54,7 @@ int ti_args_parse(ti_args *args, const ti_command *command, int argc, char **arg
 /* Says what is wrong with the usage; returns EXIT_USAGE. */
 int ti_usage(const ti_command *command, const char *format, ...) G_GNUC_PRINTF(2, 3);
 
-/* ---- report.c
- * ---------------------------------------------------------------------------------------- */
+/* ---- report.c ---------------------------------------------------------------------------- */
 
 /* The exit status of STATUS; says the sentence of ERR unless all went well. */
 int ti_report(te_status status, const te_error *err);

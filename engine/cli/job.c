@@ -7,8 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-/* ---- engine
- * -------------------------------------------------------------------------------------------- */
+/* ---- engine ------------------------------------------------------------------------------ */
 
 /* Why the model does not run where it might. */
 static void tell_note(const ti_engine *engine)
@@ -71,8 +70,7 @@ char *ti_outcome_json(const ti_outcome *o, const ti_job *job)
     return text;
 }
 
-/* ---- what may change
- * ----------------------------------------------------------------------------------- */
+/* ---- what may change --------------------------------------------------------------------- */
 
 bool ti_parse_region(const char *text, GeglRectangle *out)
 {
@@ -139,8 +137,7 @@ static te_status file_mask(const ti_job *job, const GeglRectangle *whole, GeglBu
     return TE_OK;
 }
 
-/* ---- running here
- * -------------------------------------------------------------------------------------- */
+/* ---- running here ------------------------------------------------------------------------ */
 
 static void on_progress(const te_progress *p, void *user)
 {
@@ -216,8 +213,7 @@ static te_status run_here(const ti_engine *engine, const ti_job *job, const te_i
     return st;
 }
 
-/* ---- the job
- * ------------------------------------------------------------------------------------------- */
+/* ---- the job ----------------------------------------------------------------------------- */
 
 typedef struct files {
     GeglBuffer *original, *selection, *result;

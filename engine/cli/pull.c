@@ -46,8 +46,7 @@ typedef struct pull {
     GTimer *timer;
 } pull;
 
-/* ---- one file
- * ------------------------------------------------------------------------------------------ */
+/* ---- one file ---------------------------------------------------------------------------- */
 
 typedef struct download {
     char *from, *path, *part; /* address; where it goes, whole and meanwhile */
@@ -230,8 +229,7 @@ static te_status fetch(pull *p, const char *address, const char *folder, const c
     return st;
 }
 
-/* ---- the checkpoint
- * ------------------------------------------------------------------------------------ */
+/* ---- the checkpoint ---------------------------------------------------------------------- */
 
 /* The shards that the index names, each once. */
 static te_status shards_of(const char *path, GHashTable *shards, te_error *err)

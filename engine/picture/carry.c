@@ -29,8 +29,7 @@ typedef struct carrier {
     uint8_t *native, *edited;
 } carrier;
 
-/* ---- small pictures
- * --------------------------------------------------------------------------------- */
+/* ---- small pictures ---------------------------------------------------------------------- */
 
 static void read_image_row(void *source, int y, float *row)
 {
@@ -73,8 +72,7 @@ static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
     return st;
 }
 
-/* ---- where a pixel looks
- * ------------------------------------------------------------------------------ */
+/* ---- where a pixel looks ----------------------------------------------------------------- */
 
 static float ramp(float distance, float length)
 {
@@ -121,8 +119,7 @@ static void find_active(carrier *c)
         }
 }
 
-/* ---- one pixel
- * ---------------------------------------------------------------------------------------- */
+/* ---- one pixel --------------------------------------------------------------------------- */
 
 typedef struct found {
     float local[12], change, fresh;
@@ -195,8 +192,7 @@ static gboolean carry_row(const carrier *c, int y, float *pixels, const float *s
     return any;
 }
 
-/* ---- bands
- * -------------------------------------------------------------------------------------------- */
+/* ---- bands ------------------------------------------------------------------------------- */
 
 static void carry_band(const carrier *c, int y, int rows, GeglBuffer *out, GeglBuffer *mask)
 {

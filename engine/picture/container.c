@@ -24,8 +24,7 @@ static uint32_t le32(const uint8_t *p)
     return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
 }
 
-/* ---- TIFF, which Exif is too
- * --------------------------------------------------------------------- */
+/* ---- TIFF, which Exif is too ------------------------------------------------------------- */
 
 typedef struct tiff {
     const uint8_t *bytes;
@@ -95,8 +94,7 @@ static void read_exif(const uint8_t *bytes, size_t size, ti_container *c)
         read_tiff(bytes, size, &c->orientation, &ignored);
 }
 
-/* ---- the others
- * ---------------------------------------------------------------------------------- */
+/* ---- the others -------------------------------------------------------------------------- */
 
 static void read_png(const uint8_t *bytes, size_t size, ti_container *c)
 {

@@ -10,8 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* ---- formats
- * ------------------------------------------------------------------------------------- */
+/* ---- formats ----------------------------------------------------------------------------- */
 
 const Babl *ti_picture_colour_format(const Babl *format)
 {
@@ -64,8 +63,7 @@ static GeglBuffer *in_known_format(GeglBuffer *buffer)
     return converted;
 }
 
-/* ---- orientation
- * --------------------------------------------------------------------------------- */
+/* ---- orientation ------------------------------------------------------------------------- */
 
 #define BLOCK 256
 
@@ -122,8 +120,7 @@ static te_status turn_upright(GeglBuffer **buffer, int orientation, te_error *er
     return TE_OK;
 }
 
-/* ---- loading
- * ------------------------------------------------------------------------------------- */
+/* ---- loading ----------------------------------------------------------------------------- */
 
 static te_status tiff_load(GeglBuffer **out, const char *path, te_error *err)
 {
@@ -194,8 +191,7 @@ te_status ti_picture_load(GeglBuffer **out, const char *path, te_error *err)
     return st;
 }
 
-/* ---- saving
- * -------------------------------------------------------------------------------------- */
+/* ---- saving ------------------------------------------------------------------------------ */
 
 static ti_kind kind_by_extension(const char *path)
 {

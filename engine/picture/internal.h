@@ -12,8 +12,7 @@ te_status ti_picture_fail(te_error *err, te_status status, const char *format, .
     __attribute__((format(printf, 3, 4)));
 te_status ti_picture_no_memory(te_error *err);
 
-/* ---- container.c: what the bytes of a file say before anything decodes them
- * ---------------------- */
+/* ---- container.c: what the bytes of a file say before anything decodes them -------------- */
 
 typedef enum ti_kind { TI_KIND_NONE, TI_PNG, TI_JPEG, TI_TIFF, TI_WEBP } ti_kind;
 
@@ -45,8 +44,7 @@ te_status ti_write_all(const char *path, const void *bytes, size_t size, te_erro
 /* TE_FORMAT where a side or the area is beyond the limits above. */
 te_status ti_check_size(const char *path, int64_t width, int64_t height, te_error *err);
 
-/* ---- resample.c
- * ---------------------------------------------------------------------------------- */
+/* ---- resample.c -------------------------------------------------------------------------- */
 
 /* Row Y of the source, width * channels floats. */
 typedef void (*ti_row_fn)(void *source, int y, float *row);
@@ -54,8 +52,7 @@ typedef void (*ti_row_fn)(void *source, int y, float *row);
 te_status ti_resample(ti_row_fn read, void *source, int width, int height, int channels, float *to,
                       int to_width, int to_height, te_error *err);
 
-/* ---- fit.c: what the edit is
- * ---------------------------------------------------------------------- */
+/* ---- fit.c: what the edit is ------------------------------------------------------------- */
 
 /* At a small size, tone of the edit and where it holds. For a pixel x of the original, at whose
  * place the maps below have the values A, b: tone(x) = curve . phi(c) + slope (x - c) + A x + b,  c

@@ -23,8 +23,7 @@
 
 #include "thinkedit.h"
 
-/* ---- files --------------------------------------------------------------------------------------
- */
+/* ---- files ------------------------------------------------------------------------------- */
 
 /* Loads PNG, JPEG, TIFF or WebP (told apart by content), upright as its Exif orientation says, in
  * RGB or grey with or without alpha. A damaged or cut off file is TE_FORMAT. */
@@ -36,8 +35,7 @@ te_status ti_picture_save(GeglBuffer *buffer, const char *path, te_error *err);
  * long work. */
 te_status ti_picture_check_target(const char *path, te_error *err);
 
-/* ---- to the model's size ------------------------------------------------------------------------
- */
+/* ---- to the model's size ----------------------------------------------------------------- */
 
 /* AREA of BUFFER (NULL: its extent) at width x height as RGB u8, by an antialiased bicubic over
  * sRGB values, as the model was trained with. The whole area is stretched to that size, so that a
@@ -67,8 +65,7 @@ te_status ti_picture_from_png(te_image **out, GBytes *png, te_error *err);
 /* IMAGE as a buffer of "R'G'B' u8". */
 GeglBuffer *ti_picture_to_buffer(const te_image *image);
 
-/* ---- carrying an edit back to full size ---------------------------------------------------------
- */
+/* ---- carrying an edit back to full size -------------------------------------------------- */
 
 /* What changed between INPUT and EDITED, both of the model's size, is applied to AREA of ORIGINAL:
  *

@@ -201,8 +201,7 @@ te_status ti_png_save(GeglBuffer *buffer, const char *path, te_error *err)
     return st;
 }
 
-/* ---- small pictures in memory
- * ------------------------------------------------------------------------ */
+/* ---- small pictures in memory ------------------------------------------------------------ */
 
 GBytes *ti_picture_to_png(const uint8_t *pixels, int width, int height, int channels)
 {

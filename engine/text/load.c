@@ -28,8 +28,7 @@ static const char *type_of(const json_t *object)
     return type ? type : "?";
 }
 
-/* ---- normaliser ---------------------------------------------------------------------------------
- */
+/* ---- normaliser -------------------------------------------------------------------------- */
 
 static te_status load_normalizer(ti_tokenizer *t, const json_t *node, int depth, te_error *err)
 {
@@ -54,8 +53,7 @@ static te_status load_normalizer(ti_tokenizer *t, const json_t *node, int depth,
     return st;
 }
 
-/* ---- pre-tokeniser ------------------------------------------------------------------------------
- */
+/* ---- pre-tokeniser ----------------------------------------------------------------------- */
 
 static const char byte_level_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
@@ -109,8 +107,7 @@ static te_status load_pre_tokenizer(ti_tokenizer *t, const json_t *node, int dep
     return unsupported(t, "pre-tokeniser", type, err);
 }
 
-/* ---- decoder ------------------------------------------------------------------------------------
- */
+/* ---- decoder ----------------------------------------------------------------------------- */
 
 static te_status check_decoder(const ti_tokenizer *t, const json_t *node, te_error *err)
 {
@@ -121,8 +118,7 @@ static te_status check_decoder(const ti_tokenizer *t, const json_t *node, te_err
                                               : TE_OK;
 }
 
-/* ---- vocabulary ---------------------------------------------------------------------------------
- */
+/* ---- vocabulary -------------------------------------------------------------------------- */
 
 /* ID of a JSON node, checked; -1 with *st set when it is no id. */
 static int32_t id_of(const ti_tokenizer *t, const json_t *node, te_status *st, te_error *err)
@@ -194,8 +190,7 @@ static te_status load_added_token(ti_tokenizer *t, const json_t *node, te_error 
     return ti_added_set_add(normalized ? &t->added_normalized : &t->added_raw, token, err);
 }
 
-/* ---- merges -------------------------------------------------------------------------------------
- */
+/* ---- merges ------------------------------------------------------------------------------ */
 
 /* "a b" or ["a", "b"] as two strings. */
 static bool merge_parts(const json_t *node, const char **a, size_t *n_a, const char **b,
@@ -254,8 +249,7 @@ static te_status load_merges(ti_tokenizer *t, const json_t *list, te_error *err)
     return st;
 }
 
-/* ---- the whole ----------------------------------------------------------------------------------
- */
+/* ---- the whole --------------------------------------------------------------------------- */
 
 static bool absent(const json_t *node)
 {

@@ -39,8 +39,7 @@ void ti_tokenizer_free(ti_tokenizer *tokenizer)
     free(tokenizer);
 }
 
-/* ---- encoding -----------------------------------------------------------------------------------
- */
+/* ---- encoding ---------------------------------------------------------------------------- */
 
 typedef struct encoder {
     const ti_tokenizer *t;
@@ -182,8 +181,7 @@ te_status ti_tokenizer_encode(const ti_tokenizer *tokenizer, const char *text, s
     return TE_OK;
 }
 
-/* ---- decoding and questions ---------------------------------------------------------------------
- */
+/* ---- decoding and questions -------------------------------------------------------------- */
 
 static const ti_token *token_of(const ti_tokenizer *t, int32_t id)
 {

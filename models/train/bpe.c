@@ -138,8 +138,7 @@ te_status ti_bpe_add(ti_bpe *b, const char *text, te_error *err)
     return st;
 }
 
-/* ---- merging
- * ------------------------------------------------------------------------------------- */
+/* ---- merging ----------------------------------------------------------------------------- */
 
 static void apply(word *w, merge m, int32_t id)
 {
@@ -191,8 +190,7 @@ te_status ti_bpe_train(ti_bpe *b, int vocab, te_error *err)
     return st;
 }
 
-/* ---- writing
- * ------------------------------------------------------------------------------------- */
+/* ---- writing ----------------------------------------------------------------------------- */
 
 /* Byte-level files write byte B as a printable character: itself where it is one, else 256 + the
  * number of unprintable bytes before it. */

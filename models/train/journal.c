@@ -68,8 +68,7 @@ te_status ti_journal_write(ti_journal *j, int64_t step, const double *values, do
     return TE_OK;
 }
 
-/* ---- the picture: one small chart per column, smoothed by eye
- * ------------------------------------ */
+/* ---- the picture: one small chart per column, smoothed by eye ---------------------------- */
 
 typedef struct table {
     double *cells; /* [rows][1 + n] */

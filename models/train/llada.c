@@ -43,8 +43,7 @@ te_status ti_llada_config_read(ti_llada_config *c, const json_t *network, int vo
     return TE_OK;
 }
 
-/* ---- parameters
- * ---------------------------------------------------------------------------------- */
+/* ---- parameters -------------------------------------------------------------------------- */
 
 /* IN 0: a vector. Queries and keys of the first layer hold the planted head (llada_init.c), which
  * is a matter of exact angles. */
@@ -82,8 +81,7 @@ static void declare_parameters(ti_llada *l)
     l->head = add(l, -1, "ff_out", c->vocab, c->width);
 }
 
-/* ---- memory: carved twice, first to count
- * ------------------------------------------------------------ */
+/* ---- memory: carved twice, first to count ------------------------------------------------ */
 
 static float *carve(char *base, size_t *at, size_t floats)
 {
@@ -178,8 +176,7 @@ const ti_llada_config *ti_llada_get_config(const ti_llada *l)
     return &l->config;
 }
 
-/* ---- products
- * ------------------------------------------------------------------------------------ */
+/* ---- products ---------------------------------------------------------------------------- */
 
 /* y[rows][out] = x w^T (+ y) */
 static void forward_product(ti_llada *l, float *y, const float *x, const float *w, int rows, int in,
@@ -247,8 +244,7 @@ static void turn(ti_llada *l, float *qkv, int rows, int sign)
                         sign);
 }
 
-/* ---- forward
- * ------------------------------------------------------------------------------------- */
+/* ---- forward ----------------------------------------------------------------------------- */
 
 static void forward_layer(ti_llada *l, layer *y, float *out, const ti_packed *b)
 {
@@ -281,8 +277,7 @@ static void forward(ti_llada *l, const ti_packed *b)
         forward_layer(l, &l->layers[i], i + 1 < n ? l->layers[i + 1].in : l->x, b);
 }
 
-/* ---- loss
- * ---------------------------------------------------------------------------------------- */
+/* ---- loss -------------------------------------------------------------------------------- */
 
 /* N read rows of X from number AT on: forward to their losses, and back to dx. */
 static void read_rows(ti_llada *l, const ti_reading *r, const float *x, int at, int n)
@@ -322,8 +317,7 @@ static void read_all(ti_llada *l, const ti_packed *b, const float *x, int from, 
     }
 }
 
-/* ---- backward
- * ------------------------------------------------------------------------------------ */
+/* ---- backward ---------------------------------------------------------------------------- */
 
 static void backward_layer(ti_llada *l, layer *y, const ti_packed *b)
 {

@@ -10,8 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- configuration
- * ------------------------------------------------------------------------------- */
+/* ---- configuration ----------------------------------------------------------------------- */
 
 static te_status read_levels(const json_t *network, const char *key, int levels, int fallback,
                              int *out, te_error *err)
@@ -60,8 +59,7 @@ int ti_magvit_patch(const ti_magvit_config *c)
     return 1 << (c->levels - 1);
 }
 
-/* ---- building
- * ------------------------------------------------------------------------------------ */
+/* ---- building ---------------------------------------------------------------------------- */
 
 typedef struct name {
     char text[TI_PARAM_NAME];
@@ -230,8 +228,7 @@ te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *co
     return st;
 }
 
-/* ---- model files
- * ------------------------------------------------------------------------------------- */
+/* ---- model files ------------------------------------------------------------------------- */
 
 static te_status put_levels(ti_gguf_writer *w, const char *key, const int *values, int n,
                             int factor, te_error *err)

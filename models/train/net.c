@@ -126,8 +126,7 @@ int ti_net_quantise(ti_net *net, int in)
     return add_node(net, TI_NODE_QUANTISE, in, from.height, from.width, from.channels)->out;
 }
 
-/* ---- memory
- * -------------------------------------------------------------------------------------- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 static size_t value_floats(const ti_net *net, const ti_value *v)
 {
@@ -177,8 +176,7 @@ te_status ti_net_allocate(ti_net *net, te_error *err)
     return st;
 }
 
-/* ---- running
- * ------------------------------------------------------------------------------------- */
+/* ---- running ----------------------------------------------------------------------------- */
 
 static ti_conv_shape conv_shape(const ti_net *net, const ti_node *node)
 {

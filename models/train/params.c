@@ -128,8 +128,7 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
     p->device->op->zero(p->device, p->grad, p->floats);
 }
 
-/* ---- checkpoints
- * --------------------------------------------------------------------------------- */
+/* ---- checkpoints ------------------------------------------------------------------------- */
 
 enum { AVERAGE = 3, KINDS };
 static const char *const kind_suffix[KINDS] = {"", ":m", ":v", ":average"};

@@ -172,8 +172,7 @@ ti_pool_sample ti_pool_get(const ti_pool *p, int64_t index)
                             .reasoning = at + 4 * p->tokens + TI_MAX_INSTRUCTION};
 }
 
-/* ---- making
- * --------------------------------------------------------------------------------------- */
+/* ---- making ------------------------------------------------------------------------------ */
 
 static te_status put_text(const ti_pool *p, const char *text, int most, uint16_t *to,
                           uint16_t *count, te_error *err)

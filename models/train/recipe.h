@@ -26,8 +26,7 @@ typedef struct ti_recipe {
 double ti_recipe_rate(const ti_recipe *r, int64_t step);
 te_status ti_recipe_read(ti_recipe *r, const json_t *config, te_error *err);
 
-/* ---- reading configurations: each takes the fallback when the key is absent
- * ------------------------ */
+/* ---- reading configurations: each takes the fallback when the key is absent -------------- */
 
 te_status ti_config_load(json_t **out, const char *path, te_error *err); /* json_decref() it */
 te_status ti_config_int(const json_t *object, const char *key, int64_t min, int64_t max,

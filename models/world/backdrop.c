@@ -111,8 +111,7 @@ void ti_draw_sky_lights(cairo_t *cr, const ti_scene *s)
     }
 }
 
-/* ---- land --------------------------------------------------------------------------------------
- */
+/* ---- land -------------------------------------------------------------------------------- */
 
 static ti_rgb ground_colour(const ti_scene *s)
 {
@@ -295,8 +294,7 @@ void ti_draw_land(cairo_t *cr, const ti_scene *s)
             ti_oval(cr, 24 + 40 * i, 120 + 4 * (i % 2), 13, 3, ti_hex(0x7c94ac));
 }
 
-/* ---- weather over everything -------------------------------------------------------------------
- */
+/* ---- weather over everything ------------------------------------------------------------- */
 
 void ti_draw_weather(cairo_t *cr, const ti_scene *s)
 {

@@ -18,8 +18,7 @@ typedef struct {
     int n;
 } worlds;
 
-/* ---- pictures on a coarse grid: blur and noise average out
- * --------------------------------------- */
+/* ---- pictures on a coarse grid: blur and noise average out ------------------------------- */
 
 static int grid_of(int size)
 {
@@ -88,8 +87,7 @@ static void residual(const bench *b, double *rest, double *change)
     *change = n ? sqrt(square / n) : 0;
 }
 
-/* ---- the other worlds
- * ---------------------------------------------------------------------------- */
+/* ---- the other worlds -------------------------------------------------------------------- */
 
 static void add_world(worlds *w, const ti_scene *scene)
 {
@@ -242,8 +240,7 @@ te_status ti_check_scene(bool *ok, const ti_scene *before, const ti_scene *after
     return st;
 }
 
-/* ---- words
- * --------------------------------------------------------------------------------------- */
+/* ---- words ------------------------------------------------------------------------------- */
 
 /* The same things, and the same setting; where they stand only if PLACES. */
 static bool same_scene(const ti_scene *a, const ti_scene *b, bool places)
@@ -282,8 +279,7 @@ bool ti_check_text(const ti_world_sample *sample, const char *reasoning)
            said.slot == f->op.slot && said.value == f->op.value;
 }
 
-/* ---- all of it
- * ----------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------- */
 
 /* A pixel counts as unchanged when its whole neighbourhood is: a token is 8 pixels wide. */
 static bool is_quiet(const uint8_t *unchanged, int size, int x, int y)

@@ -42,8 +42,7 @@ extern const int ti_n_spatial, ti_n_temporal, ti_n_causal, ti_n_knowledge, ti_n_
 
 #define TI_WORDS(...) ((const char *const[]){__VA_ARGS__, NULL})
 
-/* ---- staging (stage.c) -------------------------------------------------------------------------
- */
+/* ---- staging (stage.c) ------------------------------------------------------------------- */
 
 enum {
     TI_OUTDOORS = 1u << TI_MEADOW | 1u << TI_GARDEN | 1u << TI_STREET | 1u << TI_BEACH |

@@ -170,8 +170,7 @@ bool ti_read_op(const char *reasoning, ti_op *op)
     return false;
 }
 
-/* ---- the first sentence -------------------------------------------------------------------------
- */
+/* ---- the first sentence ------------------------------------------------------------------ */
 
 static void read_adjective(const char **p, ti_scene *s)
 {

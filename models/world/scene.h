@@ -16,8 +16,7 @@
 #define TI_CANVAS      128
 #define TI_MAX_OBJECTS 8
 
-/* ---- draws: a counter over the generator of base/random.h --------------------------------------
- */
+/* ---- draws: a counter over the generator of base/random.h -------------------------------- */
 
 typedef struct ti_draw {
     ti_random random;

@@ -135,8 +135,7 @@ bool ti_stage_any(ti_edit_plan *plan, uint32_t places, ti_op_code code)
     return true;
 }
 
-/* ---- templates ---------------------------------------------------------------------------------
- */
+/* ---- templates --------------------------------------------------------------------------- */
 
 static const char *where_it_is(const ti_edit_plan *plan)
 {

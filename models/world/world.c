@@ -50,8 +50,7 @@ const ti_edit_kind *ti_kinds_of(ti_world_category category, int *n)
     }
 }
 
-/* ---- words -------------------------------------------------------------------------------------
- */
+/* ---- words ------------------------------------------------------------------------------- */
 
 static const char *pick_phrasing(ti_draw *draw, const char *const *phrasings, bool held_out)
 {
@@ -200,8 +199,7 @@ static void say_reasoning(ti_words *text, const ti_edit_plan *plan, const ti_edi
     say_kept(text, plan);
 }
 
-/* ---- plans -------------------------------------------------------------------------------------
- */
+/* ---- plans ------------------------------------------------------------------------------- */
 
 /* Draws until scene and operation agree with each other and with the split. */
 static bool make_plan(ti_edit_plan *plan, const ti_edit_kind *kind, ti_scene *after,

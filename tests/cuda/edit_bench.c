@@ -37,8 +37,7 @@ static void check(te_status st, const te_error *err)
     if (st) die(err->message);
 }
 
-/* ---- a model of random weights
- * --------------------------------------------------------------------- */
+/* ---- a model of random weights ----------------------------------------------------------- */
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -152,8 +151,7 @@ static ti_backbone *make_backbone(ti_backend *be, ti_type type, const void *data
     return b;
 }
 
-/* ---- forwards
- * -------------------------------------------------------------------------------------- */
+/* ---- forwards ---------------------------------------------------------------------------- */
 
 /* What a pass computes, multiplications and additions counted apart: the last layer's second half
  * and the head only for what is read. */
@@ -229,8 +227,7 @@ static void tell_ops(ti_backbone *b, int n)
     free(read);
 }
 
-/* ---- a whole edit
- * ---------------------------------------------------------------------------------- */
+/* ---- a whole edit ------------------------------------------------------------------------ */
 
 typedef struct clockwork {
     double last, one[STEPS], two[STEPS]; /* steps of one sequence, and of the guided pair */
@@ -268,8 +265,7 @@ static const char *median(char text[16], double *x, int n)
     return text;
 }
 
-/* ---- what torch_edit.py compares
- * ------------------------------------------------------------------- */
+/* ---- what torch_edit.py compares --------------------------------------------------------- */
 
 static void leave(const char *folder, const char *name, const void *data, size_t bytes)
 {

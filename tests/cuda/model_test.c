@@ -141,8 +141,7 @@ static void test_logits(void **state)
     }
 }
 
-/* ---- pictures -----------------------------------------------------------------------------------
- */
+/* ---- pictures ---------------------------------------------------------------------------- */
 
 /* GOT is [n_pixels][channels], EXPECTED [channels][n_pixels]. */
 static void expect_near(const float *got, const float *expected, int n_pixels, int channels)

@@ -12,8 +12,7 @@
 
 static ti_backend *judge; /* a CPU, for the weights of plain.c */
 
-/* ---- data ---------------------------------------------------------------------------------------
- */
+/* ---- data -------------------------------------------------------------------------------- */
 
 static ti_backend *open_device(const char *name)
 {
@@ -125,8 +124,7 @@ static void free_weight(ti_backend *be, matrix *m)
     free(m->bytes);
 }
 
-/* ---- products -----------------------------------------------------------------------------------
- */
+/* ---- products ---------------------------------------------------------------------------- */
 
 typedef struct shape {
     ti_type type;
@@ -329,8 +327,7 @@ static void test_streamed_products(void **state)
     }
 }
 
-/* ---- rows ---------------------------------------------------------------------------------------
- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 static void test_embed_and_gather(void **state)
 {
@@ -464,8 +461,7 @@ static void test_rope(void **state)
     }
 }
 
-/* ---- attention ----------------------------------------------------------------------------------
- */
+/* ---- attention --------------------------------------------------------------------------- */
 
 typedef struct attention_case {
     ti_heads heads;
@@ -549,8 +545,7 @@ static void test_other_cards(void **state)
     }
 }
 
-/* ---- pick ---------------------------------------------------------------------------------------
- */
+/* ---- pick -------------------------------------------------------------------------------- */
 
 enum { PICK_ROWS = 9, PICK_COLS = 501 };
 
@@ -627,8 +622,7 @@ static void test_pick_ties(void **state)
     ti_backend_free(be);
 }
 
-/* ---- keep ---------------------------------------------------------------------------------------
- */
+/* ---- keep -------------------------------------------------------------------------------- */
 
 enum { KEEP_ROWS = 300, KEEP_COLS = 3 };
 
@@ -726,8 +720,7 @@ static void test_keep_belongs_to_its_pick(void **state)
     ti_backend_free(be);
 }
 
-/* ---- image ops ----------------------------------------------------------------------------------
- */
+/* ---- image ops --------------------------------------------------------------------------- */
 
 static ti_weight *bind(ti_backend *be, const float *data, int n_dims, const int64_t *dims)
 {
@@ -853,8 +846,7 @@ static void test_pixel_attention(void **state)
     ti_backend_free(be);
 }
 
-/* ---- the device ---------------------------------------------------------------------------------
- */
+/* ---- the device -------------------------------------------------------------------------- */
 
 /* Two backends in one process, taken in turns, know nothing of each other. */
 static void test_two_backends(void **state)

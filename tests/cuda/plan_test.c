@@ -164,8 +164,7 @@ static void test_impossible(void **state)
     assert_non_null(strstr(err.message, "take a smaller model or device cpu"));
 }
 
-/* ---- types, as the README has them
- * ------------------------------------------------------------------ */
+/* ---- types, as the README has them ------------------------------------------------------- */
 
 /* A file of TYPE on a card of SIZE GB beside MEMORY GB of main memory is kept as KEPT. */
 static void expect_kept(ti_type type, int size, int memory, ti_type kept, double outside_gb)

@@ -22,8 +22,7 @@ static double elements(void)
     return 2.0 * VOCAB * WIDTH + LAYERS * (4.0 * WIDTH * WIDTH + 3.0 * WIDTH * ff);
 }
 
-/* ---- the checkpoint -----------------------------------------------------------------------------
- */
+/* ---- the checkpoint ---------------------------------------------------------------------- */
 
 static void write_config(void)
 {
@@ -109,8 +108,7 @@ static te_model *open_converted(ti_type type, const char *device)
     return model;
 }
 
-/* ---- what the model does
- * ------------------------------------------------------------------------- */
+/* ---- what the model does ----------------------------------------------------------------- */
 
 /* A card on which weights may take BUDGET bytes. */
 static void set_card(double budget)
@@ -167,8 +165,7 @@ static void expect_same(done a, done b)
     ti_trajectory_free(a.t), ti_trajectory_free(b.t);
 }
 
-/* ---- the tests
- * ----------------------------------------------------------------------------------- */
+/* ---- the tests --------------------------------------------------------------------------- */
 
 /* FILE on a card with room for SPACE bytes an element is what MADE is on a large one. */
 static void check_made(ti_type file, int ff_width, double space, ti_type made, bool outside)

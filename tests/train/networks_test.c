@@ -12,8 +12,7 @@
 
 #include <unistd.h>
 
-/* ---- the backbone
- * ---------------------------------------------------------------------------------- */
+/* ---- the backbone ------------------------------------------------------------------------ */
 
 static void convert_golden(void)
 {
@@ -86,8 +85,7 @@ static void refuses_bad_tokens(void **state)
                          TE_OK);
 }
 
-/* ---- a convolutional network
- * ------------------------------------------------------------------------- */
+/* ---- a convolutional network ------------------------------------------------------------- */
 
 static double network_value(void *user)
 {
@@ -185,8 +183,7 @@ static void refuses_impossible_networks(void **state)
     free(net);
 }
 
-/* ---- the image tokeniser
- * ------------------------------------------------------------------------------ */
+/* ---- the image tokeniser ----------------------------------------------------------------- */
 
 static void write_image_model(const ti_magvit *m)
 {
@@ -326,8 +323,7 @@ static void begins_by_listening(void **state)
     ti_train_device_free(d);
 }
 
-/* ---- readings half-way up
- * ------------------------------------------------------------------------- */
+/* ---- readings half-way up ---------------------------------------------------------------- */
 
 typedef struct half_way {
     ti_llada *l;

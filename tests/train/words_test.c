@@ -70,8 +70,7 @@ static void refuses_bad_words(void **state)
     ti_bpe_free(bpe);
 }
 
-/* ---- quadruplets
- * ------------------------------------------------------------------------------------- */
+/* ---- quadruplets ------------------------------------------------------------------------- */
 
 static void write_png(const char *path, int size, uint32_t pixel, uint32_t corner)
 {
@@ -122,8 +121,7 @@ static void quadruplets(void **state)
     assert_int_equal(ti_quadruplets_open(&q, path_of("absent"), 8, &err), TE_IO);
 }
 
-/* ---- sequences
- * ---------------------------------------------------------------------------------------- */
+/* ---- sequences --------------------------------------------------------------------------- */
 
 static const ti_layout layout = {.profile = TI_PROFILE_M,
                                  .mask = 90,
@@ -320,8 +318,7 @@ static void names_are_asked_where_things_are(void **state)
     ti_packer_clear(&p);
 }
 
-/* ---- recipes and journals
- * ------------------------------------------------------------------------------ */
+/* ---- recipes and journals ---------------------------------------------------------------- */
 
 static te_status read_recipe(const char *text, ti_recipe *r, te_error *err)
 {

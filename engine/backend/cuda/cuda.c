@@ -33,8 +33,7 @@ void ti_cuda_fail(ti_cuda *cuda, const char *why)
     snprintf(cuda->failure, sizeof cuda->failure, "%s; use device cpu", why);
 }
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 static te_status take(void **memory, size_t bytes, const char *what, te_error *err)
 {
@@ -108,8 +107,7 @@ static uint64_t cuda_memory_free(ti_backend *be)
     return left > kept ? left - kept : 0;
 }
 
-/* ---- between host and card
- * ------------------------------------------------------------------------ */
+/* ---- between host and card --------------------------------------------------------------- */
 
 static te_status cuda_sync(ti_backend *be, te_error *err)
 {
@@ -194,8 +192,7 @@ const int32_t *ti_cuda_list_of(ti_cuda *cuda, const int32_t *host, int n)
     return list->device;
 }
 
-/* ---- sizes
- * ---------------------------------------------------------------------------------------- */
+/* ---- sizes ------------------------------------------------------------------------------- */
 
 static size_t stream_bytes(ti_backend *be, int rows, int width)
 {
@@ -218,8 +215,7 @@ static size_t operand_bytes(ti_backend *be, int rows, int width)
     return bytes;
 }
 
-/* ---- creation
- * ------------------------------------------------------------------------------------- */
+/* ---- creation ---------------------------------------------------------------------------- */
 
 static void cuda_free(ti_backend *be)
 {
@@ -296,11 +292,11 @@ static te_status find_card(int card, te_error *err)
     if (code == cudaErrorInsufficientDriver && !driver)
         return ti_fail(err, TE_UNSUPPORTED, "no CUDA: there is no NVIDIA driver; use device cpu");
     if (code == cudaErrorInsufficientDriver)
-        return ti_fail(err, TE_DEVICE,
-                       "no CUDA: the NVIDIA driver is made for CUDA %d.%d and %d.%d is needed; update "
-                       "it or use device cpu",
-                       driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000,
-                       CUDART_VERSION % 1000 / 10);
+        return ti_fail(
+            err, TE_DEVICE,
+            "no CUDA: the NVIDIA driver is made for CUDA %d.%d and %d.%d is needed; update "
+            "it or use device cpu",
+            driver / 1000, driver % 1000 / 10, CUDART_VERSION / 1000, CUDART_VERSION % 1000 / 10);
     if (code == cudaErrorNoDevice || (code == cudaSuccess && n == 0))
         return ti_fail(err, TE_UNSUPPORTED,
                        "no CUDA: this machine has no NVIDIA card that can be used; use device cpu");

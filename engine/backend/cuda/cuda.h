@@ -142,8 +142,7 @@ struct ti_weight {
     float *scales; /* E4M3: on the card, one a row; else NULL */
 };
 
-/* ---- the device (cuda.c)
- * -------------------------------------------------------------------------- */
+/* ---- the device (cuda.c) ----------------------------------------------------------------- */
 
 /* The backend as this file knows it, its card current. */
 ti_cuda *ti_cuda_of(ti_backend *be);
@@ -168,8 +167,7 @@ static inline ti_type ti_cuda_type(const ti_cuda *cuda)
     return cuda->exact ? TI_F32 : TI_BF16;
 }
 
-/* ---- weights (weight.c) and products with them (product.c)
- * ---------------------------------------- */
+/* ---- weights (weight.c) and products with them (product.c) ------------------------------- */
 
 te_status ti_cuda_expect(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err);
 te_status ti_cuda_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
@@ -188,8 +186,7 @@ typedef struct ti_cuda_product {
 
 void ti_cuda_multiply(ti_cuda *cuda, const ti_cuda_product *p);
 
-/* ---- kernels that serve several files
- * ------------------------------------------------------------- */
+/* ---- kernels that serve several files ---------------------------------------------------- */
 
 /* N elements of TYPE, whole blocks, to float32 (WIDE) or bf16 (expand.cu). */
 void ti_cuda_expand(ti_cuda *cuda, void *to, bool wide, ti_type type, const void *from, int64_t n,
@@ -221,8 +218,7 @@ void ti_cuda_attend(ti_cuda *cuda, void *y, const void *q, const void *k, const 
 int64_t ti_cuda_conv_columns(int64_t out);
 void ti_cuda_conv_pack(float *to, const float *from, const int64_t shape[4]);
 
-/* ---- the ops, one file each; contracts in backend.h
- * ----------------------------------------------- */
+/* ---- the ops, one file each; contracts in backend.h -------------------------------------- */
 
 void ti_cuda_embed(ti_backend *be, void *stream, const ti_weight *table, const int32_t *host_tokens,
                    int n_rows);

@@ -13,8 +13,7 @@
 
 #include "base/memory.h"
 
-/* ---- memory -------------------------------------------------------------------------------------
- */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 /* The token table: looked up row by row, and never multiplied if there is a head beside it. */
 static bool is_table(const ti_tensor *tensor)
@@ -56,8 +55,7 @@ static te_status copy_in(ti_cuda *cuda, void *to, const void *from, size_t bytes
     return cuda->base.op->sync(&cuda->base, err);
 }
 
-/* ---- forms
- * ---------------------------------------------------------------------------------------- */
+/* ---- forms ------------------------------------------------------------------------------- */
 
 /* Vectors and convolution kernels: small, float32. */
 static te_status bind_floats(ti_cuda *cuda, ti_weight *w, const ti_tensor *tensor, te_error *err)

@@ -28,8 +28,7 @@ static void fill_band(float *band, const float *image, const ti_walk *k, int fir
         ti_walk_fill_row(band + (size_t)r * row_floats, image, k, first_out * k->stride + r);
 }
 
-/* ---- forward walk ------------------------------------------------------------------------------
- */
+/* ---- forward walk ------------------------------------------------------------------------ */
 
 /* acc[p][v] for P pixels and V vectors of outputs. X is the tile's first value in the band. */
 static inline __attribute__((always_inline)) void
@@ -172,8 +171,7 @@ void TI_OP(conv_back_input)(ti_train_device *d, float *dx, const float *dy, cons
     run_walk(c, &t, dy, &k, packed, ldw);
 }
 
-/* ---- gradient of the weights --------------------------------------------------------------------
- */
+/* ---- gradient of the weights ------------------------------------------------------------- */
 
 /* sums[j][o] += x[pixel][j] * dy[pixel][o] over a row, for J values of one kernel row and V
  * vectors. */

@@ -52,8 +52,7 @@ static uint32_t round_one(const float *value)
     return ti_bf16_round_bits(bits) >> 16;
 }
 
-/* ---- the walk over pixels -----------------------------------------------------------------------
- */
+/* ---- the walk over pixels ---------------------------------------------------------------- */
 
 /* Weights as words of two channels, [kernel * kernel][pairs][ldw]. Output O, input I and tap T are
  * at w[O * by_out + I * by_in + T]; TURNED counts taps from the end. */
@@ -204,8 +203,7 @@ void ti_train_conv_back_input_bf16(ti_train_device *d, float *dx, const float *d
     run_walk(c, &t, dy, &k, packed, padded(k.out));
 }
 
-/* ---- gradient of the weights --------------------------------------------------------------------
- */
+/* ---- gradient of the weights ------------------------------------------------------------- */
 
 /* What one task works in, carved from its scratch. */
 typedef struct room {
