@@ -1,6 +1,6 @@
-/* options.c - everything a person may tune: one table row per option feeds parsing, printing, checking,
- * the command line, GIMP's options string and the panel. Numbers are read and written with a decimal
- * point whatever the process's locale is. */
+/* options.c - everything a person may tune: one table row per option feeds parsing, printing,
+ * checking, the command line, GIMP's options string and the panel. Numbers are read and written
+ * with a decimal point whatever the process's locale is. */
 #include "api.h"
 
 #include <locale.h>
@@ -38,11 +38,16 @@ static const te_option_info table[] = {
      "guidance towards the instruction alone (variant A)", true},
     {"text-temperature", TE_OPTION_REAL, 0, 10, NULL, "variety of the reasoning; 0: none", false},
     {"image-temperature", TE_OPTION_REAL, 0, 10, NULL, "variety of the picture; 0: none", false},
+    {"image-shuffle", TE_OPTION_REAL, 0, 1000, NULL,
+     "how far chance decides which parts of the picture appear first; 0: the surest do", true},
     {"schedule", TE_OPTION_CHOICE, 0, 3, schedules, "pace at which the picture appears", true},
     {"schedule-pow", TE_OPTION_REAL, 0.1, 16, NULL, "exponent of the schedule pow", true},
 };
 
-#define AT(type, name) {type, offsetof(te_options, name)}
+#define AT(type, name)                                                                             \
+    {                                                                                              \
+        type, offsetof(te_options, name)                                                           \
+    }
 static const place places[] = {
     AT(FIELD_INT64, seed),
     AT(FIELD_STRATEGY, strategy),
@@ -55,6 +60,7 @@ static const place places[] = {
     AT(FIELD_REAL, instruction_cfg),
     AT(FIELD_REAL, text_temperature),
     AT(FIELD_REAL, image_temperature),
+    AT(FIELD_REAL, image_shuffle),
     AT(FIELD_SCHEDULE, schedule),
     AT(FIELD_REAL, schedule_pow),
 };
@@ -62,18 +68,28 @@ static const place places[] = {
 enum { N_OPTIONS = sizeof table / sizeof *table };
 _Static_assert(sizeof places / sizeof *places == N_OPTIONS, "a place for every option");
 
-/* ---- reading and writing one option as a number; NAN: the model's default ---------------------- */
+/* ---- reading and writing one option as a number; NAN: the model's default ----------------------
+ */
 
 static double get_number(const te_options *opt, int i)
 {
     const char *at = (const char *)opt + places[i].offset;
     int64_t value = -1;
     switch (places[i].type) {
-    case FIELD_REAL: return *(const double *)(const void *)at;
-    case FIELD_INT64: value = *(const int64_t *)(const void *)at; break;
-    case FIELD_INT: value = *(const int *)(const void *)at; break;
-    case FIELD_STRATEGY: value = (int)*(const te_strategy *)(const void *)at; break;
-    case FIELD_SCHEDULE: value = (int)*(const te_schedule *)(const void *)at; break;
+    case FIELD_REAL:
+        return *(const double *)(const void *)at;
+    case FIELD_INT64:
+        value = *(const int64_t *)(const void *)at;
+        break;
+    case FIELD_INT:
+        value = *(const int *)(const void *)at;
+        break;
+    case FIELD_STRATEGY:
+        value = (int)*(const te_strategy *)(const void *)at;
+        break;
+    case FIELD_SCHEDULE:
+        value = (int)*(const te_schedule *)(const void *)at;
+        break;
     }
     return value < 0 ? (double)NAN : (double)value;
 }
@@ -83,11 +99,21 @@ static void set_number(te_options *opt, int i, double value)
     char *at = (char *)opt + places[i].offset;
     int64_t whole = isnan(value) ? -1 : (int64_t)value;
     switch (places[i].type) {
-    case FIELD_REAL: *(double *)(void *)at = value; break;
-    case FIELD_INT64: *(int64_t *)(void *)at = whole; break;
-    case FIELD_INT: *(int *)(void *)at = (int)whole; break;
-    case FIELD_STRATEGY: *(te_strategy *)(void *)at = (te_strategy)whole; break;
-    case FIELD_SCHEDULE: *(te_schedule *)(void *)at = (te_schedule)whole; break;
+    case FIELD_REAL:
+        *(double *)(void *)at = value;
+        break;
+    case FIELD_INT64:
+        *(int64_t *)(void *)at = whole;
+        break;
+    case FIELD_INT:
+        *(int *)(void *)at = (int)whole;
+        break;
+    case FIELD_STRATEGY:
+        *(te_strategy *)(void *)at = (te_strategy)whole;
+        break;
+    case FIELD_SCHEDULE:
+        *(te_schedule *)(void *)at = (te_schedule)whole;
+        break;
     }
 }
 
@@ -110,7 +136,8 @@ static int find(const char *name, te_error *err)
     return -1;
 }
 
-/* ---- text ------------------------------------------------------------------------------------------ */
+/* ---- text
+ * ------------------------------------------------------------------------------------------ */
 
 static te_status fail_choice(const te_option_info *row, const char *value, te_error *err)
 {
@@ -119,7 +146,8 @@ static te_status fail_choice(const te_option_info *row, const char *value, te_er
         size_t used = strlen(names);
         snprintf(names + used, sizeof names - used, c ? ", %s" : "%s", row->choices[c]);
     }
-    return ti_fail(err, TE_INVALID, "%s cannot be \"%s\"; choose one of: %s", row->name, value, names);
+    return ti_fail(err, TE_INVALID, "%s cannot be \"%s\"; choose one of: %s", row->name, value,
+                   names);
 }
 
 static te_status check_range(const te_option_info *row, double value, te_error *err)
@@ -156,9 +184,9 @@ te_status te_options_set(te_options *opt, const char *name, const char *value, t
         number = c;
     } else if (!parse_number(value, &number) ||
                (row->type == TE_OPTION_INT && number != floor(number))) {
-        return ti_fail(err, TE_INVALID, "%s cannot be \"%s\"; give %s from %.15g to %.15g", row->name,
-                       value, row->type == TE_OPTION_INT ? "a whole number" : "a number", row->min,
-                       row->max);
+        return ti_fail(err, TE_INVALID, "%s cannot be \"%s\"; give %s from %.15g to %.15g",
+                       row->name, value, row->type == TE_OPTION_INT ? "a whole number" : "a number",
+                       row->min, row->max);
     } else if (i == 0 && number == -1) { /* a seed of -1 is the usual word for "any" */
         number = (double)NAN;
     } else if (check_range(row, number, err)) {
@@ -181,8 +209,8 @@ te_status te_options_get(const te_options *opt, const char *name, char *value, s
     else
         n = snprintf(value, size, table[i].type == TE_OPTION_INT ? "%.0f" : "%.9g", number);
     if (n < 0 || (size_t)n >= size)
-        return ti_fail(err, TE_INVALID, "the value of %s needs %d bytes, %zu were given", name, n + 1,
-                       size);
+        return ti_fail(err, TE_INVALID, "the value of %s needs %d bytes, %zu were given", name,
+                       n + 1, size);
     if (table[i].type == TE_OPTION_REAL) { /* the locale's decimal sign is the only odd character */
         char *odd = value + strspn(value, "+-0123456789");
         if (*odd && *odd != 'e' && *odd != 'd') *odd = '.';
@@ -190,9 +218,11 @@ te_status te_options_get(const te_options *opt, const char *name, char *value, s
     return TE_OK;
 }
 
-/* ---- presets and defaults ------------------------------------------------------------------------ */
+/* ---- presets and defaults
+ * ------------------------------------------------------------------------ */
 
-te_status te_options_preset(te_options *opt, const te_model *model, const char *preset, te_error *err)
+te_status te_options_preset(te_options *opt, const te_model *model, const char *preset,
+                            te_error *err)
 {
     const te_options *d = &model->defaults;
     int divide_text, divide_image; /* in quarters */
@@ -234,7 +264,8 @@ te_status te_options_resolve(te_options *opt, const te_model *model, te_error *e
     return TE_OK;
 }
 
-/* ---- a model's own defaults ----------------------------------------------------------------------- */
+/* ---- a model's own defaults
+ * ----------------------------------------------------------------------- */
 
 /* M: the paper's settings. A: those of the released script, the paper gives none of its own. */
 static const te_options profile_defaults[] = {
@@ -260,7 +291,8 @@ static const te_options profile_defaults[] = {
                       .schedule_pow = 1},
 };
 
-/* thinkedit.defaults.image_steps and so on: the option's name with underscores; choices as strings. */
+/* thinkedit.defaults.image_steps and so on: the option's name with underscores; choices as strings.
+ */
 static te_status read_default(te_options *opt, int i, const ti_gguf *file, te_error *err)
 {
     char key[96] = "thinkedit.defaults.", value[64];
@@ -287,7 +319,8 @@ static te_status read_default(te_options *opt, int i, const ti_gguf *file, te_er
     return st;
 }
 
-te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf *file, te_error *err)
+te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf *file,
+                              te_error *err)
 {
     *out = profile_defaults[profile];
     te_status st = TE_OK;

@@ -20,8 +20,8 @@ void ti_reveal_text(ti_denoiser *d)
         if (d->text_kept[i]) *ti_denoiser_text(d, d->text_rows[i]) = d->text_ids[i];
 }
 
-/* How many of the masked tokens stay masked: what the schedule says, but one at least goes and one at
- * least stays. */
+/* How many of the masked tokens stay masked: what the schedule says, but one at least goes and one
+ * at least stays. */
 static int to_stay_masked(const ti_denoiser *d, int step)
 {
     const te_options *opt = d->job->options;
@@ -31,6 +31,15 @@ static int to_stay_masked(const ti_denoiser *d, int step)
     return n < 1 ? 1 : n;
 }
 
+/* Training unmasks tokens at random; a model that was shown only its surest tokens, which in an
+ * edit are those that stay as they were, takes it that nothing changes. image_shuffle is against
+ * that. */
+static double heat(const ti_denoiser *d, int step)
+{
+    const te_options *opt = d->job->options;
+    return (opt->image_temperature + opt->image_shuffle) * (1 - d->plan.steps[step].time);
+}
+
 /* The least confident are masked again, by ln p plus noise that shrinks with time: M masks what
  * lies strictly below the confidence of rank N (known tokens count as infinitely confident), A
  * exactly N tokens. */
@@ -38,13 +47,12 @@ void ti_keep_image(ti_denoiser *d, int step, const ti_pick *pick)
 {
     ti_backend *be = d->job->backbone->backend;
     bool m = d->s->layout.profile == TI_PROFILE_M;
-    be->op->keep(
-        be, &(ti_keep){.pick = pick,
-                       .method = m ? TI_KEEP_GUMBEL : TI_KEEP_NORMAL,
-                       .n = to_stay_masked(d, step),
-                       .heat = d->job->options->image_temperature * (1 - d->plan.steps[step].time),
-                       .random = ti_denoiser_random(d, step, TI_DRAW_REMASK),
-                       .kept = d->image_kept});
+    be->op->keep(be, &(ti_keep){.pick = pick,
+                                .method = m ? TI_KEEP_GUMBEL : TI_KEEP_NORMAL,
+                                .n = to_stay_masked(d, step),
+                                .heat = heat(d, step),
+                                .random = ti_denoiser_random(d, step, TI_DRAW_REMASK),
+                                .kept = d->image_kept});
 }
 
 void ti_reveal_image(ti_denoiser *d)

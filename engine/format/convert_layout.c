@@ -26,7 +26,17 @@ static const struct number {
     {"grid_w", "grid_width", {32, 32}},
     {"instruction_len", "instruction_len", {0, 0}},
 };
-enum { TEXT_VOCAB, LLM_VOCAB, CODEBOOK, IMAGE_OFFSET, MASK, GRID_H, GRID_W, INSTRUCTION_LEN, N_NUMBERS };
+enum {
+    TEXT_VOCAB,
+    LLM_VOCAB,
+    CODEBOOK,
+    IMAGE_OFFSET,
+    MASK,
+    GRID_H,
+    GRID_W,
+    INSTRUCTION_LEN,
+    N_NUMBERS
+};
 
 static const struct id {
     const char *json, *key;
@@ -66,6 +76,7 @@ static const struct option {
     {"cfg_text", "instruction_cfg", REAL},
     {"text_temperature", "text_temperature", REAL},
     {"image_temperature", "image_temperature", REAL},
+    {"image_shuffle", "image_shuffle", REAL},
     {"schedule", "schedule", TEXT},
     {"schedule_pow", "schedule_pow", REAL},
     {"strategy", "strategy", TEXT},

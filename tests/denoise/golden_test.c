@@ -1,5 +1,6 @@
-/* golden_test.c - the released implementation's trajectories, token for token at every step, with float32
- * weights on 1, 2 and 3 threads; its first logits; sequences as it builds them; work that is saved. */
+/* golden_test.c - the released implementation's trajectories, token for token at every step, with
+ * float32 weights on 1, 2 and 3 threads; its first logits; sequences as it builds them; work that
+ * is saved. */
 #include "testing.h"
 
 #include <jansson.h>
@@ -44,18 +45,21 @@ static ti_trajectory *denoise(const golden *g)
 {
     ti_trajectory *t;
     te_error err;
-    ti_denoise_job job = {.backbone = g->model->backbone, .sequence = g->sequence, .options = &g->options};
+    ti_denoise_job job = {
+        .backbone = g->model->backbone, .sequence = g->sequence, .options = &g->options};
     assert_ok(ti_denoise(&job, &t, &err), err);
     return t;
 }
 
-static void expect_ids(const char *what, int step, const json_t *expected, const int32_t *got, int n)
+static void expect_ids(const char *what, int step, const json_t *expected, const int32_t *got,
+                       int n)
 {
     assert_int_equal(json_array_size(expected), n);
     for (int i = 0; i < n; i++) {
         int64_t id = json_integer_value(json_array_get(expected, (size_t)i));
         if (id >= 0 && id != got[i]) /* -1: the released code draws any code there */
-            fail_msg("%s, step %d, position %d: %d, expected %d", what, step, i, (int)got[i], (int)id);
+            fail_msg("%s, step %d, position %d: %d, expected %d", what, step, i, (int)got[i],
+                     (int)id);
     }
 }
 
@@ -66,14 +70,17 @@ static void check_trajectory(const golden *g, const ti_trajectory *t)
     assert_int_equal(t->n_steps, n + 1); /* the last step is `final` */
     for (int i = 0; i < n; i++) {
         const json_t *step = json_array_get(steps, (size_t)i);
-        expect_ids("image", i, json_object_get(step, "image"), t->image + i * t->n_image, t->n_image);
+        expect_ids("image", i, json_object_get(step, "image"), t->image + i * t->n_image,
+                   t->n_image);
         expect_ids("text", i, json_object_get(step, "text"), t->text + i * t->n_text, t->n_text);
     }
     const json_t *final = json_object_get(g->root, "final");
-    expect_ids("final image", n, final ? json_object_get(final, "image") : json_object_get(g->root, "final_image"),
+    expect_ids("final image", n,
+               final ? json_object_get(final, "image") : json_object_get(g->root, "final_image"),
                t->codes, t->n_image);
     if (final)
-        expect_ids("final text", n, json_object_get(final, "text"), t->text + n * t->n_text, t->n_text);
+        expect_ids("final text", n, json_object_get(final, "text"), t->text + n * t->n_text,
+                   t->n_text);
     for (int i = 0; i < t->n_image; i++) {
         assert_in_range(t->codes[i], 0, t->layout.codebook - 1);
         assert_int_equal(t->image[n * t->n_image + i], t->layout.image_offset + t->codes[i]);
@@ -94,9 +101,11 @@ static void test_trajectories(void **state)
         }
 }
 
-/* ---- first logits ------------------------------------------------------------------------------------ */
+/* ---- first logits
+ * ------------------------------------------------------------------------------------ */
 
-static void expect_logits(const ti_checkpoint *expected, const char *name, const float *got, int rows, int cols)
+static void expect_logits(const ti_checkpoint *expected, const char *name, const float *got,
+                          int rows, int cols)
 {
     const ti_tensor *t;
     te_error err;
@@ -122,7 +131,8 @@ static void test_first_logits(void **state)
         float *cond, *uncond;
         snprintf(path, sizeof path, TE_GOLDEN "/%s/logits_step0.safetensors", names[i]);
         assert_ok(ti_checkpoint_open(&expected, path, &err), err);
-        assert_ok(ti_denoise_first_logits(g.model->backbone, g.sequence, &cond, &uncond, &err), err);
+        assert_ok(ti_denoise_first_logits(g.model->backbone, g.sequence, &cond, &uncond, &err),
+                  err);
         int vocab = g.model->backbone->config.vocab;
         expect_logits(expected, "cond_logits_step0", cond, g.sequence->n, vocab);
         assert_int_equal(uncond != NULL, names[i][0] == 'm');
@@ -133,7 +143,8 @@ static void test_first_logits(void **state)
     }
 }
 
-/* ---- sequences ---------------------------------------------------------------------------------------- */
+/* ---- sequences
+ * ---------------------------------------------------------------------------------------- */
 
 static int read_ids(const json_t *array, int32_t *ids)
 {
@@ -159,10 +170,15 @@ static void test_sequences(void **state)
         te_error err;
         ti_sequence *s;
         const ti_layout *l = &g.sequence->layout;
-        ti_sequence_input in = {.layout = l, .instruction = words, .codes = codes, .grid_h = g.sequence->grid_h,
-                                .grid_w = g.sequence->grid_w, .text_len = g.options.text_len};
+        ti_sequence_input in = {.layout = l,
+                                .instruction = words,
+                                .codes = codes,
+                                .grid_h = g.sequence->grid_h,
+                                .grid_w = g.sequence->grid_w,
+                                .text_len = g.options.text_len};
         read_ids(json_object_get(g.root, "input_image"), codes);
-        in.n_instruction = read_ids(json_object_get(g.root, m ? "instruction" : "uncond_image_prefix"), words);
+        in.n_instruction =
+            read_ids(json_object_get(g.root, m ? "instruction" : "uncond_image_prefix"), words);
         if (!m) { /* the prompt with <uncondition> for what stands between <user> and </user> */
             while (words[in.n_bare] != 352) bare[in.n_bare] = words[in.n_bare], in.n_bare++;
             bare[in.n_bare++] = 352;
@@ -178,8 +194,10 @@ static void test_sequences(void **state)
         if (!m) {
             expect_prefix(&g, "uncond_image_prefix", s->unconditional[1], s->n_unconditional[1]);
             expect_ids("sequence", 0, json_object_get(g.root, "sequence"), s->tokens, s->n);
-            assert_int_equal(s->image_at[0], json_integer_value(json_object_get(g.root, "image_start")));
-            assert_int_equal(s->text_first, json_integer_value(json_object_get(g.root, "text_start")));
+            assert_int_equal(s->image_at[0],
+                             json_integer_value(json_object_get(g.root, "image_start")));
+            assert_int_equal(s->text_first,
+                             json_integer_value(json_object_get(g.root, "text_start")));
         }
         ti_sequence_free(s);
         close_golden(&g);
@@ -202,8 +220,12 @@ static void test_filled_instructions(void **state)
         int n = lengths[i], room = n > 8 ? n : 8;
         te_error err;
         ti_sequence *s;
-        ti_sequence_input in = {.layout = &l, .instruction = words, .n_instruction = n, .codes = codes,
-                                .grid_h = g.sequence->grid_h, .grid_w = g.sequence->grid_w,
+        ti_sequence_input in = {.layout = &l,
+                                .instruction = words,
+                                .n_instruction = n,
+                                .codes = codes,
+                                .grid_h = g.sequence->grid_h,
+                                .grid_w = g.sequence->grid_w,
                                 .text_len = 16};
         assert_ok(ti_sequence_create(&s, &in, &err), err);
         assert_int_equal(s->n, ti_sequence_length(&in));
@@ -218,7 +240,8 @@ static void test_filled_instructions(void **state)
     close_golden(&g);
 }
 
-/* ---- options and work ------------------------------------------------------------------------------------ */
+/* ---- options and work
+ * ------------------------------------------------------------------------------------ */
 
 /* What is not computed is counted; what is left never exceeds the released code's. */
 static void test_work(void **state)
@@ -244,7 +267,8 @@ static void test_work(void **state)
     assert_int_equal(t->work.forwards, 32);
     ti_trajectory_free(t);
 
-    g.options.text_steps = 40; /* 15 masks: 15 steps reveal one each, the rest are image steps or nothing */
+    g.options.text_steps =
+        40; /* 15 masks: 15 steps reveal one each, the rest are image steps or nothing */
     g.options.text_cfg = 0;
     t = denoise(&g);
     assert_int_equal(t->n_steps, 40);
@@ -253,8 +277,8 @@ static void test_work(void **state)
     close_golden(&g);
 }
 
-/* Every strategy and variant finishes with no mask left, whatever the temperatures; the same seed gives the
- * same result on any number of threads, another seed another. */
+/* Every strategy and variant finishes with no mask left, whatever the temperatures; the same seed
+ * gives the same result on any number of threads, another seed another. */
 static void run_variations(const char *name, te_strategy strategy, int block)
 {
     int32_t codes[64];
@@ -266,7 +290,8 @@ static void run_variations(const char *name, te_strategy strategy, int block)
         g.options.image_temperature = 1;
         g.options.seed = 7;
         ti_trajectory *t = denoise(&g);
-        for (int i = 0; i < t->n_image; i++) assert_in_range(t->codes[i], 0, t->layout.codebook - 1);
+        for (int i = 0; i < t->n_image; i++)
+            assert_in_range(t->codes[i], 0, t->layout.codebook - 1);
         if (threads == 1) memcpy(codes, t->codes, (size_t)t->n_image * sizeof *codes);
         assert_memory_equal(codes, t->codes, (size_t)t->n_image * sizeof *codes);
         ti_trajectory_free(t);
@@ -278,6 +303,32 @@ static void run_variations(const char *name, te_strategy strategy, int block)
         }
         close_golden(&g);
     }
+}
+
+/* Shuffled, the order in which image tokens appear follows the seed and nothing else does: pictures
+ * of arg-max picks differ by it, and without it they do not. */
+static void test_shuffle(void **state)
+{
+    (void)state;
+    int32_t codes[2][2][64];
+    for (int shuffled = 0; shuffled < 2; shuffled++)
+        for (int seed = 0; seed < 2; seed++) {
+            golden g = open_golden("m-tiny", 1);
+            g.options.text_temperature = g.options.image_temperature = 0;
+            g.options.image_shuffle = 100 * shuffled;
+            g.options.seed = 7 + seed;
+            ti_trajectory *t = denoise(&g);
+            assert_true((size_t)t->n_image <= TEST_LENGTH(codes[0][0]));
+            for (int i = 0; i < t->n_image; i++)
+                assert_in_range(t->codes[i], 0, t->layout.codebook - 1);
+            memset(codes[shuffled][seed], 0, sizeof codes[0][0]);
+            memcpy(codes[shuffled][seed], t->codes, (size_t)t->n_image * sizeof *t->codes);
+            ti_trajectory_free(t);
+            close_golden(&g);
+        }
+    assert_memory_equal(codes[0][0], codes[0][1], sizeof codes[0][0]);
+    assert_memory_not_equal(codes[1][0], codes[1][1], sizeof codes[0][0]);
+    assert_memory_not_equal(codes[1][0], codes[0][0], sizeof codes[0][0]);
 }
 
 static void test_variations(void **state)
@@ -334,13 +385,16 @@ static void test_pinned(void **state)
         ti_trajectory *t;
         for (int some = 0; some < 2; some++) { /* some free, none free */
             for (int p = 0; p < 16; p++) pinned[p] = p < 6 && some ? -1 : 3 * p;
-            ti_denoise_job job = {.backbone = g.model->backbone, .sequence = g.sequence,
-                                  .options = &g.options, .pinned = pinned};
+            ti_denoise_job job = {.backbone = g.model->backbone,
+                                  .sequence = g.sequence,
+                                  .options = &g.options,
+                                  .pinned = pinned};
             assert_ok(ti_denoise(&job, &t, &err), err);
             for (int step = 0; step < t->n_steps; step++)
                 for (int p = 0; p < 16; p++)
                     if (pinned[p] >= 0)
-                        assert_int_equal(t->image[step * 16 + p], t->layout.image_offset + pinned[p]);
+                        assert_int_equal(t->image[step * 16 + p],
+                                         t->layout.image_offset + pinned[p]);
             for (int p = 0; p < 16; p++) assert_in_range(t->codes[p], 0, 63);
             ti_trajectory_free(t);
         }
@@ -364,11 +418,13 @@ static void test_file(void **state)
     while (fgets(line, sizeof line, file)) {
         json_t *got = json_loads(line, 0, NULL);
         const json_t *steps = json_object_get(g.root, "steps");
-        const json_t *expected = (size_t)n < json_array_size(steps) ? json_array_get(steps, (size_t)n) : NULL;
+        const json_t *expected =
+            (size_t)n < json_array_size(steps) ? json_array_get(steps, (size_t)n) : NULL;
         if (expected)
             assert_true(json_equal(got, expected));
         else
-            assert_true(json_equal(json_object_get(got, "final"), json_object_get(g.root, "final")));
+            assert_true(
+                json_equal(json_object_get(got, "final"), json_object_get(g.root, "final")));
         json_decref(got);
         n++;
     }
@@ -378,11 +434,13 @@ static void test_file(void **state)
     assert_ok(ti_checkpoint_open(&c, logits, &err), err);
     assert_int_equal(ti_checkpoint_count(c), 2);
     ti_checkpoint_free(c);
-    assert_int_equal(ti_sequence_file_run(g.model, g.path, "/no/such/folder/x", NULL, NULL, &err), TE_IO);
+    assert_int_equal(ti_sequence_file_run(g.model, g.path, "/no/such/folder/x", NULL, NULL, &err),
+                     TE_IO);
     close_golden(&g);
 }
 
-static void expect_file(const te_model *model, const char *text, te_status expected, const char *word)
+static void expect_file(const te_model *model, const char *text, te_status expected,
+                        const char *word)
 {
     te_error err;
     ti_sequence *s;
@@ -411,21 +469,28 @@ static void test_bad_files(void **state)
     expect_file(g.model, "{\"prefix\": 3}", TE_FORMAT, "prefix");
     expect_file(g.model, "{\"prefix\": [1, \"x\"]}", TE_FORMAT, "token");
     expect_file(g.model, "{\"prefix\": [1e9]}", TE_FORMAT, "token");
-    expect_file(g.model, "{\"prefix\": [1], \"options\": {\"text_steps\": 0}}", TE_INVALID, "text-steps");
+    expect_file(g.model, "{\"prefix\": [1], \"options\": {\"text_steps\": 0}}", TE_INVALID,
+                "text-steps");
     expect_file(g.model, "{\"prefix\": [1], \"options\": {\"speed\": 9}}", TE_INVALID, "speed");
     expect_file(g.model, "{\"prefix\": [1], \"layout\": {\"grid\": 100000}}", TE_FORMAT, "grid");
-    expect_file(g.model, "{\"prefix\": [1], \"layout\": {\"profile\": \"z\"}}", TE_UNSUPPORTED, "z");
+    expect_file(g.model, "{\"prefix\": [1], \"layout\": {\"profile\": \"z\"}}", TE_UNSUPPORTED,
+                "z");
     close_golden(&g);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_trajectories), cmocka_unit_test(test_first_logits),
-        cmocka_unit_test(test_sequences),    cmocka_unit_test(test_work),
+        cmocka_unit_test(test_trajectories),
+        cmocka_unit_test(test_first_logits),
+        cmocka_unit_test(test_sequences),
+        cmocka_unit_test(test_work),
         cmocka_unit_test(test_filled_instructions),
-        cmocka_unit_test(test_variations),   cmocka_unit_test(test_order),
-        cmocka_unit_test(test_pinned),       cmocka_unit_test(test_file),
+        cmocka_unit_test(test_variations),
+        cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_pinned),
+        cmocka_unit_test(test_file),
         cmocka_unit_test(test_bad_files),
     };
     int failed = cmocka_run_group_tests(tests, NULL, NULL);
