@@ -32,7 +32,8 @@ static te_status bind(te_model *m, const char *device, te_error *err)
         unbind(m);
         return st;
     }
-    char *text = m->devices[m->info.device != NULL]; /* the first one may still be read by somebody */
+    char *text =
+        m->devices[m->info.device != NULL]; /* the first one may still be read by somebody */
     snprintf(text, sizeof m->devices[0], "%s", m->backend->description);
     m->info.device = text;
     return TE_OK;

@@ -24,8 +24,8 @@ static void paint_grey(te_image *image, int x0, int y0, int patch)
     }
 }
 
-te_status ti_draw_codes(te_image *out, te_model *model, const int32_t *codes, int grid_h, int grid_w,
-                        const volatile int *cancel, te_error *err)
+te_status ti_draw_codes(te_image *out, te_model *model, const int32_t *codes, int grid_h,
+                        int grid_w, const volatile int *cancel, te_error *err)
 {
     int patch = ti_image_tokenizer_patch(model->pictures), n = grid_h * grid_w;
     size_t values = (size_t)n * (size_t)patch * (size_t)patch * 3;
@@ -42,7 +42,8 @@ te_status ti_draw_codes(te_image *out, te_model *model, const int32_t *codes, in
         st = ti_fail_memory(err, "the picture", values * (1 + sizeof *rgb));
     for (int i = 0; i < n && !st; i++) known[i] = codes[i] < 0 ? 0 : codes[i];
     if (!st)
-        st = ti_image_tokenizer_decode(model->pictures, known, grid_h, grid_w, rgb, false, cancel, err);
+        st = ti_image_tokenizer_decode(model->pictures, known, grid_h, grid_w, rgb, false, cancel,
+                                       err);
     if (!st) {
         ti_rgb_to_u8(out->pixels, rgb, values);
         for (int i = 0; i < n; i++)

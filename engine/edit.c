@@ -1,7 +1,8 @@
-/* edit.c - one job from pixels and words to pixels and words: tokens in, the joint denoiser, tokens out.
+/* edit.c - one job from pixels and words to pixels and words: tokens in, the joint denoiser, tokens
+ * out.
  *
- * A job holds its model's lock from beginning to end. Everything that can be refused is refused before
- * the first expensive step: options, the picture, the length of the instruction, memory. */
+ * A job holds its model's lock from beginning to end. Everything that can be refused is refused
+ * before the first expensive step: options, the picture, the length of the instruction, memory. */
 #include "api.h"
 #include "vision/geometry.h"
 
@@ -23,10 +24,10 @@ typedef struct task {
     ti_frame frame;
     int grid_h, grid_w;
     ti_sequence *sequence;
-    int32_t *pinned;       /* [n_image] or NULL */
-    int32_t *codes;        /* [n_image] for previews */
+    int32_t *pinned; /* [n_image] or NULL */
+    int32_t *codes;  /* [n_image] for previews */
     te_image preview;
-    int image_steps;       /* seen so far */
+    int image_steps; /* seen so far */
     double began, denoising, last_decode;
 } task;
 
@@ -47,7 +48,7 @@ static void tell_stage(const task *t, const char *stage)
     if (t->calls->progress) t->calls->progress(&p, t->calls->user);
 }
 
-/* ---- before: what the job is, and whether it can be done --------------------------------------------- */
+/* ---- before: what the job is, and whether it can be done --------------------------------- */
 
 static te_status check_parts(const te_model *m, bool edit, te_error *err)
 {
@@ -55,12 +56,14 @@ static te_status check_parts(const te_model *m, bool edit, te_error *err)
     if (!m->backbone)
         return ti_fail(err, TE_UNSUPPORTED, "%s has no backbone; edit with a whole model", path);
     if (!m->words)
-        return ti_fail(err, TE_UNSUPPORTED, "%s has no text tokeniser; convert it with --tokenizer", path);
-    if (!m->pictures)
-        return ti_fail(err, TE_UNSUPPORTED, "%s has no image tokeniser; convert it with --image-tokenizer",
+        return ti_fail(err, TE_UNSUPPORTED, "%s has no text tokeniser; convert it with --tokenizer",
                        path);
+    if (!m->pictures)
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s has no image tokeniser; convert it with --image-tokenizer", path);
     if (!edit && m->layout.profile == TI_PROFILE_M && m->layout.generate_task < 0)
-        return ti_fail(err, TE_UNSUPPORTED, "%s has no task token for generation; it can only edit", path);
+        return ti_fail(err, TE_UNSUPPORTED, "%s has no task token for generation; it can only edit",
+                       path);
     return TE_OK;
 }
 
@@ -84,27 +87,31 @@ static te_status choose_grid(task *t, int width, int height, te_error *err)
         height = whole_height;
     }
     if (width < 1 || height < 1 || width > 65535 || height > 65535)
-        return ti_fail(err, TE_INVALID, "a picture of %d x %d pixels cannot be made; give a size or 0 x 0",
-                       width, height);
+        return ti_fail(err, TE_INVALID,
+                       "a picture of %d x %d pixels cannot be made; give a size or 0 x 0", width,
+                       height);
     if (l->profile == TI_PROFILE_A)
         t->frame = ti_frame_crop(width, height, l->grid_h, l->grid_w, patch);
     else
         t->frame = ti_frame_whole(width, height, whole_width, whole_height);
     if (!t->picture && (t->frame.out_width != width || t->frame.out_height != height))
-        return ti_fail(err, TE_INVALID, "this model makes no pictures of %d x %d pixels; take %d x %d",
-                       width, height, t->frame.out_width, t->frame.out_height);
+        return ti_fail(err, TE_INVALID,
+                       "this model makes no pictures of %d x %d pixels; take %d x %d", width,
+                       height, t->frame.out_width, t->frame.out_height);
     t->grid_w = t->frame.out_width / patch;
     t->grid_h = t->frame.out_height / patch;
     return TE_OK;
 }
 
-static uint64_t memory_needed(const te_model *m, const te_options *opt, int length, int grid_h, int grid_w)
+static uint64_t memory_needed(const te_model *m, const te_options *opt, int length, int grid_h,
+                              int grid_w)
 {
     int patch = ti_image_tokenizer_patch(m->pictures);
     int height = grid_h * patch, width = grid_w * patch;
     uint64_t denoise = ti_denoise_bytes(m->backbone, &m->layout, opt, length, grid_h * grid_w);
     uint64_t pixels = (uint64_t)height * (uint64_t)width * 3;
-    uint64_t picture = ti_image_tokenizer_memory(m->pictures, height, width) + pixels * sizeof(float);
+    uint64_t picture =
+        ti_image_tokenizer_memory(m->pictures, height, width) + pixels * sizeof(float);
     return (denoise > picture ? denoise : picture) + 3 * pixels;
 }
 
@@ -124,13 +131,14 @@ static te_status check_memory(const task *t, int length, te_error *err)
     if (need <= have) return TE_OK;
     char needed[24], free_now[24];
     bool guided = t->options.text_cfg != 0 || t->options.text_block == 0;
-    return ti_fail(err, TE_NOMEM, "this edit needs %s of memory beside the weights and %s are free; %s",
+    return ti_fail(err, TE_NOMEM,
+                   "this edit needs %s of memory beside the weights and %s are free; %s",
                    amount_text(needed, need), amount_text(free_now, have),
                    guided ? "close other programs, or set text-cfg to 0 and text-block to 64"
                           : "close other programs or take a smaller model");
 }
 
-/* ---- in: pixels and words to tokens ------------------------------------------------------------------- */
+/* ---- in: pixels and words to tokens ------------------------------------------------------ */
 
 static te_status read_picture(task *t, te_error *err)
 {
@@ -152,7 +160,8 @@ static te_status read_picture(task *t, te_error *err)
     r->work.seconds_encode = between - begin;
     free(rgb);
     if (!st)
-        st = ti_draw_codes(&r->input, m, r->input_codes, t->grid_h, t->grid_w, t->calls->cancel, err);
+        st = ti_draw_codes(&r->input, m, r->input_codes, t->grid_h, t->grid_w, t->calls->cancel,
+                           err);
     t->last_decode = now_seconds() - between;
     r->work.seconds_decode += t->last_decode;
     return st;
@@ -200,9 +209,10 @@ static te_status check_length(const task *t, const words *w, te_error *err)
     ti_sequence_input in = sequence_input(t, w, t->picture ? some_codes : NULL);
     int length = ti_sequence_length(&in), most = t->model->backbone->config.context;
     if (length > most && w->n_ids < length - most)
-        return ti_fail(err, TE_INVALID,
-                       "text-len %d leaves no room for an instruction in the model's %d tokens; lower it",
-                       t->options.text_len, most);
+        return ti_fail(
+            err, TE_INVALID,
+            "text-len %d leaves no room for an instruction in the model's %d tokens; lower it",
+            t->options.text_len, most);
     if (length > most)
         return ti_fail(err, TE_INVALID, "the instruction has %d tokens, at most %d fit; shorten it",
                        w->n_ids, w->n_ids - (length - most));
@@ -213,8 +223,8 @@ static te_status prepare(task *t, te_error *err)
 {
     te_model *m = t->model;
     words w;
-    te_status st = ti_prompt_encode(m->words, &m->layout, t->prompt, t->picture != NULL, &w.ids, &w.n_ids,
-                                    &w.bare, &w.n_bare, err);
+    te_status st = ti_prompt_encode(m->words, &m->layout, t->prompt, t->picture != NULL, &w.ids,
+                                    &w.n_ids, &w.bare, &w.n_bare, err);
     if (st) return st;
     st = check_length(t, &w, err);
     if (!st && t->picture) st = read_picture(t, err);
@@ -228,7 +238,7 @@ static te_status prepare(task *t, te_error *err)
     return st;
 }
 
-/* ---- while it runs -------------------------------------------------------------------------------------- */
+/* ---- while it runs ----------------------------------------------------------------------- */
 
 static te_status draw_preview(task *t, const ti_denoise_state *state, te_error *err)
 {
@@ -236,8 +246,8 @@ static te_status draw_preview(task *t, const ti_denoise_state *state, te_error *
     double begin = now_seconds();
     free(t->preview.pixels);
     ti_codes_of_ids(t->codes, state->image, t->result->input_codes, n, &t->model->layout);
-    te_status st = ti_draw_codes(&t->preview, t->model, t->codes, t->grid_h, t->grid_w, t->calls->cancel,
-                                 err);
+    te_status st =
+        ti_draw_codes(&t->preview, t->model, t->codes, t->grid_h, t->grid_w, t->calls->cancel, err);
     t->last_decode = now_seconds() - begin;
     t->result->work.seconds_decode += t->last_decode;
     return st;
@@ -250,8 +260,8 @@ static te_status on_step(void *user, const ti_denoise_state *state, te_error *er
     int n_text = t->sequence->text_count, every = t->calls->preview_every;
     const int32_t *before = state->step > 1 ? state->text - n_text : NULL;
     ti_reading *reading = &r->readings[state->step - 1];
-    te_status st = ti_reading_render(reading, t->model->words, &t->model->layout, state->text, before,
-                                     n_text, state->step == state->steps, err);
+    te_status st = ti_reading_render(reading, t->model->words, &t->model->layout, state->text,
+                                     before, n_text, state->step == state->steps, err);
     if (st || !t->calls->progress) return st;
     bool draw = false;
     if (state->image_changed && every > 0) draw = ++t->image_steps % every == 0;
@@ -296,7 +306,7 @@ static te_status denoise(task *t, te_error *err)
     return st;
 }
 
-/* ---- out: tokens to pixels --------------------------------------------------------------------------------- */
+/* ---- out: tokens to pixels --------------------------------------------------------------- */
 
 static te_status finish(task *t, te_error *err)
 {
@@ -304,7 +314,8 @@ static te_status finish(task *t, te_error *err)
     ti_trajectory *d = r->trajectory;
     double begin = now_seconds();
     tell_stage(t, "drawing the picture");
-    te_status st = ti_draw_codes(&r->image, t->model, d->codes, d->grid_h, d->grid_w, t->calls->cancel, err);
+    te_status st =
+        ti_draw_codes(&r->image, t->model, d->codes, d->grid_h, d->grid_w, t->calls->cancel, err);
     if (st) return st;
     te_work *w = &r->work;
     double encode = w->seconds_encode, decode = w->seconds_decode;
@@ -378,7 +389,8 @@ static te_status attempt(task *t, int width, int height, te_error *err)
     return st;
 }
 
-/* A card that gives up hands the job to the CPU, which begins it anew with the same options and seed. */
+/* A card that gives up hands the job to the CPU, which begins it anew with the same options and
+ * seed. */
 static te_status run_locked(task *t, const te_options *opt, int width, int height, te_result **out,
                             te_error *err)
 {
@@ -424,14 +436,15 @@ te_status te_edit(te_model *model, const te_image *picture, const char *instruct
     return te_edit_region(model, picture, NULL, instruction, opt, calls, out, err);
 }
 
-te_status te_generate(te_model *model, const char *prompt, int width, int height, const te_options *opt,
-                      const te_callbacks *calls, te_result **out, te_error *err)
+te_status te_generate(te_model *model, const char *prompt, int width, int height,
+                      const te_options *opt, const te_callbacks *calls, te_result **out,
+                      te_error *err)
 {
     task t = {.model = model, .prompt = prompt, .calls = calls};
     return run_locked(&t, opt, width, height, out, err);
 }
 
-/* ---- questions about a job that is not yet one --------------------------------------------------------------- */
+/* ---- questions about a job that is not yet one ------------------------------------------- */
 
 #define USUAL_INSTRUCTION 64 /* tokens */
 

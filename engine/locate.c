@@ -1,5 +1,5 @@
-/* locate.c - finds the embedded model: beside the library, in the share folder of the prefix the library
- * was installed to, or where the build was told data goes. The first that exists counts. */
+/* locate.c - finds the embedded model: beside the library, in the share folder of the prefix the
+ * library was installed to, or where the build was told data goes. The first that exists counts. */
 #include "api.h"
 
 #include <dlfcn.h>
@@ -37,6 +37,6 @@ te_status ti_locate_embedded(char **path, te_error *err)
     static const char data[] = TE_DATA_DIR "/models/" FILE_NAME;
     if (!*path) *path = readable(data, sizeof data - 1, "");
     if (*path) return TE_OK;
-    return ti_fail(err, TE_IO, "the embedded model is not installed (%s is missing); name a model file",
-                   data);
+    return ti_fail(err, TE_IO,
+                   "the embedded model is not installed (%s is missing); name a model file", data);
 }

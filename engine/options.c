@@ -68,8 +68,7 @@ static const place places[] = {
 enum { N_OPTIONS = sizeof table / sizeof *table };
 _Static_assert(sizeof places / sizeof *places == N_OPTIONS, "a place for every option");
 
-/* ---- reading and writing one option as a number; NAN: the model's default ----------------------
- */
+/* ---- reading and writing one option as a number; NAN: the model's default ---------------- */
 
 static double get_number(const te_options *opt, int i)
 {
@@ -136,8 +135,7 @@ static int find(const char *name, te_error *err)
     return -1;
 }
 
-/* ---- text
- * ------------------------------------------------------------------------------------------ */
+/* ---- text -------------------------------------------------------------------------------- */
 
 static te_status fail_choice(const te_option_info *row, const char *value, te_error *err)
 {
@@ -218,8 +216,7 @@ te_status te_options_get(const te_options *opt, const char *name, char *value, s
     return TE_OK;
 }
 
-/* ---- presets and defaults
- * ------------------------------------------------------------------------ */
+/* ---- presets and defaults ---------------------------------------------------------------- */
 
 te_status te_options_preset(te_options *opt, const te_model *model, const char *preset,
                             te_error *err)
@@ -264,8 +261,7 @@ te_status te_options_resolve(te_options *opt, const te_model *model, te_error *e
     return TE_OK;
 }
 
-/* ---- a model's own defaults
- * ----------------------------------------------------------------------- */
+/* ---- a model's own defaults -------------------------------------------------------------- */
 
 /* M: the paper's settings. A: those of the released script, the paper gives none of its own. */
 static const te_options profile_defaults[] = {

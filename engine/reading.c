@@ -1,6 +1,6 @@
-/* reading.c - the reasoning as a person reads it while it appears: decoded where it is known, U+2588 for
- * every token that is not, cut at the first end-of-text token. A model may predict the mask token itself:
- * what is masked when all is finished is left out like any special token. */
+/* reading.c - the reasoning as a person reads it while it appears: decoded where it is known,
+ * U+2588 for every token that is not, cut at the first end-of-text token. A model may predict the
+ * mask token itself: what is masked when all is finished is left out like any special token. */
 #include "api.h"
 
 #include <stdlib.h>
@@ -43,10 +43,11 @@ static te_status points_of(const ti_tokenizer *words, const int32_t *ids, int n,
     return TE_OK;
 }
 
-/* Notes where the newly revealed tokens of a known run lie. A character whose bytes come from several
- * tokens counts as new with any of them. */
+/* Notes where the newly revealed tokens of a known run lie. A character whose bytes come from
+ * several tokens counts as new with any of them. */
 static te_status note_ranges(ti_reading *r, const ti_tokenizer *words, const int32_t *ids,
-                             const int32_t *before, int n, int32_t mask, int at, int end, te_error *err)
+                             const int32_t *before, int n, int32_t mask, int at, int end,
+                             te_error *err)
 {
     for (int i = 0; i < n;) {
         int first = i, from, to;

@@ -105,7 +105,8 @@ te_status te_result_step_image_pixels(te_model *model, const te_result *result, 
                        t->n_steps - 1);
     te_image *image = ti_calloc(1, sizeof *image);
     int32_t *codes = ti_malloc_array((size_t)t->n_image, sizeof *codes);
-    te_status st = image && codes ? TE_OK : ti_fail_memory(err, "the step's picture", sizeof *image);
+    te_status st =
+        image && codes ? TE_OK : ti_fail_memory(err, "the step's picture", sizeof *image);
     if (!st) {
         ti_codes_of_ids(codes, te_result_step_image(result, step, NULL), result->input_codes,
                         t->n_image, &t->layout);

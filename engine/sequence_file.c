@@ -1,6 +1,7 @@
-/* sequence_file.c - denoises a token sequence given as JSON, without pictures or words: what compares this
- * engine with other implementations. The file is one of golden data's trajectory.json: prefixes, options
- * and, if it has one, its own layout; without one the model's holds. */
+/* sequence_file.c - denoises a token sequence given as JSON, without pictures or words: what
+ * compares this engine with other implementations. The file is one of golden data's
+ * trajectory.json: prefixes, options and, if it has one, its own layout; without one the model's
+ * holds. */
 #include "api.h"
 #include "format/checkpoint.h"
 
@@ -19,18 +20,20 @@ typedef struct reader {
 
 static te_status bad(const reader *r, const char *what)
 {
-    return ti_fail(r->err, TE_FORMAT, "%s: %s; give a file like golden data's trajectory.json", r->path, what);
+    return ti_fail(r->err, TE_FORMAT, "%s: %s; give a file like golden data's trajectory.json",
+                   r->path, what);
 }
 
 /* An integer member of OBJECT, left alone if absent. */
-static te_status read_int(const reader *r, const json_t *object, const char *name, int64_t min, int64_t max,
-                          int *out)
+static te_status read_int(const reader *r, const json_t *object, const char *name, int64_t min,
+                          int64_t max, int *out)
 {
     const json_t *value = json_object_get(object, name);
     if (!value) return TE_OK;
-    if (!json_is_integer(value) || json_integer_value(value) < min || json_integer_value(value) > max)
-        return ti_fail(r->err, TE_FORMAT, "%s: \"%s\" is no whole number from %lld to %lld", r->path, name,
-                       (long long)min, (long long)max);
+    if (!json_is_integer(value) || json_integer_value(value) < min ||
+        json_integer_value(value) > max)
+        return ti_fail(r->err, TE_FORMAT, "%s: \"%s\" is no whole number from %lld to %lld",
+                       r->path, name, (long long)min, (long long)max);
     *out = (int)json_integer_value(value);
     return TE_OK;
 }
@@ -43,7 +46,8 @@ static te_status read_tokens(const reader *r, const char *name, int32_t **ids, i
     *n = 0;
     if (!array) return TE_OK;
     size_t count = json_array_size(array);
-    if (!json_is_array(array) || count > MAX_TOKENS) return bad(r, "a prefix is no array of tokens");
+    if (!json_is_array(array) || count > MAX_TOKENS)
+        return bad(r, "a prefix is no array of tokens");
     *ids = ti_malloc_array(count, sizeof **ids);
     if (!*ids) return ti_fail_memory(r->err, "the prefix", count * sizeof **ids);
     for (size_t i = 0; i < count; i++) {
@@ -63,10 +67,17 @@ typedef struct id_name {
 
 #define AT(name) offsetof(ti_layout, name)
 static const id_name id_names[] = {
-    {"task", AT(edit_task)},  {"task_generate", AT(generate_task)}, {"soi", AT(soi)},
-    {"eoi", AT(eoi)},         {"bos", AT(bos)},                     {"eos", AT(eos)},
-    {"newline", AT(newline)}, {"boi", AT(boi)},                     {"uncond", AT(uncondition)},
-    {"boa", AT(answer_start)}, {"eoa", AT(answer_end)},
+    {"task", AT(edit_task)},
+    {"task_generate", AT(generate_task)},
+    {"soi", AT(soi)},
+    {"eoi", AT(eoi)},
+    {"bos", AT(bos)},
+    {"eos", AT(eos)},
+    {"newline", AT(newline)},
+    {"boi", AT(boi)},
+    {"uncond", AT(uncondition)},
+    {"boa", AT(answer_start)},
+    {"eoa", AT(answer_end)},
 };
 
 static te_status read_layout(const reader *r, ti_layout *l)
@@ -95,7 +106,8 @@ static te_status set_option(const reader *r, te_options *opt, const char *key, c
     char name[64];
     if (!strcmp(key, "remask")) {
         const char *text = json_string_value(value);
-        return text && !strcmp(text, "low_confidence") ? TE_OK : bad(r, "remask is not low_confidence");
+        return text && !strcmp(text, "low_confidence") ? TE_OK
+                                                       : bad(r, "remask is not low_confidence");
     }
     if (!strcmp(key, "cfg_text")) key = "instruction_cfg";
     if (!strcmp(key, "cfg_image")) key = "image_cfg";
@@ -143,8 +155,8 @@ static te_status build(const reader *r, const te_model *model, ti_sequence **out
     if (!st) st = read_tokens(r, "prefix", &prefix, &n);
     if (!st && !prefix) st = bad(r, "there is no \"prefix\"");
     if (!st)
-        st = ti_sequence_from_prefix(out, &layout, prefix, n, layout.grid_h, layout.grid_w, opt->text_len,
-                                     r->err);
+        st = ti_sequence_from_prefix(out, &layout, prefix, n, layout.grid_h, layout.grid_w,
+                                     opt->text_len, r->err);
     free(prefix);
     if (st) return st;
     if (layout.profile == TI_PROFILE_M) return set_unconditional(r, *out, 0, "uncond_prefix");
@@ -157,10 +169,11 @@ te_status ti_sequence_file_read(ti_sequence **out, te_options *opt, const te_mod
 {
     *out = NULL;
     json_error_t where;
-    reader r = {.path = path, .root = json_load_file(path, JSON_REJECT_DUPLICATES, &where), .err = err};
+    reader r = {
+        .path = path, .root = json_load_file(path, JSON_REJECT_DUPLICATES, &where), .err = err};
     if (!r.root)
-        return ti_fail(err, where.line < 0 ? TE_IO : TE_FORMAT, "%s: %s (line %d)", path, where.text,
-                       where.line);
+        return ti_fail(err, where.line < 0 ? TE_IO : TE_FORMAT, "%s: %s (line %d)", path,
+                       where.text, where.line);
     te_options_init(opt);
     te_status st = json_is_object(r.root) ? build(&r, model, out, opt) : bad(&r, "it is no object");
     json_decref(r.root);
@@ -171,9 +184,10 @@ te_status ti_sequence_file_read(ti_sequence **out, te_options *opt, const te_mod
     return st;
 }
 
-/* ---- running ------------------------------------------------------------------------------------------ */
+/* ---- running ----------------------------------------------------------------------------- */
 
-static te_status write_first_logits(const te_model *m, const ti_sequence *s, const char *path, te_error *err)
+static te_status write_first_logits(const te_model *m, const ti_sequence *s, const char *path,
+                                    te_error *err)
 {
     float *cond, *uncond;
     te_status st = ti_denoise_first_logits(m->backbone, s, &cond, &uncond, err);
@@ -207,8 +221,9 @@ te_status ti_sequence_file_run(te_model *model, const char *path, const char *tr
     te_status st = ti_sequence_file_read(&s, &opt, model, path, err);
     if (!st && logits_path) st = write_first_logits(model, s, logits_path, err);
     if (!st)
-        st = ti_denoise(&(ti_denoise_job){.backbone = model->backbone, .sequence = s, .options = &opt}, &t,
-                        err);
+        st = ti_denoise(
+            &(ti_denoise_job){.backbone = model->backbone, .sequence = s, .options = &opt}, &t,
+            err);
     if (!st && trace_path) st = ti_trajectory_write(t, trace_path, err);
     if (!st && work) *work = t->work;
     pthread_mutex_unlock(&model->lock);

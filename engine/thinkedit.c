@@ -60,7 +60,7 @@ static te_status describe(te_model *m, te_error *err)
     return TE_OK;
 }
 
-/* ---- opening -------------------------------------------------------------------------------------------- */
+/* ---- opening ----------------------------------------------------------------------------- */
 
 static te_status open_words(te_model *m, te_error *err)
 {
@@ -77,8 +77,10 @@ static te_status check_parts_agree(const te_model *m, te_error *err)
     int vocab = m->backbone->config.vocab;
     const ti_layout *l = &m->layout;
     if (l->image_offset > vocab - l->codebook)
-        return ti_fail(err, TE_FORMAT, "%s: image tokens %d to %d lie outside the vocabulary of %d; convert "
-                       "it again with the right layout", ti_gguf_path(m->file), (int)l->image_offset,
+        return ti_fail(err, TE_FORMAT,
+                       "%s: image tokens %d to %d lie outside the vocabulary of %d; convert "
+                       "it again with the right layout",
+                       ti_gguf_path(m->file), (int)l->image_offset,
                        (int)l->image_offset + l->codebook - 1, vocab);
     return TE_OK;
 }
@@ -96,7 +98,8 @@ static te_status open_lock(te_model *m, te_error *err)
 static te_status open_parts(te_model *m, const te_model_options *opt, te_error *err)
 {
     te_status st = open_lock(m, err);
-    if (!st && (ti_gguf_find(m->file, "token_embd.weight") || ti_gguf_has(m->file, "thinkedit.layout.profile")))
+    if (!st && (ti_gguf_find(m->file, "token_embd.weight") ||
+                ti_gguf_has(m->file, "thinkedit.layout.profile")))
         st = ti_layout_read(&m->layout, m->file, err);
     if (!st) st = ti_options_defaults(&m->defaults, m->layout.profile, m->file, err);
     if (!st) st = ti_model_bind(m, opt ? opt->device : NULL, opt ? opt->threads : 0, err);
@@ -106,7 +109,8 @@ static te_status open_parts(te_model *m, const te_model_options *opt, te_error *
     return st;
 }
 
-te_status te_model_open(te_model **out, const char *path, const te_model_options *opt, te_error *err)
+te_status te_model_open(te_model **out, const char *path, const te_model_options *opt,
+                        te_error *err)
 {
     *out = NULL;
     char *embedded = NULL;

@@ -37,8 +37,9 @@ typedef struct te_bench {
     te_model_options with;
 } te_bench;
 
-/* *text is a report for a person or one JSON object ("tokens_per_second", "linear_gops", "peak_rss_mb", one
- * entry per op); the caller's: te_free(). Every row of the sequence goes through every layer; no head. */
+/* *text is a report for a person or one JSON object ("tokens_per_second", "linear_gops",
+ * "peak_rss_mb", one entry per op); the caller's: te_free(). Every row of the sequence goes through
+ * every layer; no head. */
 TE_API te_status te_tool_bench(const te_bench *bench, bool json, char **text, te_error *err);
 
 #endif

@@ -21,7 +21,7 @@ struct ti_shot {
     int image, layer;
     ti_host_kind kind;
     char *layer_name;
-    unsigned tattoo; /* of the layer */
+    unsigned tattoo;                /* of the layer */
     GeglBuffer *source, *selection; /* the layer as it was; NULL: everything */
     GeglRectangle region;           /* of the layer, shown to the model */
     GBytes *png, *mask;
@@ -99,9 +99,9 @@ static const Babl *with_alpha(const Babl *format)
     return babl_format_with_space(name, babl_format_get_space(format));
 }
 
-/* GEGL keeps what exceeds its cache in a file, and where that finds no room pixels are lost with a mere
- * warning: so there must be room before an edit begins, and again before it is carried. At most the
- * layer, the result and the mask lie there. */
+/* GEGL keeps what exceeds its cache in a file, and where that finds no room pixels are lost with a
+ * mere warning: so there must be room before an edit begins, and again before it is carried. At
+ * most the layer, the result and the mask lie there. */
 static bool check_swap(GeglBuffer *source, GError **error)
 {
     g_autofree char *folder = NULL;
@@ -109,17 +109,18 @@ static bool check_swap(GeglBuffer *source, GError **error)
     struct statvfs disk;
     const GeglRectangle *extent = gegl_buffer_get_extent(source);
     int bytes = babl_format_get_bytes_per_pixel(with_alpha(gegl_buffer_get_format(source)));
-    guint64 need = (guint64)extent->width * (guint64)extent->height *
-                   (2 * (guint64)bytes + sizeof(float));
+    guint64 need =
+        (guint64)extent->width * (guint64)extent->height * (2 * (guint64)bytes + sizeof(float));
     g_object_get(gegl_config(), "swap", &folder, "tile-cache-size", &cache, NULL);
     if (need <= cache || !folder || statvfs(folder, &disk)) return true;
     guint64 have = (guint64)disk.f_bavail * disk.f_frsize;
     if (need - cache <= have) return true;
     g_autofree char *needed = g_format_size(need - cache), *there = g_format_size(have);
-    g_set_error(error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
-                _("Bringing the edit to full size may need %s in %s and %s are free: free some disk "
-                  "space, or edit a smaller layer."),
-                needed, folder, there);
+    g_set_error(
+        error, G_IO_ERROR, G_IO_ERROR_NO_SPACE,
+        _("Bringing the edit to full size may need %s in %s and %s are free: free some disk "
+          "space, or edit a smaller layer."),
+        needed, folder, there);
     return false;
 }
 

@@ -131,9 +131,8 @@ void ti_history_keep_thumbnail(const char *folder, const char *id, GdkPixbuf *pi
     g_autofree char *place = g_path_get_dirname(path);
     int width = gdk_pixbuf_get_width(picture), height = gdk_pixbuf_get_height(picture);
     double scale = (double)KEPT_SIDE / MAX(width, height);
-    g_autoptr(GdkPixbuf) small =
-        gdk_pixbuf_scale_simple(picture, MAX(1, (int)(width * scale)),
-                                MAX(1, (int)(height * scale)), GDK_INTERP_BILINEAR);
+    g_autoptr(GdkPixbuf) small = gdk_pixbuf_scale_simple(
+        picture, MAX(1, (int)(width * scale)), MAX(1, (int)(height * scale)), GDK_INTERP_BILINEAR);
     if (!small || g_mkdir_with_parents(place, 0700)) return;
     gdk_pixbuf_save(small, path, "png", NULL, NULL);
     limit(place);

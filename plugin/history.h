@@ -12,11 +12,12 @@
 
 /* A record (record.h) for the panel; NULL when it is damaged. The caller's. */
 ti_entry *ti_history_entry(const char *record);
-/* The edits of a history, newest first; empty when there is none. THUMBNAILS gets a GdkPixbuf or NULL
- * for each. The caller's, both. */
+/* The edits of a history, newest first; empty when there is none. THUMBNAILS gets a GdkPixbuf or
+ * NULL for each. The caller's, both. */
 GPtrArray *ti_history_read(const char *history, GPtrArray **thumbnails);
 
-/* An id comes out of a file that anybody may have made: only what a server gives becomes part of a path. */
+/* An id comes out of a file that anybody may have made: only what a server gives becomes part of a
+ * path. */
 bool ti_history_is_id(const char *id);
 
 /* An entry's options as "key=value ...", all but the seed; the caller's. */

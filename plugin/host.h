@@ -49,10 +49,10 @@ typedef struct ti_host_result {
     int image, layer; /* where it came from */
     ti_output output;
     ti_host_kind kind;
-    GeglBuffer *pixels; /* as ti_host_read() gave it, but with an alpha channel */
-    GeglBuffer *mask;   /* "Y float" for a layer mask; NULL: none. New layers only */
-    const char *name;   /* of the new layer */
-    const char *record; /* for the parasite */
+    GeglBuffer *pixels;  /* as ti_host_read() gave it, but with an alpha channel */
+    GeglBuffer *mask;    /* "Y float" for a layer mask; NULL: none. New layers only */
+    const char *name;    /* of the new layer */
+    const char *record;  /* for the parasite */
     const char *history; /* of the image's edits, this one included; into the same undo step */
 } ti_host_result;
 

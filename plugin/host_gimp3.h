@@ -1,5 +1,5 @@
-/* host_gimp3.h - ids to objects, for the two hosts of GIMP 3.x. libgimp remembers objects whose image or
- * layer is long gone, so GIMP itself is asked first. */
+/* host_gimp3.h - ids to objects, for the two hosts of GIMP 3.x. libgimp remembers objects whose
+ * image or layer is long gone, so GIMP itself is asked first. */
 #ifndef PLUGIN_HOST_GIMP3_H
 #define PLUGIN_HOST_GIMP3_H
 

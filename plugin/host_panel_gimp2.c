@@ -13,13 +13,13 @@
 
 enum { HISTORY_FLAGS = GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE };
 
-/* ---- one panel for all menu calls ---------------------------------------------------------------- */
+/* ---- one panel for all menu calls -------------------------------------------------------- */
 
 static struct {
     ti_host_chosen_fn chosen;
     void *user;
     guint window; /* of the newest menu call */
-} listener; /* GIMP's callback has no argument of ours */
+} listener;       /* GIMP's callback has no argument of ours */
 
 bool ti_host_relay(int image, int layer)
 {
@@ -65,7 +65,7 @@ void ti_host_listen(ti_host_chosen_fn chosen, void *user)
     gimp_extension_enable();
 }
 
-/* ---- the window ---------------------------------------------------------------------------------- */
+/* ---- the window -------------------------------------------------------------------------- */
 
 /* GIMP's own themes are dark but for "Light" and "System". */
 static bool theme_is_dark(void)
@@ -98,7 +98,7 @@ void ti_host_keep_above(GtkWindow *window)
     gdk_x11_window_set_user_time(own, gdk_x11_get_server_time(own));
 }
 
-/* ---- the target ---------------------------------------------------------------------------------- */
+/* ---- the target -------------------------------------------------------------------------- */
 
 bool ti_host_has_image(int image)
 {
@@ -147,8 +147,7 @@ GdkPixbuf *ti_host_thumbnail(int layer, int side)
         g_free(pixels);
         return NULL;
     }
-    GdkPixbuf *out =
-        gdk_pixbuf_new(GDK_COLORSPACE_RGB, channels % 2 == 0, 8, width, height);
+    GdkPixbuf *out = gdk_pixbuf_new(GDK_COLORSPACE_RGB, channels % 2 == 0, 8, width, height);
     guchar *to = gdk_pixbuf_get_pixels(out);
     int stride = gdk_pixbuf_get_rowstride(out), n = gdk_pixbuf_get_n_channels(out);
     for (int y = 0; y < height; y++)
@@ -161,7 +160,7 @@ GdkPixbuf *ti_host_thumbnail(int layer, int side)
     return out;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------- */
 
 void ti_host_set_history(int image, const char *history)
 {

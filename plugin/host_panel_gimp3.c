@@ -1,5 +1,5 @@
-/* host_panel_gimp3.c - the panel's host for GIMP 3.x: libgimpui brings GIMP's theme and knows how to
- * keep a window above GIMP's, on X11 and on Wayland. */
+/* host_panel_gimp3.c - the panel's host for GIMP 3.x: libgimpui brings GIMP's theme and knows how
+ * to keep a window above GIMP's, on X11 and on Wayland. */
 #include "host_panel.h"
 #include "host_gimp3.h"
 #include "ui/i18n.h"
@@ -9,7 +9,7 @@
 
 enum { HISTORY_FLAGS = GIMP_PARASITE_PERSISTENT | GIMP_PARASITE_UNDOABLE };
 
-/* ---- one panel for all menu calls ---------------------------------------------------------------- */
+/* ---- one panel for all menu calls -------------------------------------------------------- */
 
 typedef struct listener {
     ti_host_chosen_fn chosen;
@@ -22,8 +22,7 @@ bool ti_host_relay(int image, int layer)
     GObject *layers[] = {(GObject *)gimp_item_get_by_id(layer), NULL};
     if (!panel) return false;
     g_autoptr(GimpProcedureConfig) config = gimp_procedure_create_config(panel);
-    g_object_set(config, "image", ti_gimp3_image(image), "run-mode", GIMP_RUN_INTERACTIVE,
-                 NULL);
+    g_object_set(config, "image", ti_gimp3_image(image), "run-mode", GIMP_RUN_INTERACTIVE, NULL);
     gimp_procedure_config_set_core_object_array(config, "drawables", layers, layers[0] ? 1 : 0);
     GimpValueArray *values = gimp_procedure_run_config(panel, config);
     bool taken = values && GIMP_VALUES_GET_ENUM(values, 0) == GIMP_PDB_SUCCESS;
@@ -57,7 +56,7 @@ void ti_host_listen(ti_host_chosen_fn chosen, void *user)
     gimp_plug_in_persistent_enable(gimp_get_plug_in());
 }
 
-/* ---- the window ---------------------------------------------------------------------------------- */
+/* ---- the window -------------------------------------------------------------------------- */
 
 bool ti_host_start_gtk(void)
 {
@@ -71,7 +70,7 @@ void ti_host_keep_above(GtkWindow *window)
     gimp_window_set_transient(window);
 }
 
-/* ---- the target ---------------------------------------------------------------------------------- */
+/* ---- the target -------------------------------------------------------------------------- */
 
 bool ti_host_has_image(int image)
 {
@@ -127,12 +126,11 @@ bool ti_host_selection_bounds(int image, int layer, GeglRectangle *bounds)
 GdkPixbuf *ti_host_thumbnail(int layer, int side)
 {
     GimpLayer *l = ti_gimp3_layer(layer);
-    return l ? gimp_drawable_get_thumbnail(GIMP_DRAWABLE(l), side, side,
-                                           GIMP_PIXBUF_KEEP_ALPHA)
+    return l ? gimp_drawable_get_thumbnail(GIMP_DRAWABLE(l), side, side, GIMP_PIXBUF_KEEP_ALPHA)
              : NULL;
 }
 
-/* ---- changes ------------------------------------------------------------------------------------- */
+/* ---- changes ----------------------------------------------------------------------------- */
 
 void ti_host_set_history(int image, const char *history)
 {
@@ -165,9 +163,9 @@ static void place_text(GimpTextLayer *text, GimpImage *image, GimpLayer *layer, 
 int ti_host_text_layer(int image_id, int layer_id, const char *text, GError **error)
 {
     GimpImage *image = ti_gimp3_image(image_id);
-    GimpLayer *layer =
-        ti_host_has_layer(image_id, layer_id) ? ti_gimp3_layer(layer_id) : NULL;
-    gint width = layer ? gimp_drawable_get_width(GIMP_DRAWABLE(layer)) : gimp_image_get_width(image);
+    GimpLayer *layer = ti_host_has_layer(image_id, layer_id) ? ti_gimp3_layer(layer_id) : NULL;
+    gint width =
+        layer ? gimp_drawable_get_width(GIMP_DRAWABLE(layer)) : gimp_image_get_width(image);
     double size = CLAMP(width / 40.0, 8, 400);
     gimp_image_undo_group_start(image);
     GimpTextLayer *made =

@@ -25,19 +25,20 @@ enum {
 
 /* The edit whose words and picture the panel shows, for its timeline. */
 typedef struct shown {
-    char *id; /* NULL: none */
-    int width, height;         /* of pictures of its steps */
+    char *id;                    /* NULL: none */
+    int width, height;           /* of pictures of its steps */
     int step_wanted, step_asked; /* -1: none. One picture at a time is asked for */
-    GCancellable *cancel;      /* of all that was asked about it */
+    GCancellable *cancel;        /* of all that was asked about it */
 } shown;
 
 typedef struct owner {
     ti_panel *panel; /* NULL when the window is gone */
     ti_client *client;
     int image;
-    int active, layer; /* the layer that is chosen, and the one to edit: it, or what it was made of */
-    int seen;          /* chosen layer whose record the panel has looked at */
-    char *image_name;  /* also after it was closed */
+    int active,
+        layer; /* the layer that is chosen, and the one to edit: it, or what it was made of */
+    int seen;  /* chosen layer whose record the panel has looked at */
+    char *image_name; /* also after it was closed */
     int polls;
     int chosen_image;    /* by a later menu call, not yet looked at; -1: none */
     int edits;           /* running and not yet freed */
@@ -399,14 +400,14 @@ static void on_apply_again(void *user, const char *id)
     if (entry && entry->instruction) {
         g_autofree char *options = ti_history_options(entry);
         GeglRectangle selected;
-        ti_panel_request request = {
-            .instruction = entry->instruction,
-            .options = options,
-            .seed = entry->seed,
-            .use_selection = ti_host_has_layer(o->image, o->layer) &&
-                             ti_host_selection_bounds(o->image, o->layer, &selected),
-            .output = TI_OUTPUT_LAYER,
-            .variations = 1};
+        ti_panel_request request = {.instruction = entry->instruction,
+                                    .options = options,
+                                    .seed = entry->seed,
+                                    .use_selection =
+                                        ti_host_has_layer(o->image, o->layer) &&
+                                        ti_host_selection_bounds(o->image, o->layer, &selected),
+                                    .output = TI_OUTPUT_LAYER,
+                                    .variations = 1};
         start_edit(o, &request);
     }
     if (entry) ti_entry_free(entry);

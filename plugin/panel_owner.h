@@ -1,4 +1,5 @@
-/* panel_owner.h - the panel's owner inside GIMP: between ui/panel.h, the server and host_panel.h. */
+/* panel_owner.h - the panel's owner inside GIMP: between ui/panel.h, the server and host_panel.h.
+ */
 #ifndef PLUGIN_PANEL_OWNER_H
 #define PLUGIN_PANEL_OWNER_H
 

@@ -3,11 +3,11 @@
  *
  *     {"schema": 1, "id": "...", "instruction": "...", "reasoning": "...", "seed": 7,
  *      "options": {...resolved...}, "model": {"name": "...", "hash": "..."},
- *      "source_layer": "...", "source_tattoo": 12, "region": {"x": 0, "y": 0, "width": 640, "height": 480},
- *      "time": "2026-01-31T12:00:00Z"}
+ *      "source_layer": "...", "source_tattoo": 12, "region": {"x": 0, "y": 0, "width": 640,
+ * "height": 480}, "time": "2026-01-31T12:00:00Z"}
  *
- * The region is what the model was shown, in the source layer's pixels. The tattoo is GIMP's number for
- * the source layer, which stays with it in the file.
+ * The region is what the model was shown, in the source layer's pixels. The tattoo is GIMP's number
+ * for the source layer, which stays with it in the file.
  */
 #ifndef PLUGIN_RECORD_H
 #define PLUGIN_RECORD_H
@@ -16,8 +16,8 @@
 
 #include <gegl.h>
 
-/* A server's id of the job is the edit's id; the image's history is {"schema": 1, "edits": [...]} of
- * the same objects, newest first, as many as fit: it is part of the person's file. */
+/* A server's id of the job is the edit's id; the image's history is {"schema": 1, "edits": [...]}
+ * of the same objects, newest first, as many as fit: it is part of the person's file. */
 enum { TI_HISTORY_EDITS = 50, TI_HISTORY_BYTES = 128 * 1024 };
 
 /* HISTORY (NULL: none yet) with RECORD in front, or without the edit ID. The caller frees it. */

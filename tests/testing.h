@@ -16,7 +16,7 @@
 /* Fails with the error's own sentence when a call did not return TE_OK. */
 #define assert_ok(call, err)                                                                       \
     do {                                                                                           \
-        if ((call) != 0) fail_msg("%s: %s", #call, (err).message);                                  \
+        if ((call) != 0) fail_msg("%s: %s", #call, (err).message);                                 \
     } while (0)
 
 #endif

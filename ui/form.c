@@ -61,7 +61,8 @@ static ti_form_row *read_row(JsonObject *o)
     row->choices = string_list(json_object_get_member(o, "choices"));
     row->standard = scalar_text(json_object_get_member(o, "default"));
     row->advanced = json_object_get_boolean_member_with_default(o, "advanced", TRUE);
-    if (!row->standard) row->standard = g_strdup(row->choices && row->choices[0] ? row->choices[0] : "0");
+    if (!row->standard)
+        row->standard = g_strdup(row->choices && row->choices[0] ? row->choices[0] : "0");
     return row;
 }
 
@@ -92,9 +93,9 @@ static void read_model(ti_form *form, JsonObject *root)
     JsonNode *node = json_object_get_member(root, "model");
     if (node && JSON_NODE_HOLDS_OBJECT(node)) {
         JsonObject *m = json_node_get_object(node);
-        form->model = g_strdup_printf(
-            "%s · %s", json_object_get_string_member_with_default(m, "name", "?"),
-            json_object_get_string_member_with_default(m, "device", "?"));
+        form->model =
+            g_strdup_printf("%s · %s", json_object_get_string_member_with_default(m, "name", "?"),
+                            json_object_get_string_member_with_default(m, "device", "?"));
     } else {
         const char *problem = json_object_get_string_member_with_default(root, "problem", NULL);
         form->problem = g_strdup(problem ? problem : _("The server has no model."));
@@ -115,14 +116,15 @@ ti_form *ti_form_parse(const char *json, gssize length, GError **error)
     JsonObject *root = json_node_get_object(json_parser_get_root(parser));
     ti_form *form = g_new0(ti_form, 1);
     form->rows = g_ptr_array_new_with_free_func(row_free);
-    form->presets = g_hash_table_new_full(g_str_hash, g_str_equal, g_free,
-                                          (GDestroyNotify)g_hash_table_unref);
+    form->presets =
+        g_hash_table_new_full(g_str_hash, g_str_equal, g_free, (GDestroyNotify)g_hash_table_unref);
     form->preset = g_strdup("balanced");
     JsonNode *rows = json_object_get_member(root, "options");
     JsonArray *array = rows && JSON_NODE_HOLDS_ARRAY(rows) ? json_node_get_array(rows) : NULL;
     for (guint i = 0; array && i < json_array_get_length(array); i++) {
         JsonNode *node = json_array_get_element(array, i);
-        ti_form_row *row = JSON_NODE_HOLDS_OBJECT(node) ? read_row(json_node_get_object(node)) : NULL;
+        ti_form_row *row =
+            JSON_NODE_HOLDS_OBJECT(node) ? read_row(json_node_get_object(node)) : NULL;
         if (row) g_ptr_array_add(form->rows, row);
     }
     JsonNode *presets = json_object_get_member(root, "presets");
@@ -174,7 +176,8 @@ bool ti_form_set(ti_form *form, const char *name, const char *value)
     ti_form_row *row = ti_form_find(form, name);
     if (!row) return false;
     if (row->type == TI_FORM_CHOICE) {
-        if (!row->choices || !g_strv_contains((const char *const *)row->choices, value)) return false;
+        if (!row->choices || !g_strv_contains((const char *const *)row->choices, value))
+            return false;
     } else {
         char *end;
         double number_value = g_ascii_strtod(value, &end);
@@ -245,7 +248,8 @@ char *ti_form_differences(const ti_form *form, const char *options_json)
     GString *text = g_string_new(NULL);
     for (guint i = 0; root && JSON_NODE_HOLDS_OBJECT(root) && i < form->rows->len; i++) {
         const ti_form_row *row = g_ptr_array_index(form->rows, i);
-        g_autofree char *value = scalar_text(json_object_get_member(json_node_get_object(root), row->name));
+        g_autofree char *value =
+            scalar_text(json_object_get_member(json_node_get_object(root), row->name));
         if (value && strcmp(value, row->standard))
             g_string_append_printf(text, "%s%s %s", text->len ? ", " : "", row->name, value);
     }

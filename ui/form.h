@@ -19,11 +19,11 @@ typedef struct ti_form_row {
 } ti_form_row;
 
 typedef struct ti_form {
-    GPtrArray *rows;       /* ti_form_row */
-    GHashTable *presets;   /* name -> GHashTable of option -> value */
-    char *preset;          /* chosen one; never NULL */
-    char *model;           /* name and device of the model, for people; NULL without one */
-    char *problem;         /* why there is no model, or NULL */
+    GPtrArray *rows;     /* ti_form_row */
+    GHashTable *presets; /* name -> GHashTable of option -> value */
+    char *preset;        /* chosen one; never NULL */
+    char *model;         /* name and device of the model, for people; NULL without one */
+    char *problem;       /* why there is no model, or NULL */
 } ti_form;
 
 /* From GET /v1/info. */

@@ -4,10 +4,11 @@
 
 #include <glib.h>
 
-/* Without it texts stay English, as for scripts. Says where the catalogues are (FOLDER/LANGUAGE/LC_MESSAGES/); NULL: the system's place. */
+/* Without it texts stay English, as for scripts. Says where the catalogues are
+ * (FOLDER/LANGUAGE/LC_MESSAGES/); NULL: the system's place. */
 void ti_i18n_init(const char *folder);
 
-#define _(text) g_dgettext(TI_DOMAIN, text)
+#define _(text)  g_dgettext(TI_DOMAIN, text)
 #define N_(text) (text)
 
 #endif

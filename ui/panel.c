@@ -21,15 +21,15 @@ void ti_panel_make_small(GtkWidget *label)
     pango_attr_list_unref(attributes);
 }
 
-/* ---- settings and messages ----------------------------------------------------------------------- */
+/* ---- settings and messages --------------------------------------------------------------- */
 
 static void save(ti_panel *panel)
 {
     g_autoptr(GError) error = NULL;
     bool saved = ti_settings_save(panel->settings, &error);
     if (!saved && !panel->said_unsaved && panel->window) {
-        char *text = g_strdup_printf(_("What you write here cannot be kept (%s): free some disk space."),
-                                     error->message);
+        char *text = g_strdup_printf(
+            _("What you write here cannot be kept (%s): free some disk space."), error->message);
         ti_panel_message(panel, GTK_MESSAGE_WARNING, text, false);
         g_free(text);
     }
@@ -62,7 +62,7 @@ void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bo
     gtk_widget_show(panel->info_bar);
 }
 
-/* ---- generate and cancel ------------------------------------------------------------------------- */
+/* ---- generate and cancel ----------------------------------------------------------------- */
 
 static void generate(ti_panel *panel)
 {
@@ -120,7 +120,8 @@ static bool turn_page(ti_panel *panel, const GdkEventKey *event)
     guint page = event->keyval - GDK_KEY_1;
     if (!(event->state & GDK_MOD1_MASK) || page >= G_N_ELEMENTS(pages)) return false;
     gtk_stack_set_visible_child_name(GTK_STACK(panel->stack), pages[page]);
-    gtk_widget_child_focus(gtk_stack_get_visible_child(GTK_STACK(panel->stack)), GTK_DIR_TAB_FORWARD);
+    gtk_widget_child_focus(gtk_stack_get_visible_child(GTK_STACK(panel->stack)),
+                           GTK_DIR_TAB_FORWARD);
     return true;
 }
 
@@ -167,16 +168,16 @@ void ti_panel_refresh(ti_panel *panel)
     else
         gtk_progress_bar_set_fraction(GTK_PROGRESS_BAR(panel->progress), fraction);
     g_autofree char *entry = panel->shown_entry ? entry_status(panel) : NULL;
-    gtk_label_set_text(GTK_LABEL(panel->status), busy                 ? status
-                                                 : entry              ? entry
-                                                 : *status            ? status
-                                                 : obstacle           ? obstacle
-                                                                      : _("Ready"));
+    gtk_label_set_text(GTK_LABEL(panel->status), busy       ? status
+                                                 : entry    ? entry
+                                                 : *status  ? status
+                                                 : obstacle ? obstacle
+                                                            : _("Ready"));
     g_free(status);
     g_free(instruction);
 }
 
-/* ---- building ------------------------------------------------------------------------------------ */
+/* ---- building ---------------------------------------------------------------------------- */
 
 static GtkWidget *build_buttons(ti_panel *panel)
 {
@@ -285,14 +286,16 @@ static void build(ti_panel *panel)
     panel->window = gtk_window_new(GTK_WINDOW_TOPLEVEL);
     gtk_window_set_title(GTK_WINDOW(panel->window), _("Thinking-Aware Edit"));
     gtk_window_set_default_size(GTK_WINDOW(panel->window), panel->settings->width,
-                                panel->settings->height ? panel->settings->height : fitting_height());
+                                panel->settings->height ? panel->settings->height
+                                                        : fitting_height());
     gtk_container_add(GTK_CONTAINER(box), build_info_bar(panel));
     gtk_container_add(GTK_CONTAINER(box), ti_panel_build_target(panel));
     gtk_container_add(GTK_CONTAINER(box), ti_panel_build_prompt(panel));
     gtk_container_add(GTK_CONTAINER(box), ti_panel_build_options(panel));
     gtk_container_add(GTK_CONTAINER(box), build_buttons(panel));
     panel->stack = gtk_stack_new();
-    gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_result(panel), "result", _("Result"));
+    gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_result(panel), "result",
+                         _("Result"));
     gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_history(panel), "history",
                          _("History"));
     gtk_stack_add_titled(GTK_STACK(panel->stack), ti_panel_build_advanced(panel), "advanced",
@@ -316,7 +319,8 @@ ti_panel *ti_panel_new(const ti_panel_host *host, const char *settings)
     panel->host = *host;
     panel->state = ti_state_new();
     panel->settings = ti_settings_load(settings);
-    panel->step_pictures = g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_object_unref);
+    panel->step_pictures =
+        g_hash_table_new_full(g_direct_hash, g_direct_equal, NULL, g_object_unref);
     build(panel);
     panel->poll = g_timeout_add_seconds(1, on_poll, panel);
     ti_panel_refresh(panel);
@@ -348,7 +352,7 @@ void ti_panel_present(ti_panel *panel)
     gtk_widget_grab_focus(panel->instruction);
 }
 
-/* ---- what the owner tells ------------------------------------------------------------------------ */
+/* ---- what the owner tells ---------------------------------------------------------------- */
 
 bool ti_panel_set_info(ti_panel *panel, const char *json, gssize length)
 {
@@ -384,9 +388,9 @@ void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry)
     char seed[24];
     g_snprintf(seed, sizeof seed, "%" G_GINT64_FORMAT, entry->seed);
     g_free(panel->entry_text);
-    panel->entry_text = g_strdup_printf(_("“%s” · seed %s · %s"),
-                                        entry->instruction ? entry->instruction : "", seed,
-                                        entry->model ? entry->model : "");
+    panel->entry_text =
+        g_strdup_printf(_("“%s” · seed %s · %s"), entry->instruction ? entry->instruction : "",
+                        seed, entry->model ? entry->model : "");
     g_free(panel->entry_options);
     panel->entry_options = g_strdup(entry->options);
     ti_panel_refresh(panel);

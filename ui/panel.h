@@ -4,9 +4,10 @@
  *     ti_panel_set_target(panel, &target, thumbnail);
  *     gtk_main();
  *
- * The panel knows widgets and words, nothing of GIMP or the network: it asks its owner (the plug-in, or
- * the stand-alone preview) through ti_panel_host and is told what happened through ti_panel_*(). All on
- * the GTK thread. Strings and pictures passed either way are borrowed for the call.
+ * The panel knows widgets and words, nothing of GIMP or the network: it asks its owner (the
+ * plug-in, or the stand-alone preview) through ti_panel_host and is told what happened through
+ * ti_panel_*(). All on the GTK thread. Strings and pictures passed either way are borrowed for the
+ * call.
  */
 #ifndef TI_UI_PANEL_H
 #define TI_UI_PANEL_H
@@ -27,20 +28,20 @@ typedef struct ti_panel_request {
     gint64 seed;         /* -1: a new one */
     bool use_selection;
     ti_panel_output output;
-    int variations;      /* 1 .. 8: the owner submits them one after another with seeds of their own */
+    int variations; /* 1 .. 8: the owner submits them one after another with seeds of their own */
 } ti_panel_request;
 
 typedef struct ti_panel_host {
     void *user;
     void (*generate)(void *user, const ti_panel_request *request);
-    void (*cancel)(void *user, bool all); /* the running edit; ALL: the waiting ones, too */
+    void (*cancel)(void *user, bool all);    /* the running edit; ALL: the waiting ones, too */
     void (*draw_step)(void *user, int step); /* answer: ti_panel_step_picture() */
     void (*apply_again)(void *user, const char *entry);
     void (*forget)(void *user, const char *entry);
     void (*show)(void *user, const char *entry); /* was opened in the history */
     void (*text_layer)(void *user, const char *reasoning);
-    void (*poll)(void *user);                /* once a second while visible */
-    void (*closed)(void *user);              /* the window is gone; edits are cancelled */
+    void (*poll)(void *user);   /* once a second while visible */
+    void (*closed)(void *user); /* the window is gone; edits are cancelled */
 } ti_panel_host;
 
 typedef struct ti_panel ti_panel;
@@ -51,8 +52,8 @@ void ti_panel_free(ti_panel *panel);
 GtkWidget *ti_panel_window(ti_panel *panel);
 void ti_panel_present(ti_panel *panel);
 
-/* What /v1/info said: options, presets and model for the form. False when there is no usable model: ask
- * again later. */
+/* What /v1/info said: options, presets and model for the form. False when there is no usable model:
+ * ask again later. */
 bool ti_panel_set_info(ti_panel *panel, const char *json, gssize length);
 /* Does the person want to start again from the layer that the chosen one was made of? */
 bool ti_panel_wants_source(const ti_panel *panel);
@@ -60,7 +61,8 @@ void ti_panel_set_target(ti_panel *panel, const ti_target *target, GdkPixbuf *th
 /* A layer that came from an edit was selected: shows its reasoning and settings; ENTRY NULL: it did
  * not. Ignored while an edit runs. */
 void ti_panel_show_entry(ti_panel *panel, const ti_entry *entry);
-/* This image's edits, newest first; takes ENTRIES. THUMBNAILS (GdkPixbuf or NULL) go in parallel. */
+/* This image's edits, newest first; takes ENTRIES. THUMBNAILS (GdkPixbuf or NULL) go in parallel.
+ */
 void ti_panel_set_history(ti_panel *panel, GPtrArray *entries, GPtrArray *thumbnails);
 
 /* ---- the job's life ---- */

@@ -78,7 +78,8 @@ static char *entry_details(const ti_entry *entry)
     g_autofree char *seed = g_strdup_printf("%" G_GINT64_FORMAT, entry->seed);
     g_string_append_printf(text, _("Seed %s"), seed);
     if (entry->model) g_string_append_printf(text, " · %s", entry->model);
-    g_autoptr(GDateTime) when = entry->time ? g_date_time_new_from_iso8601(entry->time, NULL) : NULL;
+    g_autoptr(GDateTime) when =
+        entry->time ? g_date_time_new_from_iso8601(entry->time, NULL) : NULL;
     g_autoptr(GDateTime) here = when ? g_date_time_to_local(when) : NULL;
     g_autofree char *shown = here ? g_date_time_format(here, "%x %H:%M") : NULL;
     if (shown) g_string_append_printf(text, " · %s", shown);
@@ -105,8 +106,8 @@ static GtkWidget *build_entry(ti_panel *panel, const ti_entry *entry, GdkPixbuf 
                _("Runs this edit again on what is selected now."), G_CALLBACK(on_apply));
     add_button(panel, buttons, entry, _("Reuse settings"),
                _("Copies its words, seed and values above."), G_CALLBACK(on_reuse));
-    add_button(panel, buttons, entry, _("Delete"),
-               _("Removes it from this list; its layer stays."), G_CALLBACK(on_forget));
+    add_button(panel, buttons, entry, _("Delete"), _("Removes it from this list; its layer stays."),
+               G_CALLBACK(on_forget));
     gtk_container_add(GTK_CONTAINER(text), buttons);
     gtk_widget_set_hexpand(text, TRUE);
     gtk_container_add(GTK_CONTAINER(row), text);
@@ -119,9 +120,11 @@ void ti_panel_fill_history(ti_panel *panel, GPtrArray *thumbnails)
     GList *children = gtk_container_get_children(GTK_CONTAINER(panel->history));
     g_list_free_full(children, (GDestroyNotify)gtk_widget_destroy);
     for (guint i = 0; i < panel->state->history->len; i++) {
-        GdkPixbuf *thumbnail = thumbnails && i < thumbnails->len ? g_ptr_array_index(thumbnails, i) : NULL;
-        gtk_container_add(GTK_CONTAINER(panel->history),
-                          build_entry(panel, g_ptr_array_index(panel->state->history, i), thumbnail));
+        GdkPixbuf *thumbnail =
+            thumbnails && i < thumbnails->len ? g_ptr_array_index(thumbnails, i) : NULL;
+        gtk_container_add(
+            GTK_CONTAINER(panel->history),
+            build_entry(panel, g_ptr_array_index(panel->state->history, i), thumbnail));
     }
     if (!panel->state->history->len) {
         GtkWidget *empty = wrapped(_("Edits of this image will be listed here."), false);

@@ -14,8 +14,8 @@ struct ti_panel {
     ti_settings *settings;
     ti_form *form; /* NULL until the server has spoken */
     guint poll, save;
-    bool said_unsaved; /* that the settings cannot be written */
-    char *shown_entry; /* id of the entry on show, NULL: the newest result */
+    bool said_unsaved;                /* that the settings cannot be written */
+    char *shown_entry;                /* id of the entry on show, NULL: the newest result */
     char *entry_text, *entry_options; /* what is said of it */
 
     GtkWidget *window;
@@ -57,8 +57,8 @@ void ti_panel_fill_history(ti_panel *panel, GPtrArray *thumbnails);
 void ti_panel_reuse(ti_panel *panel, const ti_entry *entry);
 
 /* panel.c */
-void ti_panel_refresh(ti_panel *panel);     /* buttons, progress and status from the state */
-void ti_panel_save_soon(ti_panel *panel);   /* settings to disk within half a second */
+void ti_panel_refresh(ti_panel *panel);   /* buttons, progress and status from the state */
+void ti_panel_save_soon(ti_panel *panel); /* settings to disk within half a second */
 void ti_panel_message(ti_panel *panel, GtkMessageType type, const char *text, bool retry);
 GtkWidget *ti_panel_label(const char *text, GtkWidget *names); /* mnemonic label for a widget */
 void ti_panel_make_small(GtkWidget *label);

@@ -1,5 +1,5 @@
-/* panel_options.c - quality preset, variations, output, seed with its lock, and the advanced values,
- * whose widgets are built from the server's option table. */
+/* panel_options.c - quality preset, variations, output, seed with its lock, and the advanced
+ * values, whose widgets are built from the server's option table. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -7,7 +7,8 @@
 
 static const struct {
     const char *id, *text;
-} presets[] = {{"fast", N_("Fast")}, {"balanced", N_("Balanced")}, {"paper", N_("Paper's settings")}};
+} presets[] = {
+    {"fast", N_("Fast")}, {"balanced", N_("Balanced")}, {"paper", N_("Paper's settings")}};
 
 static const char *const outputs[] = {N_("New layer"), N_("Replace the layer"), N_("New image")};
 
@@ -24,7 +25,7 @@ static void attach(GtkWidget *grid, int column, int row, const char *text, GtkWi
     gtk_grid_attach(GTK_GRID(grid), widget, column + 1, row, 1, 1);
 }
 
-/* ---- advanced values ---------------------------------------------------------------------------- */
+/* ---- advanced values --------------------------------------------------------------------- */
 
 void ti_panel_keep_options(ti_panel *panel)
 {
@@ -81,8 +82,8 @@ static GtkWidget *choice_widget(ti_panel *panel, const ti_form_row *row)
 static void add_row(ti_panel *panel, int line, const ti_form_row *row)
 {
     GtkWidget *grid = panel->advanced_grid;
-    GtkWidget *widget = row->type == TI_FORM_CHOICE ? choice_widget(panel, row)
-                                                    : number_widget(panel, row);
+    GtkWidget *widget =
+        row->type == TI_FORM_CHOICE ? choice_widget(panel, row) : number_widget(panel, row);
     const char *summary = *row->summary ? _(row->summary) : row->name;
     char *first = g_utf8_strup(summary, g_utf8_next_char(summary) - summary);
     char *text = g_strconcat(first, g_utf8_next_char(summary), NULL);
@@ -119,7 +120,7 @@ void ti_panel_fill_options(ti_panel *panel)
     panel->filling = false;
 }
 
-/* ---- the row everybody sees ---------------------------------------------------------------------- */
+/* ---- the row everybody sees -------------------------------------------------------------- */
 
 static void on_preset(GtkComboBox *combo, gpointer data)
 {
@@ -155,7 +156,8 @@ static void on_simple_setting(GtkWidget *widget, gpointer data)
 }
 
 /* Digits only: what is not a seed cannot be typed. */
-static void on_seed_text(GtkEditable *editable, char *text, int length, int *position, gpointer data)
+static void on_seed_text(GtkEditable *editable, char *text, int length, int *position,
+                         gpointer data)
 {
     (void)position;
     (void)data;
@@ -179,8 +181,8 @@ static GtkWidget *build_seed(ti_panel *panel)
     gtk_widget_set_sensitive(panel->seed, panel->settings->seed_locked);
     gtk_widget_set_hexpand(panel->seed, TRUE);
     panel->seed_lock = gtk_check_button_new_with_mnemonic(_("_Keep"));
-    gtk_widget_set_tooltip_text(panel->seed_lock,
-                                _("Use the same seed again: the same words give the same picture."));
+    gtk_widget_set_tooltip_text(
+        panel->seed_lock, _("Use the same seed again: the same words give the same picture."));
     gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(panel->seed_lock), panel->settings->seed_locked);
     gtk_container_add(GTK_CONTAINER(box), panel->seed);
     gtk_container_add(GTK_CONTAINER(box), panel->seed_lock);
@@ -197,7 +199,8 @@ GtkWidget *ti_panel_build_options(ti_panel *panel)
     gtk_grid_set_column_spacing(GTK_GRID(grid), 8);
     panel->preset = gtk_combo_box_text_new();
     for (gsize i = 0; i < G_N_ELEMENTS(presets); i++)
-        gtk_combo_box_text_append(GTK_COMBO_BOX_TEXT(panel->preset), presets[i].id, _(presets[i].text));
+        gtk_combo_box_text_append(GTK_COMBO_BOX_TEXT(panel->preset), presets[i].id,
+                                  _(presets[i].text));
     gtk_combo_box_set_active_id(GTK_COMBO_BOX(panel->preset), panel->settings->preset);
     g_signal_connect(panel->preset, "changed", G_CALLBACK(on_preset), panel);
     attach(grid, 0, 0, _("_Quality"), panel->preset, panel->preset);

@@ -74,7 +74,8 @@ static void add_texts(ti_panel *panel, GtkWidget *menu, const char *title, const
     gtk_menu_shell_append(GTK_MENU_SHELL(menu), gtk_separator_menu_item_new());
 }
 
-static void add_action(ti_panel *panel, GtkWidget *menu, const char *text, GCallback action, bool usable)
+static void add_action(ti_panel *panel, GtkWidget *menu, const char *text, GCallback action,
+                       bool usable)
 {
     GtkWidget *item = gtk_menu_item_new_with_mnemonic(text);
     gtk_widget_set_sensitive(item, usable);

@@ -1,6 +1,6 @@
-/* panel_result.c - the picture and the reasoning as they come, and the timeline afterwards: words and
- * picture regions revealed in the same step are marked together (the paper's figure 5). Marks do not
- * rely on colour: new words are bold and underlined, new regions outlined. */
+/* panel_result.c - the picture and the reasoning as they come, and the timeline afterwards: words
+ * and picture regions revealed in the same step are marked together (the paper's figure 5). Marks
+ * do not rely on colour: new words are bold and underlined, new regions outlined. */
 #include <string.h>
 
 #include "ui/panel_internal.h"
@@ -68,7 +68,7 @@ static void on_to_layer(GtkButton *button, gpointer data)
     g_free(text);
 }
 
-/* ---- timeline ------------------------------------------------------------------------------------ */
+/* ---- timeline ---------------------------------------------------------------------------- */
 
 static void show_step(ti_panel *panel, int number)
 {
@@ -167,7 +167,8 @@ static GtkWidget *build_reasoning(ti_panel *panel)
     panel->copy = gtk_button_new_with_mnemonic(_("_Copy"));
     gtk_widget_set_tooltip_text(panel->copy, _("Copies the reasoning as text."));
     panel->to_layer = gtk_button_new_with_mnemonic(_("To a te_xt layer"));
-    gtk_widget_set_tooltip_text(panel->to_layer, _("Puts the reasoning on the canvas as a text layer."));
+    gtk_widget_set_tooltip_text(panel->to_layer,
+                                _("Puts the reasoning on the canvas as a text layer."));
     g_signal_connect(panel->copy, "clicked", G_CALLBACK(on_copy), panel);
     g_signal_connect(panel->to_layer, "clicked", G_CALLBACK(on_to_layer), panel);
     gtk_container_add(GTK_CONTAINER(row), panel->copy);

@@ -1,5 +1,5 @@
-/* panel_target.c - what the next edit will change: layer and image, whole or selection, and, for a layer
- * that came of an edit, whether to start over from the layer that it was made of. */
+/* panel_target.c - what the next edit will change: layer and image, whole or selection, and, for a
+ * layer that came of an edit, whether to start over from the layer that it was made of. */
 #include "ui/panel_internal.h"
 
 enum { THUMBNAIL_SIDE = 72 };
@@ -69,13 +69,15 @@ GtkWidget *ti_panel_build_target(ti_panel *panel)
     gtk_label_set_xalign(GTK_LABEL(panel->target_size), 0);
     gtk_label_set_line_wrap(GTK_LABEL(panel->target_size), TRUE);
     gtk_label_set_line_wrap_mode(GTK_LABEL(panel->target_size), PANGO_WRAP_WORD_CHAR);
-    panel->use_selection = build_check(panel, _("Edit the _selection only"),
-                                       _("Nothing outside the selection changes; the model sees what "
-                                         "is around it."),
-                                       panel->settings->use_selection, G_CALLBACK(on_use_selection));
+    panel->use_selection =
+        build_check(panel, _("Edit the _selection only"),
+                    _("Nothing outside the selection changes; the model sees what "
+                      "is around it."),
+                    panel->settings->use_selection, G_CALLBACK(on_use_selection));
     gtk_widget_set_sensitive(panel->use_selection, FALSE);
-    panel->from_source = build_check(panel, "", _("The chosen layer came of an edit. Start over from "
-                                                  "the layer that it was made of."),
+    panel->from_source = build_check(panel, "",
+                                     _("The chosen layer came of an edit. Start over from "
+                                       "the layer that it was made of."),
                                      panel->settings->from_source, G_CALLBACK(on_from_source));
     gtk_label_set_ellipsize(GTK_LABEL(gtk_bin_get_child(GTK_BIN(panel->from_source))),
                             PANGO_ELLIPSIZE_END);

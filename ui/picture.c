@@ -1,5 +1,5 @@
-/* picture.c - see picture.h. Outlines are drawn dark under light, so that they show on any picture and
- * in any theme. */
+/* picture.c - see picture.h. Outlines are drawn dark under light, so that they show on any picture
+ * and in any theme. */
 #include "ui/picture.h"
 
 typedef struct picture_data {

@@ -12,10 +12,11 @@
 
 enum { STEPS = 24, GRID = 16 };
 
-static const char reasoning[] =
-    "The street lies in full daylight with a red house and two trees. In fifty years the trees have "
-    "grown taller than the roof, the paint has faded and moss covers the wall. The road, the sky and "
-    "the hills stay as they are.";
+static const char reasoning[] = "The street lies in full daylight with a red house and two trees. "
+                                "In fifty years the trees have "
+                                "grown taller than the roof, the paint has faded and moss covers "
+                                "the wall. The road, the sky and "
+                                "the hills stay as they are.";
 
 typedef struct owner {
     ti_panel *panel;
@@ -85,8 +86,8 @@ static char *steps_json(void)
         g_string_append_printf(json,
                                "%s{\"step\":%d,\"reasoning\":\"%s\",\"revealed_text\":[%s],"
                                "\"revealed_image\":[%s],\"masked_text\":%d,\"masked_image\":%d}",
-                               s ? "," : "", s, text, ranges->str, cells->str,
-                               2 * (STEPS - 1 - s), 10 * (STEPS - 1 - s));
+                               s ? "," : "", s, text, ranges->str, cells->str, 2 * (STEPS - 1 - s),
+                               10 * (STEPS - 1 - s));
         g_free(text);
         g_string_free(ranges, TRUE);
         g_string_free(cells, TRUE);
@@ -213,10 +214,12 @@ static void on_closed(void *user)
 
 static const char info[] =
     "{\"model\":{\"name\":\"thinkedit-small\",\"device\":\"cpu (2 threads)\"},\"problem\":null,"
-    "\"options\":[{\"name\":\"text-steps\",\"type\":\"int\",\"min\":1,\"max\":4096,\"choices\":null,"
+    "\"options\":[{\"name\":\"text-steps\",\"type\":\"int\",\"min\":1,\"max\":4096,\"choices\":"
+    "null,"
     "\"summary\":\"denoising steps of the reasoning\",\"advanced\":true,\"default\":24},"
     "{\"name\":\"image-cfg\",\"type\":\"real\",\"min\":0,\"max\":20,\"choices\":null,"
-    "\"summary\":\"how strictly the picture follows what is asked\",\"advanced\":true,\"default\":3.5},"
+    "\"summary\":\"how strictly the picture follows what is "
+    "asked\",\"advanced\":true,\"default\":3.5},"
     "{\"name\":\"strategy\",\"type\":\"choice\",\"min\":0,\"max\":2,\"choices\":[\"parallel\","
     "\"semi-parallel\",\"sequential\"],\"summary\":\"in which order reasoning and picture appear\","
     "\"advanced\":true,\"default\":\"parallel\"}],\"presets\":[{\"name\":\"fast\",\"options\":"
@@ -224,9 +227,15 @@ static const char info[] =
 
 static void show(owner *o)
 {
-    ti_target target = {.image = (char *)"street.xcf", .layer = (char *)"Street", .width = 6000,
-                        .height = 4000, .has_selection = true, .select_x = 10, .select_y = 10,
-                        .select_width = 1800, .select_height = 1200,
+    ti_target target = {.image = (char *)"street.xcf",
+                        .layer = (char *)"Street",
+                        .width = 6000,
+                        .height = 4000,
+                        .has_selection = true,
+                        .select_x = 10,
+                        .select_y = 10,
+                        .select_width = 1800,
+                        .select_height = 1200,
                         .source = (char *)(g_strcmp0(o->show, "done") ? NULL : "Photograph")};
     GdkPixbuf *large = drawing(0);
     GdkPixbuf *small = gdk_pixbuf_scale_simple(large, 72, 72, GDK_INTERP_BILINEAR);
@@ -254,7 +263,8 @@ int main(int argc, char **argv)
     char *locale = NULL;
     const GOptionEntry entries[] = {
         {"settings", 0, 0, G_OPTION_ARG_FILENAME, &o.settings, "the panel's file", "FILE"},
-        {"show", 0, 0, G_OPTION_ARG_STRING, &o.show, "idle, working, done, failed or history", "STATE"},
+        {"show", 0, 0, G_OPTION_ARG_STRING, &o.show, "idle, working, done, failed or history",
+         "STATE"},
         {"seconds", 0, 0, G_OPTION_ARG_DOUBLE, &o.seconds, "how long an edit takes", "N"},
         {"locale", 0, 0, G_OPTION_ARG_FILENAME, &locale, "folder with the catalogues", "FOLDER"},
         {NULL, 0, 0, G_OPTION_ARG_NONE, NULL, NULL, NULL}};

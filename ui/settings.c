@@ -118,8 +118,7 @@ void ti_settings_used(ti_settings *s, const char *instruction)
     char *copy = g_strdup(instruction);
     remove_string(s->recent, copy);
     g_ptr_array_insert(s->recent, 0, copy);
-    if (s->recent->len > TI_SETTINGS_RECENT)
-        g_ptr_array_set_size(s->recent, TI_SETTINGS_RECENT);
+    if (s->recent->len > TI_SETTINGS_RECENT) g_ptr_array_set_size(s->recent, TI_SETTINGS_RECENT);
 }
 
 void ti_settings_keep(ti_settings *s, const char *prompt)

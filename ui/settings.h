@@ -1,5 +1,6 @@
-/* settings.h - what the panel remembers between runs: the draft, past instructions, saved prompts, the
- * window's size. Written at every change, atomically, since GIMP may kill the process at any moment. */
+/* settings.h - what the panel remembers between runs: the draft, past instructions, saved prompts,
+ * the window's size. Written at every change, atomically, since GIMP may kill the process at any
+ * moment. */
 #ifndef TI_UI_SETTINGS_H
 #define TI_UI_SETTINGS_H
 
@@ -10,16 +11,16 @@
 
 typedef struct ti_settings {
     char *path;
-    char *draft;          /* the instruction being written */
-    GPtrArray *recent;    /* char *, newest first, no duplicates */
-    GPtrArray *saved;     /* char *, in the order they were saved */
+    char *draft;       /* the instruction being written */
+    GPtrArray *recent; /* char *, newest first, no duplicates */
+    GPtrArray *saved;  /* char *, in the order they were saved */
     char *preset;
-    char *options;        /* values other than the preset's, "key=value ..." */
+    char *options; /* values other than the preset's, "key=value ..." */
     gint64 seed;
     bool seed_locked;
     int variations, output;
     bool use_selection, from_source;
-    int width, height;    /* of the window; height 0: not chosen yet */
+    int width, height; /* of the window; height 0: not chosen yet */
 } ti_settings;
 
 /* Reads PATH; a missing or damaged file gives the defaults. NULL: the user's own

@@ -1,5 +1,5 @@
-/* state.h - what the panel knows, without widgets: the target, the job under way and what came of it,
- * this image's history. The panel draws it; tests drive it. */
+/* state.h - what the panel knows, without widgets: the target, the job under way and what came of
+ * it, this image's history. The panel draws it; tests drive it. */
 #ifndef TI_UI_STATE_H
 #define TI_UI_STATE_H
 
@@ -10,12 +10,12 @@
 
 /* What will be edited. Strings are the state's own copies. */
 typedef struct ti_target {
-    char *image, *layer;   /* names; NULL: nothing is open */
-    int width, height;     /* of the layer, pixels */
+    char *image, *layer; /* names; NULL: nothing is open */
+    int width, height;   /* of the layer, pixels */
     bool has_selection;
     int select_x, select_y, select_width, select_height;
-    char *source;          /* name of the layer that the chosen one was made of, if it is there */
-    char *problem;         /* one sentence when this cannot be edited as it is, else NULL */
+    char *source;  /* name of the layer that the chosen one was made of, if it is there */
+    char *problem; /* one sentence when this cannot be edited as it is, else NULL */
 } ti_target;
 
 typedef enum ti_phase {
@@ -32,8 +32,8 @@ typedef struct ti_entry { /* one past edit of this image */
     char *id;             /* the owner's */
     char *instruction, *reasoning, *options, *model, *time;
     gint64 seed;
-    int width, height;    /* of what the model was shown, pixels; 0: not told */
-    unsigned source;      /* the owner's number for the layer that was edited; 0: not told */
+    int width, height; /* of what the model was shown, pixels; 0: not told */
+    unsigned source;   /* the owner's number for the layer that was edited; 0: not told */
 } ti_entry;
 
 typedef struct ti_state {
@@ -45,12 +45,12 @@ typedef struct ti_state {
     int step, steps;
     double seconds, seconds_left;
     char *stage;
-    char *text;                /* reasoning so far */
-    char *message;             /* failure: one sentence */
-    bool retry;                /* failure: trying again makes sense */
-    ti_timeline *timeline;     /* of the newest result, NULL without */
-    int shown_step;            /* on the timeline; last = the result */
-    GPtrArray *history;        /* ti_entry, newest first */
+    char *text;            /* reasoning so far */
+    char *message;         /* failure: one sentence */
+    bool retry;            /* failure: trying again makes sense */
+    ti_timeline *timeline; /* of the newest result, NULL without */
+    int shown_step;        /* on the timeline; last = the result */
+    GPtrArray *history;    /* ti_entry, newest first */
 } ti_state;
 
 ti_state *ti_state_new(void);

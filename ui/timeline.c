@@ -28,7 +28,8 @@ static void read_ranges(JsonArray *rows, glong length, GArray *out)
         JsonNode *node = json_array_get_element(rows, i);
         JsonArray *pair = JSON_NODE_HOLDS_ARRAY(node) ? json_node_get_array(node) : NULL;
         if (!pair || json_array_get_length(pair) != 2) continue;
-        gint64 first = json_array_get_int_element(pair, 0), end = json_array_get_int_element(pair, 1);
+        gint64 first = json_array_get_int_element(pair, 0),
+               end = json_array_get_int_element(pair, 1);
         ti_range range = {(int)CLAMP(first, 0, length), (int)CLAMP(end, 0, length)};
         if (range.first < range.end) g_array_append_val(out, range);
     }

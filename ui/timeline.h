@@ -9,14 +9,14 @@ typedef struct ti_range {
 } ti_range;
 
 typedef struct ti_step {
-    char *reasoning;          /* U+2588 for each masked token */
-    GArray *revealed_text;    /* ti_range */
-    GArray *revealed_image;   /* int: token indices, row by row */
+    char *reasoning;        /* U+2588 for each masked token */
+    GArray *revealed_text;  /* ti_range */
+    GArray *revealed_image; /* int: token indices, row by row */
     int masked_text, masked_image;
 } ti_step;
 
 typedef struct ti_timeline {
-    GPtrArray *steps; /* ti_step */
+    GPtrArray *steps;            /* ti_step */
     int grid_width, grid_height; /* of the picture, in tokens; 0: not told */
 } ti_timeline;
 

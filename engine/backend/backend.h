@@ -1,8 +1,8 @@
 /* backend.h - the operations a device must have, and nothing else about it.
  *
- * The backbone (model/), the image tokenisers (vision/) and the denoiser (denoise/) are written once
- * against this table. Every backend implements every operation in a file of the operation's name;
- * backend/cpu/plain.c holds the slow readable version that judges them all.
+ * The backbone (model/), the image tokenisers (vision/) and the denoiser (denoise/) are written
+ * once against this table. Every backend implements every operation in a file of the operation's
+ * name; backend/cpu/plain.c holds the slow readable version that judges them all.
  *
  * Device memory comes from alloc() once per session and is carved by pointer arithmetic; what it
  * holds is the backend's business, in four kinds:
@@ -11,9 +11,10 @@
  *               multiplies best: float32, bf16, int8 with scales (ask operand_bytes)
  *     values    queries, keys and values between projection and attention (ask values_bytes)
  *     float32   logits and image features, always float
- * Rows are tokens, all sequences of a batch one after another. Arrays marked host are ordinary memory
- * and are copied before the call returns. Operations are enqueued in order; a device failure is kept
- * and returned by the next sync() or download(). Nothing here allocates but alloc and *_create.
+ * Rows are tokens, all sequences of a batch one after another. Arrays marked host are ordinary
+ * memory and are copied before the call returns. Operations are enqueued in order; a device failure
+ * is kept and returned by the next sync() or download(). Nothing here allocates but alloc and
+ * *_create.
  *
  * Results of every operation are the same for any number of threads.
  */
@@ -24,10 +25,11 @@
 #include "format/tensor.h"
 
 typedef struct ti_backend ti_backend;
-typedef struct ti_weight ti_weight; /* a matrix, convolution kernel or vector in the device's form */
+typedef struct ti_weight
+    ti_weight; /* a matrix, convolution kernel or vector in the device's form */
 
-/* Which rows attend to which: queries [q_first, q_first + q_count) of the q buffer see keys and values
- * [kv_first, kv_first + kv_count) of theirs. Segments do not overlap in q. */
+/* Which rows attend to which: queries [q_first, q_first + q_count) of the q buffer see keys and
+ * values [kv_first, kv_first + kv_count) of theirs. Segments do not overlap in q. */
 typedef struct ti_segment {
     int q_first, q_count, kv_first, kv_count;
 } ti_segment;
@@ -42,7 +44,8 @@ typedef struct ti_heads {
  *     gumbel             id = arg-max exp(l) / (-ln u)^temperature   (float64; released code, text)
  *     multinomial        id = first c with sum_{j<=c} exp(l[j]) > u * sum exp(l), u = draw (row, 0)
  *                                                                    (released code, image)
- * prob = softmax(l)[id] in float64. Draw (row, c) of the generator is index keys[row] * n_cols + c. */
+ * prob = softmax(l)[id] in float64. Draw (row, c) of the generator is index keys[row] * n_cols + c.
+ */
 typedef enum ti_pick_method { TI_PICK_GREEDY, TI_PICK_GUMBEL, TI_PICK_MULTINOMIAL } ti_pick_method;
 
 typedef struct ti_pick {
@@ -75,8 +78,8 @@ typedef struct ti_keep {
     bool *kept; /* host, [pick->n_rows]; filled after sync() */
 } ti_keep;
 
-/* y[oy][ox][o] = bias[o] + sum x[oy * stride + ky - pad_top][ox * stride + kx - pad_left][i] * w[o][i][ky][kx];
- * outside x is zero. Images are [height][width][channels] float32. */
+/* y[oy][ox][o] = bias[o] + sum x[oy * stride + ky - pad_top][ox * stride + kx - pad_left][i] *
+ * w[o][i][ky][kx]; outside x is zero. Images are [height][width][channels] float32. */
 typedef struct ti_conv {
     int height, width, in_channels; /* of x */
     int out_height, out_width, out_channels;
@@ -85,7 +88,7 @@ typedef struct ti_conv {
 
 /* Ops that are the same each time: same arguments, same content of every host array. */
 typedef struct ti_repeated {
-    const void *key; /* what tells them from others; padding counts, so clear it */
+    const void *key;  /* what tells them from others; padding counts, so clear it */
     size_t key_bytes; /* at most TI_REPEATED_KEY */
     te_status (*issue)(void *user, te_error *err); /* nothing but ops that return nothing */
     void *user;
@@ -105,12 +108,13 @@ typedef struct ti_ops {
     /* Has WHAT done: issued by its function, or played again from a record of an earlier time. */
     te_status (*repeat)(ti_backend *be, const ti_repeated *what, te_error *err);
 
-    /* ---- weights: 2-D [out, in], 4-D [out, in, kh, kw], 1-D vectors. The bytes of a 2-D tensor must
-     * outlive the weight, for a backend may read them in place; those of others are copied. */
-    /* What will be bound, all of it, before the first one: a device with too little memory decides by
-     * it which matrices wait elsewhere, or says that it cannot be. Need not be called. */
+    /* ---- weights: 2-D [out, in], 4-D [out, in, kh, kw], 1-D vectors. The bytes of a 2-D tensor
+     * must outlive the weight, for a backend may read them in place; those of others are copied. */
+    /* What will be bound, all of it, before the first one: a device with too little memory decides
+     * by it which matrices wait elsewhere, or says that it cannot be. Need not be called. */
     te_status (*expect)(ti_backend *be, const ti_tensor *const *tensors, int n, te_error *err);
-    te_status (*weight_create)(ti_backend *be, const ti_tensor *tensor, ti_weight **out, te_error *err);
+    te_status (*weight_create)(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
+                               te_error *err);
     void (*weight_free)(ti_backend *be, ti_weight *w);
 
     /* ---- sizes of the opaque kinds ---- */
@@ -130,10 +134,11 @@ typedef struct ti_ops {
     void (*norm)(ti_backend *be, void *operand, const void *stream, const int32_t *host_rows,
                  int n_rows, const ti_weight *gain, float eps);
     /* y = x w^T */
-    void (*linear)(ti_backend *be, void *values, const void *operand, const ti_weight *w, int n_rows);
+    void (*linear)(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                   int n_rows);
     /* rotate-half rotary embedding in place, angles in float32 from host_positions[r] */
-    void (*rope)(ti_backend *be, void *values, const int32_t *host_positions, int n_rows, int n_heads,
-                 int head_size, float theta);
+    void (*rope)(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
+                 int n_heads, int head_size, float theta);
     /* y = softmax(q k^T / sqrt(head_size)) v, bidirectional, per segment and head */
     void (*attention)(ti_backend *be, void *operand, const void *q, const void *k, const void *v,
                       const ti_heads *heads, const ti_segment *segments, int n_segments);
@@ -153,20 +158,21 @@ typedef struct ti_ops {
     void (*keep)(ti_backend *be, const ti_keep *keep);
 
     /* ---- image tokenisers, [height][width][channels] float32 ---- */
-    /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL. Where W's tensor
-     * is float32, in float32; where it has 16 bits, both sides may be rounded to bf16 first. */
-    void (*conv)(ti_backend *be, float *y, const float *x, const ti_weight *w, const ti_weight *bias,
-                 const ti_conv *shape, bool accumulate);
-    /* y = (x - mean) / sqrt(var + eps) * gain + bias over each group of channels; then SiLU if asked.
-     * y may be x */
+    /* y = conv(x) + bias, or y += it when ACCUMULATE (a residual); BIAS may be NULL. Where W's
+     * tensor is float32, in float32; where it has 16 bits, both sides may be rounded to bf16 first.
+     */
+    void (*conv)(ti_backend *be, float *y, const float *x, const ti_weight *w,
+                 const ti_weight *bias, const ti_conv *shape, bool accumulate);
+    /* y = (x - mean) / sqrt(var + eps) * gain + bias over each group of channels; then SiLU if
+     * asked. y may be x */
     void (*group_norm)(ti_backend *be, float *y, const float *x, const ti_weight *gain,
                        const ti_weight *bias, int n_pixels, int channels, int groups, float eps,
                        bool silu);
     void (*upsample)(ti_backend *be, float *y, const float *x, int height, int width, int channels);
     void (*add)(ti_backend *be, float *y, const float *x, size_t n); /* y += x */
     /* one head over all pixels: y = softmax(q k^T / sqrt(channels)) v */
-    void (*pixel_attention)(ti_backend *be, float *y, const float *q, const float *k, const float *v,
-                            int n_pixels, int channels);
+    void (*pixel_attention)(ti_backend *be, float *y, const float *q, const float *k,
+                            const float *v, int n_pixels, int channels);
 } ti_ops;
 
 /* Backends embed this first. */

@@ -1,5 +1,6 @@
 /* create.c - turns a device name into a backend. The CPU is part of the library; CUDA is a module
- * beside it, opened at run time, so that one build runs on machines with and without NVIDIA software. */
+ * beside it, opened at run time, so that one build runs on machines with and without NVIDIA
+ * software. */
 #include "backend/backend.h"
 #include "backend/cpu/cpu.h"
 #include "backend/module.h"
@@ -29,13 +30,14 @@ static te_status create_cuda(ti_backend **out, int card, te_error *err)
 {
     void *module = open_module();
     if (!module)
-        return ti_fail(err, TE_UNSUPPORTED, "no CUDA: the module %s cannot be opened; use device cpu",
-                       TI_CUDA_MODULE);
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "no CUDA: the module %s cannot be opened; use device cpu", TI_CUDA_MODULE);
     void *symbol = dlsym(module, TI_CUDA_ENTRY);
     ti_cuda_create_fn create;
     memcpy(&create, &symbol, sizeof create); /* ISO C has no cast from data to function pointers */
     if (!create)
-        return ti_fail(err, TE_DEVICE, "%s is no CUDA module of this library; install the two together",
+        return ti_fail(err, TE_DEVICE,
+                       "%s is no CUDA module of this library; install the two together",
                        TI_CUDA_MODULE);
     return create(out, card, TI_MODULE_VERSION, err);
 }

@@ -1,7 +1,7 @@
 /* random.h - a counter-based random generator (Philox 4x32-10; Salmon et al., SC 2011).
  *
- * A draw is a pure function of (seed, stream, index): no state, so any thread may make any draw and the
- * result does not depend on how many threads there are. */
+ * A draw is a pure function of (seed, stream, index): no state, so any thread may make any draw and
+ * the result does not depend on how many threads there are. */
 #ifndef TI_BASE_RANDOM_H
 #define TI_BASE_RANDOM_H
 

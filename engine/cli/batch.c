@@ -1,5 +1,5 @@
-/* batch.c - thinkedit batch: one job per line of a JSON Lines manifest, the model opened once on each
- * device (--device cuda:0,cuda:1).
+/* batch.c - thinkedit batch: one job per line of a JSON Lines manifest, the model opened once on
+ * each device (--device cuda:0,cuda:1).
  *
  * A line is {"image", "instruction", "id", "region", "mask"} and any of the options a person may
  * tune. Without "image" it is a generation, without "id" it is called after its line number; paths
@@ -187,7 +187,8 @@ static te_status note_result(const batch *b, const item *it, const ti_outcome *o
 }
 
 /* What comes before the model works: false when there is nothing to do. */
-static bool begin(batch *b, const char *text, int number, item *it, te_status *st, te_error *failure)
+static bool begin(batch *b, const char *text, int number, item *it, te_status *st,
+                  te_error *failure)
 {
     g_mutex_lock(&b->lock);
     *st = parse_line(b, text, number, it, failure);
@@ -327,7 +328,8 @@ static te_status work_on_devices(batch *b, te_error *err)
     guint n = b->engine.server ? 1 : g_strv_length(names);
     device *devices = g_new0(device, n);
     te_status st = open_devices(b, devices, names, n, err);
-    for (guint i = 1; !st && i < n; i++) devices[i].thread = g_thread_new("device", work, &devices[i]);
+    for (guint i = 1; !st && i < n; i++)
+        devices[i].thread = g_thread_new("device", work, &devices[i]);
     if (!st) work(&devices[0]);
     for (guint i = 0; i < n; i++) {
         if (devices[i].thread) g_thread_join(devices[i].thread);

@@ -18,14 +18,17 @@ typedef struct ti_engine {
 } ti_engine;
 
 /* The rows of these options, for the tables of commands. */
+/* clang-format off */
 #define ENGINE_ARGS(e)                                                                             \
     {"model", 'm', TI_ARG_TEXT, &(e).model_path, "MODEL.gguf", "left out: the embedded model"},    \
-    {"device", 0, TI_ARG_TEXT, &(e).with.device, "DEVICE", "auto, cpu, cuda or cuda:N; batch takes several, with commas"},           \
+    {"device", 0, TI_ARG_TEXT, &(e).with.device, "DEVICE",                                         \
+     "auto, cpu, cuda or cuda:N; batch takes several, with commas"},                               \
     {"threads", 0, TI_ARG_INT, &(e).with.threads, "N", "of the CPU (left out: one per core)"},     \
     {"preset", 0, TI_ARG_TEXT, &(e).preset, "NAME", "fast, balanced or paper"},                    \
     {"server", 0, TI_ARG_TEXT, &(e).server, "ADDRESS", "own, unix:PATH or http://HOST:PORT"},      \
     {"token-file", 0, TI_ARG_TEXT, &(e).token_file, "FILE", "with an http server's token"},        \
     {"quiet", 'q', TI_ARG_FLAG, &(e).quiet, NULL, "no progress bar, no reasoning printed"}
+/* clang-format on */
 
 te_status ti_engine_open(ti_engine *engine, te_error *err);
 void ti_engine_close(ti_engine *engine);

@@ -7,10 +7,9 @@
 #include <string.h>
 
 static const ti_command *const commands[] = {
-    &ti_command_edit,         &ti_command_generate, &ti_command_batch,
-    &ti_command_convert,      &ti_command_info,     &ti_command_tokenize,
-    &ti_command_image_tokens, &ti_command_denoise,  &ti_command_serve,         &ti_command_pull,
-    &ti_command_bench,
+    &ti_command_edit,  &ti_command_generate, &ti_command_batch,        &ti_command_convert,
+    &ti_command_info,  &ti_command_tokenize, &ti_command_image_tokens, &ti_command_denoise,
+    &ti_command_serve, &ti_command_pull,     &ti_command_bench,
 };
 
 static int print_help(void)

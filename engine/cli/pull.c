@@ -1,10 +1,10 @@
 /* pull.c - thinkedit pull: fetches a published checkpoint and makes a model file of it.
  *
  * Files come over HTTPS into a folder beside the model file. What is there stays; a broken download
- * goes on where it broke, by itself as long as something arrives in between; a file counts only when
- * it has the length the server announced and, where the server names it (X-Linked-ETag), the SHA-256
- * hash. Then the folder is converted, and removed unless --keep says otherwise. Names inside an index
- * are only ever file names: one with a slash is refused. */
+ * goes on where it broke, by itself as long as something arrives in between; a file counts only
+ * when it has the length the server announced and, where the server names it (X-Linked-ETag), the
+ * SHA-256 hash. Then the folder is converted, and removed unless --keep says otherwise. Names
+ * inside an index are only ever file names: one with a slash is refused. */
 #include "cli/cli.h"
 
 #include <errno.h>
@@ -66,8 +66,8 @@ static te_status fail_http(const char *address, GError *error, te_error *err)
 static void read_hash(SoupMessage *message, gpointer user)
 {
     download *d = user;
-    const char *tag = soup_message_headers_get_one(soup_message_get_response_headers(message),
-                                                   "X-Linked-ETag");
+    const char *tag =
+        soup_message_headers_get_one(soup_message_get_response_headers(message), "X-Linked-ETag");
     if (!tag) return;
     char *bare = g_strdup(tag);
     g_strdelimit(bare, "\"", ' ');
@@ -139,7 +139,8 @@ static te_status find_place(download *d, SoupMessage *message, te_error *err)
 {
     SoupMessageHeaders *headers = soup_message_get_response_headers(message);
     guint code = soup_message_get_status(message);
-    goffset start = 0, end = 0, total = 0, length = soup_message_headers_get_content_length(headers);
+    goffset start = 0, end = 0, total = 0,
+            length = soup_message_headers_get_content_length(headers);
     if (code == SOUP_STATUS_OK) {
         d->have = 0; /* the server does not go on in the middle */
     } else if (code != SOUP_STATUS_PARTIAL_CONTENT) {
@@ -147,8 +148,10 @@ static te_status find_place(download *d, SoupMessage *message, te_error *err)
                         soup_message_get_reason_phrase(message));
     } else if (!soup_message_headers_get_content_range(headers, &start, &end, &total) ||
                start != d->have) {
-        return ti_error(err, TE_IO, "%s cannot be fetched: the server sends another part than was "
-                        "asked for", d->from);
+        return ti_error(err, TE_IO,
+                        "%s cannot be fetched: the server sends another part than was "
+                        "asked for",
+                        d->from);
     }
     d->whole = length > 0 ? d->have + length : 0;
     return TE_OK;
@@ -178,7 +181,8 @@ static te_status ask(pull *p, download *d, bool *missing, te_error *err)
     if (!message) return ti_error(err, TE_INVALID, "'%s' is no address to fetch from", d->from);
     SoupMessageHeaders *headers = soup_message_get_request_headers(message);
     if (d->have) soup_message_headers_set_range(headers, d->have, -1);
-    soup_message_headers_replace(headers, "Accept-Encoding", "identity"); /* lengths are of the file */
+    soup_message_headers_replace(headers, "Accept-Encoding",
+                                 "identity"); /* lengths are of the file */
     g_signal_connect(message, "got-headers", G_CALLBACK(read_hash), d);
     GInputStream *body = soup_session_send(p->session, message, p->cancel, &error);
     guint code = soup_message_get_status(message);

@@ -12,9 +12,9 @@ enum { SILENCE_SECONDS = 30, IDLE_SECONDS = 5, MAX_CONNECTIONS = 64, MAX_MESSAGE
 /* LOCAL: NULL for TCP. SILENCE: seconds; 0: it may last. */
 static SoupSession *new_session(GSocketAddress *local, int silence)
 {
-    return soup_session_new_with_options(
-        "timeout", silence, "idle-timeout", IDLE_SECONDS, "max-conns", MAX_CONNECTIONS,
-        "max-conns-per-host", MAX_CONNECTIONS, "remote-connectable", local, NULL);
+    return soup_session_new_with_options("timeout", silence, "idle-timeout", IDLE_SECONDS,
+                                         "max-conns", MAX_CONNECTIONS, "max-conns-per-host",
+                                         MAX_CONNECTIONS, "remote-connectable", local, NULL);
 }
 
 ti_client *ti_client_new(const char *address, const char *token, GError **error)

@@ -25,8 +25,8 @@ void ti_client_start(GCancellable *cancel, GAsyncReadyCallback done, void *user)
 bool ti_client_start_finish(GAsyncResult *result, GError **error);
 
 /* client.c: sends a message over one of the two SESSIONs; when nobody answers and the server is the
- * user's own, starts it and sends it again. MAKE builds the message anew for each try: a message can be sent once. An answer
- * other than 200 becomes an error with the server's sentence. */
+ * user's own, starts it and sends it again. MAKE builds the message anew for each try: a message
+ * can be sent once. An answer other than 200 becomes an error with the server's sentence. */
 typedef SoupMessage *(*ti_message_fn)(ti_client *client, void *user);
 void ti_client_send(ti_client *client, SoupSession *session, ti_message_fn make, void *make_user,
                     GCancellable *cancel, GAsyncReadyCallback done, void *user);

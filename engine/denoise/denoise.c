@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ------------------------------------------------------------------------------ */
 
 typedef struct carver {
     char *base; /* NULL: only measures */
@@ -47,7 +47,8 @@ uint64_t ti_denoise_bytes(const ti_backbone *b, const ti_layout *layout, const t
     ti_session_shape shape = ti_denoise_shape(b, layout, opt, length, n_image);
     int64_t steps = opt->text_steps + (opt->strategy == TE_SEQUENTIAL ? opt->image_steps : 0);
     uint64_t record = (uint64_t)(steps * (n_image + opt->text_len)) * sizeof(int32_t);
-    return ti_session_bytes(b, &shape) + carve_all(&d, length, n_image, opt->text_len, &shape) + record;
+    return ti_session_bytes(b, &shape) + carve_all(&d, length, n_image, opt->text_len, &shape) +
+           record;
 }
 
 static te_status create_trajectory(ti_denoiser *d, te_error *err)
@@ -76,13 +77,15 @@ static te_status check_job(const ti_denoise_job *job, te_error *err)
     const ti_backbone_config *c = &job->backbone->config;
     const ti_layout *l = &job->sequence->layout;
     if (l->image_offset < 0 || l->codebook < 1 || l->image_offset > c->vocab - l->codebook)
-        return ti_fail(err, TE_FORMAT,
-                       "image codes %d to %d lie outside the model's vocabulary of %d; convert it again "
-                       "with the right layout",
-                       (int)l->image_offset, (int)(l->image_offset + l->codebook - 1), c->vocab);
+        return ti_fail(
+            err, TE_FORMAT,
+            "image codes %d to %d lie outside the model's vocabulary of %d; convert it again "
+            "with the right layout",
+            (int)l->image_offset, (int)(l->image_offset + l->codebook - 1), c->vocab);
     if (l->mask < 0 || l->mask >= c->vocab)
-        return ti_fail(err, TE_FORMAT, "the mask token %d lies outside the model's vocabulary of %d",
-                       (int)l->mask, c->vocab);
+        return ti_fail(err, TE_FORMAT,
+                       "the mask token %d lies outside the model's vocabulary of %d", (int)l->mask,
+                       c->vocab);
     if (job->sequence->n > c->context)
         return ti_fail(err, TE_INVALID,
                        "the sequence has %d tokens, the model takes %d; shorten the instruction",
@@ -107,7 +110,7 @@ static te_status create(ti_denoiser *d, te_error *err)
     return ti_session_create(&d->session, d->job->backbone, &shape, err);
 }
 
-/* ---- the walk ---------------------------------------------------------------------------------- */
+/* ---- the walk ---------------------------------------------------------------------------- */
 
 static void begin(ti_denoiser *d)
 {
@@ -137,8 +140,8 @@ static void list_masked(ti_denoiser *d, int step)
         if (*ti_denoiser_image(d, i) == mask) d->image_rows[d->n_image_rows++] = i;
 }
 
-/* M's picture is the last image step's full sample. A's is what was revealed; where a mask is left - the
- * released code draws any code at all there - the most probable one. */
+/* M's picture is the last image step's full sample. A's is what was revealed; where a mask is left
+ * - the released code draws any code at all there - the most probable one. */
 static void settle_codes(ti_denoiser *d)
 {
     if (d->s->layout.profile == TI_PROFILE_M) return;
@@ -215,7 +218,8 @@ static te_status walk(ti_denoiser *d, te_error *err)
         list_masked(d, step);
         if (d->job->cancel && *d->job->cancel) return ti_fail(err, TE_CANCELLED, "cancelled");
         if (d->n_text_rows || d->n_image_rows)
-            st = d->s->layout.profile == TI_PROFILE_M ? ti_step_m(d, step, err) : ti_step_a(d, step, err);
+            st = d->s->layout.profile == TI_PROFILE_M ? ti_step_m(d, step, err)
+                                                      : ti_step_a(d, step, err);
         if (st) return st;
         if (d->plan.steps[step].last_image) settle_codes(d);
         record(d, step);
@@ -229,9 +233,8 @@ static te_status walk(ti_denoiser *d, te_error *err)
 te_status ti_denoise(const ti_denoise_job *job, ti_trajectory **out, te_error *err)
 {
     *out = NULL;
-    ti_denoiser d = {.job = job,
-                     .s = job->sequence,
-                     .n_image = job->sequence->grid_h * job->sequence->grid_w};
+    ti_denoiser d = {
+        .job = job, .s = job->sequence, .n_image = job->sequence->grid_h * job->sequence->grid_w};
     te_status st = create(&d, err);
     if (!st) {
         count_released(&d);

@@ -1,10 +1,10 @@
-/* denoise.h - the joint denoiser: reveals reasoning and picture together, step by step, as the released
- * code of both variants does, and records every step.
+/* denoise.h - the joint denoiser: reveals reasoning and picture together, step by step, as the
+ * released code of both variants does, and records every step.
  *
  * Nothing is computed that the result cannot depend on: iterations without anything to reveal are
- * skipped; unconditional passes run only where their logits are used; the last layer and the head run
- * only for masked rows, the head only over the codebook for image rows. ti_trajectory.work counts that
- * against what the released code does. */
+ * skipped; unconditional passes run only where their logits are used; the last layer and the head
+ * run only for masked rows, the head only over the codebook for image rows. ti_trajectory.work
+ * counts that against what the released code does. */
 #ifndef TI_DENOISE_DENOISE_H
 #define TI_DENOISE_DENOISE_H
 
@@ -27,8 +27,8 @@ te_status ti_trajectory_write(const ti_trajectory *t, const char *path, te_error
 
 /* What is known after a step. Arrays are the job's own. */
 typedef struct ti_denoise_state {
-    int step, steps;            /* done; in all */
-    const int32_t *image;       /* ids, masks where still masked */
+    int step, steps;      /* done; in all */
+    const int32_t *image; /* ids, masks where still masked */
     const int32_t *text;
     bool image_changed, text_changed;
     int masked_image, masked_text;
@@ -39,8 +39,9 @@ typedef struct ti_denoise_job {
     ti_backbone *backbone;
     const ti_sequence *sequence;
     const te_options *options; /* resolved */
-    /* [image tokens]: a code that stands from the start, or -1; NULL: none stands. Schedules count the
-     * other tokens alone: a region's tokens are revealed over the same steps as a whole picture's. */
+    /* [image tokens]: a code that stands from the start, or -1; NULL: none stands. Schedules count
+     * the other tokens alone: a region's tokens are revealed over the same steps as a whole
+     * picture's. */
     const int32_t *pinned;
     const volatile int *cancel;
     /* Called after every step; anything but TE_OK ends the job with that. May be NULL. */
@@ -55,7 +56,7 @@ uint64_t ti_denoise_bytes(const ti_backbone *b, const ti_layout *layout, const t
                           int length, int n_image);
 
 /* All logits of the first step, [n][vocab] each, the caller's to free(); *uncond NULL for A. */
-te_status ti_denoise_first_logits(ti_backbone *b, const ti_sequence *s, float **cond, float **uncond,
-                                  te_error *err);
+te_status ti_denoise_first_logits(ti_backbone *b, const ti_sequence *s, float **cond,
+                                  float **uncond, te_error *err);
 
 #endif

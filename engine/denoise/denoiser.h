@@ -6,7 +6,8 @@
 #include "denoise/denoise.h"
 #include "denoise/plan.h"
 
-#define TI_TERMS (1 + TI_MAX_UNCONDITIONAL) /* the conditional sequence and the unconditional ones */
+#define TI_TERMS                                                                                   \
+    (1 + TI_MAX_UNCONDITIONAL) /* the conditional sequence and the unconditional ones */
 
 typedef struct ti_denoiser {
     const ti_denoise_job *job;
@@ -19,9 +20,9 @@ typedef struct ti_denoiser {
     int n_image, n_free; /* image tokens; those masked at the start */
     void *memory;        /* the arrays below */
     double *text_probs, *image_probs;
-    int32_t *now;        /* [n] the conditional sequence as it stands */
-    int32_t *sample;     /* [n_image] codes as last sampled */
-    int32_t *best;       /* [n_image] most probable codes of A's last image step */
+    int32_t *now;    /* [n] the conditional sequence as it stands */
+    int32_t *sample; /* [n_image] codes as last sampled */
+    int32_t *best;   /* [n_image] most probable codes of A's last image step */
     /* This iteration's masked positions, numbered within their regions, what was picked there,
      * and whether it is kept. */
     int n_text_rows, n_image_rows;
@@ -51,8 +52,8 @@ static inline int32_t *ti_denoiser_text(ti_denoiser *d, int position)
 }
 
 /* passes.c */
-ti_session_shape ti_denoise_shape(const ti_backbone *b, const ti_layout *layout, const te_options *opt,
-                                  int length, int n_image);
+ti_session_shape ti_denoise_shape(const ti_backbone *b, const ti_layout *layout,
+                                  const te_options *opt, int length, int n_image);
 void ti_denoise_scales(const ti_sequence *s, const te_options *opt, float text[TI_TERMS],
                        float image[TI_TERMS]);
 te_status ti_step_m(ti_denoiser *d, int step, te_error *err);

@@ -15,7 +15,8 @@ static te_status all_logits(ti_session *s, const ti_backbone *b, const int32_t *
     if (!*out) return ti_fail_memory(err, "the logits", cells * sizeof **out);
     te_status st = ti_session_forward(
         s,
-        &(ti_batch){.tokens = tokens, .n_sequences = 1, .length = n, .read = rows, .read_count = &n},
+        &(ti_batch){
+            .tokens = tokens, .n_sequences = 1, .length = n, .read = rows, .read_count = &n},
         NULL, err);
     if (st) return st;
     ti_session_head(s, 0, 0, n, 0, b->config.vocab, &logits);
@@ -24,8 +25,8 @@ static te_status all_logits(ti_session *s, const ti_backbone *b, const int32_t *
     return st;
 }
 
-te_status ti_denoise_first_logits(ti_backbone *b, const ti_sequence *s, float **cond, float **uncond,
-                                  te_error *err)
+te_status ti_denoise_first_logits(ti_backbone *b, const ti_sequence *s, float **cond,
+                                  float **uncond, te_error *err)
 {
     *cond = *uncond = NULL;
     size_t cells = (size_t)s->n * (size_t)b->config.vocab;

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define PREFIX "thinkedit.layout."
-#define MAX_ID 1000000
-#define MAX_GRID 512
+#define PREFIX          "thinkedit.layout."
+#define MAX_ID          1000000
+#define MAX_GRID        512
 #define MAX_INSTRUCTION 4096
 
-static const char *const profile_names[] = {[TI_PROFILE_M] = "mmada-parallel-m",
-                                            [TI_PROFILE_A] = "mmada-parallel-a"};
+static const char *const profile_names[] = {
+    [TI_PROFILE_M] = "mmada-parallel-m", [TI_PROFILE_A] = "mmada-parallel-a"};
 
 const char *ti_profile_name(ti_profile profile)
 {
@@ -28,7 +28,7 @@ te_status ti_profile_parse(const char *name, ti_profile *out, te_error *err)
                    profile_names[TI_PROFILE_M], profile_names[TI_PROFILE_A]);
 }
 
-/* ---- special tokens ------------------------------------------------------------------------------- */
+/* ---- special tokens ---------------------------------------------------------------------- */
 
 typedef struct id_row {
     const char *name;
@@ -64,7 +64,7 @@ static te_status read_id(ti_layout *l, const id_row *row, const ti_gguf *file, t
     return st;
 }
 
-/* ---- the rest --------------------------------------------------------------------------------------- */
+/* ---- the rest ---------------------------------------------------------------------------- */
 
 static te_status read_profile(ti_layout *l, const ti_gguf *file, te_error *err)
 {
@@ -76,7 +76,8 @@ static te_status read_profile(ti_layout *l, const ti_gguf *file, te_error *err)
     if (!text)
         return ti_fail(err, TE_UNSUPPORTED, "%s has no layout; convert it with --profile",
                        ti_gguf_path(file));
-    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1), text);
+    snprintf(name, sizeof name, "%.*s", (int)(length < sizeof name ? length : sizeof name - 1),
+             text);
     return ti_profile_parse(name, &l->profile, err);
 }
 
@@ -109,15 +110,19 @@ te_status ti_layout_read(ti_layout *out, const ti_gguf *file, te_error *err)
     if (!st) st = need(file, PREFIX "mask", 0, MAX_ID, &l.mask, err);
     if (!st) st = need(file, PREFIX "grid_height", 1, MAX_GRID, &l.grid_h, err);
     if (!st) st = need(file, PREFIX "grid_width", 1, MAX_GRID, &l.grid_w, err);
-    for (size_t i = 0; i < sizeof ids / sizeof *ids && !st; i++) st = read_id(&l, &ids[i], file, err);
+    for (size_t i = 0; i < sizeof ids / sizeof *ids && !st; i++)
+        st = read_id(&l, &ids[i], file, err);
     if (!st) st = read_instruction_len(&l, file, err);
     if (!st) st = ti_gguf_string(file, PREFIX "system_edit", &l.system_edit, &l.n_system_edit, err);
     if (!st)
-        st = ti_gguf_string(file, PREFIX "system_generate", &l.system_generate, &l.n_system_generate, err);
+        st = ti_gguf_string(file, PREFIX "system_generate", &l.system_generate,
+                            &l.n_system_generate, err);
     if (st) return st;
     if (l.mask >= l.image_offset && l.mask < l.image_offset + l.codebook)
-        return ti_fail(err, TE_FORMAT, "%s: the mask token %d is one of the image tokens; convert it again "
-                       "with the right layout", ti_gguf_path(file), (int)l.mask);
+        return ti_fail(err, TE_FORMAT,
+                       "%s: the mask token %d is one of the image tokens; convert it again "
+                       "with the right layout",
+                       ti_gguf_path(file), (int)l.mask);
     *out = l;
     return TE_OK;
 }

@@ -16,8 +16,8 @@
 
 /* One sequence of a batch. */
 typedef struct pass {
-    int term;         /* 0: conditional, 1 + i: unconditional[i] */
-    bool text, image; /* which masked rows are read */
+    int term;              /* 0: conditional, 1 + i: unconditional[i] */
+    bool text, image;      /* which masked rows are read */
     int text_at, image_at; /* where they begin in the read list */
 } pass;
 
@@ -41,8 +41,8 @@ void ti_denoise_scales(const ti_sequence *s, const te_options *opt, float text[T
     image[0] = 1 - image[1] - image[2];
 }
 
-ti_session_shape ti_denoise_shape(const ti_backbone *b, const ti_layout *layout, const te_options *opt,
-                                  int length, int n_image)
+ti_session_shape ti_denoise_shape(const ti_backbone *b, const ti_layout *layout,
+                                  const te_options *opt, int length, int n_image)
 {
     bool m = layout->profile == TI_PROFILE_M;
     bool guided_text = m && opt->text_cfg != 0;
@@ -60,7 +60,8 @@ ti_session_shape ti_denoise_shape(const ti_backbone *b, const ti_layout *layout,
         if (shape.read_rows < 2 * n_image) shape.read_rows = 2 * n_image;
     }
     size_t text = (size_t)n_text * (size_t)b->config.vocab * (guided_text ? 2 : 1);
-    size_t image = (size_t)n_image * (size_t)layout->codebook * (guided_image ? 1 + (size_t)n_guides : 1);
+    size_t image =
+        (size_t)n_image * (size_t)layout->codebook * (guided_image ? 1 + (size_t)n_guides : 1);
     shape.logit_cells = text > image ? text : image;
     return shape;
 }

@@ -5,8 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Steps FIRST .. + N reveal text window by window, each getting its even share of the steps. When there
- * are more blocks than steps, the blocks grow. */
+/* Steps FIRST .. + N reveal text window by window, each getting its even share of the steps. When
+ * there are more blocks than steps, the blocks grow. */
 static void plan_text(ti_plan *plan, const ti_sequence *s, int first, int n, int block)
 {
     int length = s->text_count, leading = s->layout.profile == TI_PROFILE_M;
@@ -30,8 +30,8 @@ static void plan_text(ti_plan *plan, const ti_sequence *s, int first, int n, int
     }
 }
 
-/* Up to COUNT image steps spread over iterations FROM .. n_steps - 1, rounded half to even; time runs
- * from iteration ORIGIN. */
+/* Up to COUNT image steps spread over iterations FROM .. n_steps - 1, rounded half to even; time
+ * runs from iteration ORIGIN. */
 static void plan_image(ti_plan *plan, double from, int origin, int count)
 {
     double to = plan->n_steps - 1;
@@ -90,13 +90,16 @@ int ti_plan_reveal(const ti_plan_step *step, ti_profile profile, int masked)
 double ti_schedule_masked(te_schedule schedule, double exponent, double time)
 {
     switch (schedule) {
-    case TE_LINEAR: return 1 - time;
-    case TE_POW: return 1 - pow(time, exponent);
+    case TE_LINEAR:
+        return 1 - time;
+    case TE_POW:
+        return 1 - pow(time, exponent);
     case TE_SIGMOID: { /* the logistic curve from -3 to 3, stretched to meet 1 and 0 */
         double low = 1 / (1 + exp(3)), high = 1 / (1 + exp(-3)), at = 1 / (1 + exp(3 - 6 * time));
         return (high - at) / (high - low);
     }
-    case TE_COSINE: break;
+    case TE_COSINE:
+        break;
     }
     return cos(time * 1.57079632679489661923);
 }

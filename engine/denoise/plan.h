@@ -1,12 +1,12 @@
 /* plan.h - what each denoising iteration will do, decided before the first one runs.
  *
  * Text is revealed at an even pace: over the whole region, or block by block from left to right
- * (text_block). Image tokens are revealed in image steps, spread evenly over the part of the job the
- * strategy gives them, following a schedule of how many are still masked:
+ * (text_block). Image tokens are revealed in image steps, spread evenly over the part of the job
+ * the strategy gives them, following a schedule of how many are still masked:
  *
- *   parallel        as released: image steps from a quarter of the job on, time counted from its start
- *   semi-parallel   the same from half of the job on, time counted from there
- *   sequential      text_steps iterations of text alone, then image_steps of the picture alone
+ *   parallel        as released: image steps from a quarter of the job on, time counted from its
+ * start semi-parallel   the same from half of the job on, time counted from there sequential
+ * text_steps iterations of text alone, then image_steps of the picture alone
  *
  * Both variants follow the same plan; they differ in how a reveal is counted (ti_plan_reveal). */
 #ifndef TI_DENOISE_PLAN_H
@@ -19,7 +19,7 @@ typedef struct ti_plan_step {
     int text_step, text_steps;  /* this iteration among those of the window */
     bool image;
     bool last_image;
-    double time;                /* of image steps: in (0, 1], 1 at the end */
+    double time; /* of image steps: in (0, 1], 1 at the end */
 } ti_plan_step;
 
 typedef struct ti_plan {

@@ -1,5 +1,5 @@
-/* prompt.c - what a person's words become before they are tokenised. M takes them as they are, A wraps
- * them in the system sentence its checkpoint was trained with. */
+/* prompt.c - what a person's words become before they are tokenised. M takes them as they are, A
+ * wraps them in the system sentence its checkpoint was trained with. */
 #include "denoise/layout.h"
 #include "base/memory.h"
 
@@ -30,9 +30,9 @@ static te_status encode_wrapped(const ti_tokenizer *tokenizer, const ti_layout *
     return st;
 }
 
-te_status ti_prompt_encode(const ti_tokenizer *tokenizer, const ti_layout *layout, const char *prompt,
-                           bool edit, int32_t **ids, int *n_ids, int32_t **bare, int *n_bare,
-                           te_error *err)
+te_status ti_prompt_encode(const ti_tokenizer *tokenizer, const ti_layout *layout,
+                           const char *prompt, bool edit, int32_t **ids, int *n_ids, int32_t **bare,
+                           int *n_bare, te_error *err)
 {
     *ids = *bare = NULL;
     *n_ids = *n_bare = 0;

@@ -22,8 +22,8 @@ static void put_all(pen *p, const int32_t *tokens, int n)
     p->n += n;
 }
 
-/* Image tokens as the profile writes them. CODES NULL: FILL everywhere. PLACES (may be NULL) receives
- * where each token went. */
+/* Image tokens as the profile writes them. CODES NULL: FILL everywhere. PLACES (may be NULL)
+ * receives where each token went. */
 static void put_image(pen *p, const ti_layout *l, const int32_t *codes, int32_t fill, int grid_h,
                       int grid_w, int *places)
 {
@@ -57,7 +57,8 @@ static int prefix_room(const ti_sequence_input *in)
     return words + 3 + (in->codes ? image : 0);
 }
 
-/* M: INSTRUCTION and the picture, or without both: code-less tokens of id 0, and eos for every word. */
+/* M: INSTRUCTION and the picture, or without both: code-less tokens of id 0, and eos for every
+ * word. */
 static void put_prefix_m(pen *p, const ti_sequence_input *in, bool conditional)
 {
     const ti_layout *l = in->layout;
@@ -101,7 +102,8 @@ int ti_sequence_length(const ti_sequence_input *in)
 {
     int image = in->codes ? in->grid_h * in->grid_w + 2 : 0;
     int output = output_length(in->layout, in->grid_h, in->grid_w, in->text_len);
-    if (in->layout->profile == TI_PROFILE_M) return 1 + image + 1 + instruction_room(in) + 1 + output;
+    if (in->layout->profile == TI_PROFILE_M)
+        return 1 + image + 1 + instruction_room(in) + 1 + output;
     if (in->codes) image += in->grid_h;
     return in->n_instruction + image + output;
 }

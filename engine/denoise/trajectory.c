@@ -43,6 +43,7 @@ te_status ti_trajectory_write(const ti_trajectory *t, const char *path, te_error
     fputs("}}\n", file);
     bool bad = ferror(file);
     if (fclose(file) || bad)
-        return ti_fail(err, TE_IO, "%s: writing failed: %s; is the disk full?", path, strerror(errno));
+        return ti_fail(err, TE_IO, "%s: writing failed: %s; is the disk full?", path,
+                       strerror(errno));
     return TE_OK;
 }

@@ -172,11 +172,16 @@ static uint32_t file_type(const ti_conversion *c)
 {
     for (int i = 0; i < c->n_plan; i++) { /* the first matrix is the embedding */
         switch (c->plan[i].type) {
-        case TI_F16: return 1;
-        case TI_Q8_0: return 7;
-        case TI_Q4_K: return 14;
-        case TI_BF16: return 32;
-        default: return 0;
+        case TI_F16:
+            return 1;
+        case TI_Q8_0:
+            return 7;
+        case TI_Q4_K:
+            return 14;
+        case TI_BF16:
+            return 32;
+        default:
+            return 0;
         }
     }
     return 0;
@@ -288,7 +293,7 @@ static te_status stream_tensor(ti_conversion *c, const ti_planned *p, te_error *
         st = ti_gguf_write(c->writer, b.encoded, (size_t)n * ti_type_row_bytes(p->type, cols), err);
         if (!p->head_size)
             ti_map_forget((const uint8_t *)t->data + (size_t)row * ti_type_row_bytes(t->type, cols),
-                   (size_t)n * ti_type_row_bytes(t->type, cols));
+                          (size_t)n * ti_type_row_bytes(t->type, cols));
     }
     if (p->head_size) ti_map_forget(t->data, t->bytes);
     free(b.floats);

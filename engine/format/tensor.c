@@ -353,13 +353,21 @@ void ti_dequantize(ti_type type, const void *from, float *to, int64_t n)
 {
     const uint8_t *bytes = from;
     switch (type) {
-    case TI_F32: memcpy(to, from, (size_t)n * sizeof *to); break;
-    case TI_F16: EACH(uint16_t, ti_half_to_float) break;
-    case TI_BF16: EACH(uint16_t, ti_bf16_to_float) break;
-    case TI_I32: EACH(int32_t, (float)) break;
-    case TI_I64: EACH(int64_t, (float)) break;
-    case TI_F64: EACH(double, (float)) break;
-    case TI_U8: EACH(uint8_t, (float)) break;
+    case TI_F32:
+        memcpy(to, from, (size_t)n * sizeof *to);
+        break;
+    case TI_F16:
+        EACH(uint16_t, ti_half_to_float) break;
+    case TI_BF16:
+        EACH(uint16_t, ti_bf16_to_float) break;
+    case TI_I32:
+        EACH(int32_t, (float)) break;
+    case TI_I64:
+        EACH(int64_t, (float)) break;
+    case TI_F64:
+        EACH(double, (float)) break;
+    case TI_U8:
+        EACH(uint8_t, (float)) break;
     case TI_Q8_0:
         for (int64_t i = 0; i < n / Q8_BLOCK; i++) {
             q8_block block;
@@ -381,7 +389,9 @@ void ti_quantize(ti_type type, const float *from, void *to, int64_t n)
 {
     uint8_t *bytes = to;
     switch (type) {
-    case TI_F32: memcpy(to, from, (size_t)n * sizeof *from); break;
+    case TI_F32:
+        memcpy(to, from, (size_t)n * sizeof *from);
+        break;
     case TI_F16:
     case TI_BF16:
         for (int64_t i = 0; i < n; i++) {

@@ -1,5 +1,5 @@
-/* backbone.c - binds the weights of the model file to the device, each checked against the shape the
- * configuration promises. */
+/* backbone.c - binds the weights of the model file to the device, each checked against the shape
+ * the configuration promises. */
 #include "model/backbone.h"
 #include "base/memory.h"
 #include "format/rope.h"
@@ -13,8 +13,8 @@ typedef struct binder {
 } binder;
 
 /* COLS 0: a vector of ROWS. */
-static te_status bind(const binder *bind, const char *name, int64_t rows, int64_t cols, ti_weight **out,
-                      te_error *err)
+static te_status bind(const binder *bind, const char *name, int64_t rows, int64_t cols,
+                      ti_weight **out, te_error *err)
 {
     const ti_tensor *tensor;
     int64_t shape[2] = {rows, cols};
@@ -24,9 +24,10 @@ static te_status bind(const binder *bind, const char *name, int64_t rows, int64_
     return st;
 }
 
-/* A query or key matrix, its rows in rotate-half order: *COPY receives a copy where the file's are not. */
-static te_status bind_turning(const binder *bind_to, int layer, const char *part, int64_t rows, ti_weight **out,
-                              void **copy, te_error *err)
+/* A query or key matrix, its rows in rotate-half order: *COPY receives a copy where the file's are
+ * not. */
+static te_status bind_turning(const binder *bind_to, int layer, const char *part, int64_t rows,
+                              ti_weight **out, void **copy, te_error *err)
 {
     const ti_backbone_config *c = &bind_to->b->config;
     ti_backend *be = bind_to->b->backend;
@@ -47,8 +48,8 @@ static te_status bind_turning(const binder *bind_to, int layer, const char *part
     return be->op->weight_create(be, &turned, out, err);
 }
 
-static te_status bind_in_layer(const binder *b, int layer, const char *part, int64_t rows, int64_t cols,
-                               ti_weight **out, te_error *err)
+static te_status bind_in_layer(const binder *b, int layer, const char *part, int64_t rows,
+                               int64_t cols, ti_weight **out, te_error *err)
 {
     char name[64];
     snprintf(name, sizeof name, "blk.%d.%s.weight", layer, part);
@@ -101,7 +102,8 @@ static te_status bind_all(const binder *b, te_error *err)
     return bind(b, "output.weight", c->vocab, c->width, &m->head, err);
 }
 
-te_status ti_backbone_create(ti_backbone **out, const ti_gguf *file, ti_backend *backend, te_error *err)
+te_status ti_backbone_create(ti_backbone **out, const ti_gguf *file, ti_backend *backend,
+                             te_error *err)
 {
     *out = NULL;
     ti_backbone *b = ti_calloc(1, sizeof *b);
@@ -125,7 +127,8 @@ te_status ti_backbone_create(ti_backbone **out, const ti_gguf *file, ti_backend 
 
 static void free_layer(ti_backend *be, ti_layer *l)
 {
-    ti_weight *all[] = {l->attention_norm, l->q, l->k, l->v, l->o, l->ff_norm, l->gate, l->up, l->down};
+    ti_weight *all[] = {l->attention_norm, l->q,    l->k,  l->v,   l->o,
+                        l->ff_norm,        l->gate, l->up, l->down};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) be->op->weight_free(be, all[i]);
     free(l->q_rows);
     free(l->k_rows);

@@ -1,4 +1,5 @@
-/* config.c - the backbone's shape, read from the model file and checked before anything relies on it. */
+/* config.c - the backbone's shape, read from the model file and checked before anything relies on
+ * it. */
 #include "model/backbone.h"
 
 #include <math.h>
@@ -28,7 +29,8 @@ static te_status read_heads(ti_backbone_config *c, const ti_gguf *file, te_error
     h->n_kv_heads = (int)kv;
     h->head_size = c->width / h->n_heads;
     if (c->width % h->n_heads || h->head_size % 2 || h->head_size > 2048)
-        return ti_fail(err, TE_FORMAT, "%s: width %d does not divide into %d heads of even size up to 2048",
+        return ti_fail(err, TE_FORMAT,
+                       "%s: width %d does not divide into %d heads of even size up to 2048",
                        ti_gguf_path(file), c->width, h->n_heads);
     return TE_OK;
 }
@@ -54,12 +56,14 @@ static te_status read_row_order(bool *interleaved, const ti_gguf *file, te_error
     bool half = text && n == 4 && !memcmp(text, "half", 4);
     *interleaved = !half;
     if (text && !half && (n != 11 || memcmp(text, "interleaved", 11) != 0))
-        return ti_fail(err, TE_UNSUPPORTED, "%s: unknown row order \"%.*s\"; known are half and interleaved",
+        return ti_fail(err, TE_UNSUPPORTED,
+                       "%s: unknown row order \"%.*s\"; known are half and interleaved",
                        ti_gguf_path(file), (int)(n < 40 ? n : 40), text);
     return TE_OK;
 }
 
-/* Neither is LLaDA: a causal model or one that predicts the next token would run and make no sense. */
+/* Neither is LLaDA: a causal model or one that predicts the next token would run and make no sense.
+ */
 static te_status check_kind(const ti_gguf *file, te_error *err)
 {
     bool causal = false, shifted = false;

@@ -94,7 +94,8 @@ void ti_session_free(ti_session *s)
 
 /* ---- the forward pass ------------------------------------------------------------------------ */
 
-/* Which rows go where in a pass: all of them, or in the last layer's second half those that are read. */
+/* Which rows go where in a pass: all of them, or in the last layer's second half those that are
+ * read. */
 typedef struct pass {
     int n_rows, n_read, n_segments;
     ti_segment all[TI_MAX_SEQUENCES];  /* every row attends within its sequence */
@@ -106,7 +107,8 @@ static te_status prepare(ti_session *s, const ti_batch *batch, pass *p, te_error
     const ti_backbone_config *c = &s->b->config;
     *p = (pass){.n_rows = batch->n_sequences * batch->length, .n_segments = batch->n_sequences};
     if (batch->length > c->context)
-        return ti_fail(err, TE_INVALID, "a sequence of %d tokens exceeds the model's %d; shorten the text",
+        return ti_fail(err, TE_INVALID,
+                       "a sequence of %d tokens exceeds the model's %d; shorten the text",
                        batch->length, c->context);
     for (int i = 0; i < batch->n_sequences; i++) {
         int first = i * batch->length;

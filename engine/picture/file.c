@@ -32,8 +32,8 @@ static const Babl *without_space(const Babl *format)
     return babl_format(babl_format_get_encoding(format));
 }
 
-/* Within one space the numbers stay: babl chooses its way between two formats of a space that is not
- * sRGB by timing them, and some of those ways round. So both pass as formats without one. */
+/* Within one space the numbers stay: babl chooses its way between two formats of a space that is
+ * not sRGB by timing them, and some of those ways round. So both pass as formats without one. */
 GeglBuffer *ti_picture_convert(GeglBuffer *buffer, const Babl *format)
 {
     const Babl *before = gegl_buffer_get_format(buffer);

@@ -1,5 +1,5 @@
-/* http.c - who may ask, and who answers. A request is judged when its headers are in (token, length),
- * before its body is read; the routes below run when it is complete. */
+/* http.c - who may ask, and who answers. A request is judged when its headers are in (token,
+ * length), before its body is read; the routes below run when it is complete. */
 #include "server/server.h"
 
 #include <string.h>
@@ -8,7 +8,7 @@
 #include "server/place.h"
 #include "server/png.h"
 
-/* ---- answers ---------------------------------------------------------------------------------- */
+/* ---- answers ----------------------------------------------------------------------------- */
 
 static void answer_bytes(SoupServerMessage *message, const char *type, GBytes *bytes)
 {
@@ -26,7 +26,8 @@ void ti_http_json(SoupServerMessage *message, guint http_status, JsonNode *node)
                                      strlen(text));
 }
 
-void ti_http_error(SoupServerMessage *message, guint http_status, const char *word, const char *text)
+void ti_http_error(SoupServerMessage *message, guint http_status, const char *word,
+                   const char *text)
 {
     ti_http_json(message, http_status, ti_error_json(word, text));
 }
@@ -36,7 +37,7 @@ static void not_found(SoupServerMessage *message)
     ti_http_error(message, 404, "missing", "There is nothing at this path: see API.md.");
 }
 
-/* ---- before the body -------------------------------------------------------------------------- */
+/* ---- before the body --------------------------------------------------------------------- */
 
 static gboolean came_by_socket_file(SoupServerMessage *message)
 {
@@ -52,8 +53,8 @@ static gboolean has_token(const ti_server *server, SoupServerMessage *message)
            ti_token_equal(server->token, header + 7);
 }
 
-/* A refusal before the body is read: libsoup would wait for the whole body first, so the connection is
- * taken from it, answered by hand and closed a moment later, when the answer has arrived. */
+/* A refusal before the body is read: libsoup would wait for the whole body first, so the connection
+ * is taken from it, answered by hand and closed a moment later, when the answer has arrived. */
 typedef struct refusal {
     SoupServerMessage *message;
     char *text;
@@ -95,8 +96,8 @@ static void refuse_early(SoupServerMessage *message, guint http_status, const ch
     r->text = g_strdup_printf("HTTP/1.1 %u %s\r\nServer: thinkedit\r\nConnection: close\r\n%s"
                               "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
                               http_status, soup_status_get_phrase(http_status),
-                              http_status == 401 ? "WWW-Authenticate: Bearer\r\n" : "", strlen(body),
-                              body);
+                              http_status == 401 ? "WWW-Authenticate: Bearer\r\n" : "",
+                              strlen(body), body);
     g_free(body);
     soup_server_message_pause(message);
     g_idle_add(send_refusal, r);
@@ -105,8 +106,8 @@ static void refuse_early(SoupServerMessage *message, guint http_status, const ch
 static void on_chunk(SoupServerMessage *message, GBytes *chunk, gpointer data)
 {
     ti_server *server = data;
-    gsize so_far = GPOINTER_TO_SIZE(g_object_get_data(G_OBJECT(message), "ti-body")) +
-                   g_bytes_get_size(chunk);
+    gsize so_far =
+        GPOINTER_TO_SIZE(g_object_get_data(G_OBJECT(message), "ti-body")) + g_bytes_get_size(chunk);
     g_object_set_data(G_OBJECT(message), "ti-body", GSIZE_TO_POINTER(so_far));
     if (so_far > (gsize)server->opt->max_body << 20)
         soup_message_body_set_accumulate(soup_server_message_get_request_body(message), FALSE);
@@ -126,24 +127,27 @@ static void on_headers(SoupServer *soup, SoupServerMessage *message, const char 
     ti_server *server = data;
     SoupMessageHeaders *headers = soup_server_message_get_request_headers(message);
     if (!came_by_socket_file(message) && !has_token(server, message)) {
-        refuse_early(message, 401, "denied", "The token is missing or wrong: send Authorization: Bearer.");
+        refuse_early(message, 401, "denied",
+                     "The token is missing or wrong: send Authorization: Bearer.");
         return;
     }
     if (soup_message_headers_get_encoding(headers) == SOUP_ENCODING_CONTENT_LENGTH &&
         soup_message_headers_get_content_length(headers) > (goffset)server->opt->max_body << 20) {
-        refuse_early(message, 413, "invalid", "The body is over the limit: send a smaller picture.");
+        refuse_early(message, 413, "invalid",
+                     "The body is over the limit: send a smaller picture.");
         return;
     }
     if (!strcmp(path, "/v1/jobs") && !strcmp(soup_server_message_get_method(message), "POST") &&
         soup_message_headers_get_encoding(headers) != SOUP_ENCODING_CONTENT_LENGTH &&
         soup_message_headers_get_encoding(headers) != SOUP_ENCODING_CHUNKED) {
-        refuse_early(message, 411, "invalid", "The request says neither its length nor that it is chunked.");
+        refuse_early(message, 411, "invalid",
+                     "The request says neither its length nor that it is chunked.");
         return;
     }
     g_signal_connect(message, "got-chunk", G_CALLBACK(on_chunk), server);
 }
 
-/* ---- answers that wait for the worker ----------------------------------------------------------- */
+/* ---- answers that wait for the worker ---------------------------------------------------- */
 
 typedef struct pending {
     ti_server *server;
@@ -241,7 +245,8 @@ static void answer_info(JsonObject *known, void *user)
         json_node_unref(copy);
     }
     add_limits(p->server, info);
-    json_object_set_int_member(memory, "resident_bytes", memory_line("/proc/self/status", "VmRSS:"));
+    json_object_set_int_member(memory, "resident_bytes",
+                               memory_line("/proc/self/status", "VmRSS:"));
     json_object_set_int_member(memory, "free_bytes", memory_line("/proc/meminfo", "MemAvailable:"));
     json_object_set_int_member(memory, "edit_bytes",
                                json_object_get_int_member_with_default(known, "edit_bytes", 0));
@@ -298,7 +303,7 @@ static void answer_submission(JsonObject *known, void *user)
     end_wait(p);
 }
 
-/* ---- routes ----------------------------------------------------------------------------------- */
+/* ---- routes ------------------------------------------------------------------------------ */
 
 static void get_size(ti_server *server, SoupServerMessage *message, GHashTable *query)
 {
@@ -307,7 +312,8 @@ static void get_size(ti_server *server, SoupServerMessage *message, GHashTable *
     const char *height = query ? g_hash_table_lookup(query, "height") : NULL;
     if (!width || !height || !g_ascii_string_to_unsigned(width, 10, 1, TI_MAX_SIDE, &w, NULL) ||
         !g_ascii_string_to_unsigned(height, 10, 1, TI_MAX_SIDE, &h, NULL)) {
-        ti_http_error(message, 422, "invalid", "width and height must be whole numbers from 1 to 65535.");
+        ti_http_error(message, 422, "invalid",
+                      "width and height must be whole numbers from 1 to 65535.");
         return;
     }
     ti_worker_size(server->workers[0], (int)w, (int)h, answer_size,
@@ -361,7 +367,8 @@ static void get_trajectory(SoupServerMessage *message, const ti_job *job)
         ti_http_error(message, 500, "io", "The trajectory could not be written: is the disk full?");
     } else {
         soup_server_message_set_status(message, SOUP_STATUS_OK, NULL);
-        soup_server_message_set_response(message, "application/x-ndjson", SOUP_MEMORY_TAKE, text, n);
+        soup_server_message_set_response(message, "application/x-ndjson", SOUP_MEMORY_TAKE, text,
+                                         n);
     }
     if (path) unlink(path);
     g_free(path);
@@ -412,7 +419,8 @@ static gboolean allow(SoupServerMessage *message, const char *method, const char
     gboolean ok = g_strv_contains((const char *const *)list, method);
     g_strfreev(list);
     if (ok) return TRUE;
-    soup_message_headers_replace(soup_server_message_get_response_headers(message), "Allow", allowed);
+    soup_message_headers_replace(soup_server_message_get_response_headers(message), "Allow",
+                                 allowed);
     ti_http_error(message, 405, "invalid", "This path does not take this method.");
     return FALSE;
 }
@@ -431,7 +439,8 @@ static void health(SoupServerMessage *message)
 static void submit(ti_server *server, SoupServerMessage *message)
 {
     if (body_too_big(server, message)) {
-        ti_http_error(message, 413, "invalid", "The body is over the limit: send a smaller picture.");
+        ti_http_error(message, 413, "invalid",
+                      "The body is over the limit: send a smaller picture.");
         return;
     }
     ti_job *job = ti_submit_parse(message);

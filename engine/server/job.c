@@ -45,8 +45,8 @@ const char *ti_job_state_name(ti_job_state state)
 
 const char *ti_status_word(te_status status)
 {
-    static const char *const words[] = {"ok",          "invalid",   "nomem", "io", "format",
-                                        "unsupported", "cancelled", "device"};
+    static const char *const words[] = {"ok",     "invalid",     "nomem",     "io",
+                                        "format", "unsupported", "cancelled", "device"};
     return words[status];
 }
 
@@ -199,7 +199,7 @@ JsonNode *ti_job_json(const ti_job *job, int position)
     return node;
 }
 
-/* ---- the timeline ----------------------------------------------------------------------------- */
+/* ---- the timeline ------------------------------------------------------------------------ */
 
 static void add_revealed_text(JsonBuilder *b, const te_result *result, int step)
 {

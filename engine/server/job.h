@@ -1,7 +1,8 @@
 /* job.h - one edit or generation from submission to the moment it is forgotten.
  *
- * The request part never changes after submission; the state part belongs to the main thread; `cancel`
- * is the one thing both threads touch. The worker thread reports by closures on the main loop. */
+ * The request part never changes after submission; the state part belongs to the main thread;
+ * `cancel` is the one thing both threads touch. The worker thread reports by closures on the main
+ * loop. */
 #ifndef TI_SERVER_JOB_H
 #define TI_SERVER_JOB_H
 
@@ -29,11 +30,11 @@ typedef struct ti_job {
     char id[17];
 
     /* request */
-    te_image image;      /* pixels NULL: generation */
-    guint8 *mask;        /* NULL: everything may change */
+    te_image image; /* pixels NULL: generation */
+    guint8 *mask;   /* NULL: everything may change */
     char *instruction, *label;
-    char *preset;        /* NULL: none */
-    GPtrArray *options;  /* name, value, name, value, ... (char *) */
+    char *preset;       /* NULL: none */
+    GPtrArray *options; /* name, value, name, value, ... (char *) */
     int preview_every, width, height;
 
     volatile int cancel; /* set by the main thread, read by the worker */
@@ -48,7 +49,7 @@ typedef struct ti_job {
     te_result *result;
     ti_job_model model;
     int grid_width, grid_height;
-    struct ti_stream *stream; /* NULL once it is closed */
+    struct ti_stream *stream;  /* NULL once it is closed */
     GHashTable *step_pictures; /* step -> GBytes, drawn so far */
 } ti_job;
 

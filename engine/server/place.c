@@ -37,10 +37,11 @@ te_status ti_runtime_folder(char **out, te_error *err)
     struct stat info;
     if (lstat(path, &info) || !S_ISDIR(info.st_mode) || info.st_uid != getuid() ||
         (info.st_mode & 077)) {
-        te_status st = ti_server_fail(err, TE_IO,
-                                      "%s is not a folder that belongs to you alone: remove it or set "
-                                      "its mode to 0700",
-                                      path);
+        te_status st =
+            ti_server_fail(err, TE_IO,
+                           "%s is not a folder that belongs to you alone: remove it or set "
+                           "its mode to 0700",
+                           path);
         g_free(path);
         return st;
     }
@@ -84,9 +85,9 @@ te_status ti_address_parse(ti_address *out, const char *text, te_error *err)
         g_free(folder);
     }
     if (strlen(out->path) > 107) {
-        te_status st = ti_server_fail(err, TE_INVALID,
-                                      "%s is too long for a socket (107 bytes): choose a shorter path",
-                                      out->path);
+        te_status st = ti_server_fail(
+            err, TE_INVALID, "%s is too long for a socket (107 bytes): choose a shorter path",
+            out->path);
         ti_address_clear(out);
         return st;
     }
@@ -117,7 +118,8 @@ static te_status open_lock(int *fd, int flags, te_error *err)
     return st;
 }
 
-/* Whether FD is still the file of that name: who held the lock before may have removed it meanwhile. */
+/* Whether FD is still the file of that name: who held the lock before may have removed it
+ * meanwhile. */
 static gboolean lock_is_current(int fd)
 {
     struct stat held, named;
@@ -139,10 +141,11 @@ te_status ti_lock_take(int *fd, te_error *err)
         if (st) return st;
         if (flock(*fd, LOCK_EX | LOCK_NB)) {
             close(*fd);
-            return ti_server_fail(err, TE_INVALID,
-                                  "a server of yours is running already (process %d): use it, or end "
-                                  "it with thinkedit serve --stop",
-                                  ti_lock_holder());
+            return ti_server_fail(
+                err, TE_INVALID,
+                "a server of yours is running already (process %d): use it, or end "
+                "it with thinkedit serve --stop",
+                ti_lock_holder());
         }
         if (lock_is_current(*fd)) break;
         close(*fd);
@@ -196,7 +199,8 @@ static te_status make_token(const char *path, te_error *err)
     g_mkdir_with_parents(folder, 0700);
     g_free(folder);
     int fd = ok ? open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
-    if (fd < 0 || write(fd, text, 2 * sizeof bytes + 1) != (ssize_t)(2 * sizeof bytes + 1)) ok = FALSE;
+    if (fd < 0 || write(fd, text, 2 * sizeof bytes + 1) != (ssize_t)(2 * sizeof bytes + 1))
+        ok = FALSE;
     if (fd >= 0 && close(fd)) ok = FALSE;
     return ok ? TE_OK
               : ti_server_fail(err, TE_IO, "%s: cannot write a token there: %s", path,
@@ -218,7 +222,8 @@ te_status ti_token_read(const char *file, char **out, te_error *err)
         text[strcspn(text, "\r\n")] = '\0';
         if (strlen(text) < 16)
             st = ti_server_fail(err, TE_INVALID,
-                                "%s: the token is shorter than 16 characters: write a longer one", path);
+                                "%s: the token is shorter than 16 characters: write a longer one",
+                                path);
     }
     if (st)
         g_free(text);

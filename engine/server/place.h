@@ -15,16 +15,16 @@ typedef struct ti_address {
 te_status ti_server_fail(te_error *err, te_status status, const char *format, ...)
     G_GNUC_PRINTF(3, 4);
 
-/* $XDG_RUNTIME_DIR/thinkedit or /tmp/thinkedit-UID, made if missing; refused when somebody else could
- * enter. Caller frees. */
+/* $XDG_RUNTIME_DIR/thinkedit or /tmp/thinkedit-UID, made if missing; refused when somebody else
+ * could enter. Caller frees. */
 te_status ti_runtime_folder(char **out, te_error *err);
 
 /* Parses "unix:PATH", "PORT", "ADDRESS:PORT", "[V6]:PORT"; TEXT NULL is RUNTIME/serve.sock. */
 te_status ti_address_parse(ti_address *out, const char *text, te_error *err);
 void ti_address_clear(ti_address *address);
 
-/* Takes RUNTIME/serve.lock for the life of the process and writes the process id into it. TE_INVALID
- * with a sentence when another server holds it. The descriptor is the caller's. */
+/* Takes RUNTIME/serve.lock for the life of the process and writes the process id into it.
+ * TE_INVALID with a sentence when another server holds it. The descriptor is the caller's. */
 te_status ti_lock_take(int *fd, te_error *err);
 /* Process id in the lock if somebody holds it, else 0. */
 int ti_lock_holder(void);

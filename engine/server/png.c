@@ -40,8 +40,8 @@ static te_status read_as(GBytes *png, const char *what, guint32 format, guint8 *
         png_color black = {0, 0, 0};
         if (png_image_finish_read(image, &black, *pixels, 0, NULL)) return TE_OK;
     }
-    te_status st = ti_server_fail(err, TE_FORMAT, "the %s is a damaged PNG (%s): send it again", what,
-                                  image->message);
+    te_status st = ti_server_fail(err, TE_FORMAT, "the %s is a damaged PNG (%s): send it again",
+                                  what, image->message);
     g_free(*pixels);
     *pixels = NULL;
     png_image_free(image);
@@ -54,8 +54,8 @@ te_status ti_png_read_rgba(GBytes *png, const char *what, te_image *out, te_erro
     guint8 *pixels;
     te_status st = read_as(png, what, PNG_FORMAT_RGBA, &pixels, &image, err);
     if (!st)
-        *out = (te_image){pixels, (int)image.width, (int)image.height, 4, TE_U8,
-                          (size_t)image.width * 4};
+        *out = (te_image){pixels, (int)image.width,       (int)image.height, 4,
+                          TE_U8,  (size_t)image.width * 4};
     return st;
 }
 

@@ -6,7 +6,7 @@
 
 #include "thinkedit.h"
 
-#define TI_MAX_SIDE 65535
+#define TI_MAX_SIDE   65535
 #define TI_MAX_PIXELS (128u << 20)
 
 /* The size in a PNG's header, before anything is decoded. FALSE: not a PNG. */

@@ -1,5 +1,5 @@
-/* queue.c - jobs in the order they came, one at a time on each device; their streams; the few results that are kept.
- * Runs on the main thread only. */
+/* queue.c - jobs in the order they came, one at a time on each device; their streams; the few
+ * results that are kept. Runs on the main thread only. */
 #include "server/server.h"
 
 #include "server/place.h"
@@ -56,7 +56,8 @@ static void tell_positions(ti_server *server)
         send_json(l->data, "queued", id_json(l->data, ti_queue_position(server, l->data)));
 }
 
-/* Free workers take what waits, the first of them first: further models are loaded only when needed. */
+/* Free workers take what waits, the first of them first: further models are loaded only when
+ * needed. */
 static void start_next(ti_server *server)
 {
     for (guint i = 0; i < server->n_workers && !server->ending; i++) {
@@ -111,7 +112,8 @@ static void finish(ti_server *server, ti_job *job, ti_job_state state)
     else if (state == TI_JOB_CANCELLED)
         send_json(job, "cancelled", id_json(job, -1));
     else
-        send_json(job, "failed", ti_error_json(ti_status_word(job->error.status), job->error.message));
+        send_json(job, "failed",
+                  ti_error_json(ti_status_word(job->error.status), job->error.message));
     if (job->stream) ti_stream_end(job->stream);
     server->active_at = job->finished;
     g_queue_push_tail(&server->finished, job);
@@ -127,7 +129,7 @@ void ti_queue_cancel(ti_server *server, ti_job *job)
     }
 }
 
-/* ---- streams ---------------------------------------------------------------------------------- */
+/* ---- streams ----------------------------------------------------------------------------- */
 
 typedef struct listener {
     ti_server *server;
@@ -158,7 +160,7 @@ void ti_queue_add(ti_server *server, ti_job *job, SoupServerMessage *message)
     start_next(server);
 }
 
-/* ---- from the worker -------------------------------------------------------------------------- */
+/* ---- from the worker --------------------------------------------------------------------- */
 
 static void on_started(ti_job *job, char *json, void *user)
 {
@@ -183,9 +185,9 @@ static void on_ended(ti_job *job, void *user)
     ti_server *server = user;
     for (guint i = 0; i < server->n_workers; i++)
         if (server->running[i] == job) server->running[i] = NULL;
-    ti_job_state state = job->result                           ? TI_JOB_DONE
+    ti_job_state state = job->result                         ? TI_JOB_DONE
                          : job->error.status == TE_CANCELLED ? TI_JOB_CANCELLED
-                                                               : TI_JOB_FAILED;
+                                                             : TI_JOB_FAILED;
     finish(server, job, state);
     start_next(server);
     if (server->ending && !ti_queue_running(server)) g_main_loop_quit(server->loop);

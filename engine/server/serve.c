@@ -17,10 +17,11 @@
 
 void ti_serve_options_init(ti_serve_options *opt)
 {
-    *opt = (ti_serve_options){.idle_unload = 300, .idle_exit = 900, .max_jobs = 64, .max_body = 256};
+    *opt =
+        (ti_serve_options){.idle_unload = 300, .idle_exit = 900, .max_jobs = 64, .max_body = 256};
 }
 
-/* ---- listening -------------------------------------------------------------------------------- */
+/* ---- listening --------------------------------------------------------------------------- */
 
 static te_status listen_socket_file(ti_server *server, const char *path, te_error *err)
 {
@@ -36,9 +37,9 @@ static te_status listen_socket_file(ti_server *server, const char *path, te_erro
     umask(before);
     g_clear_object(&socket);
     g_object_unref(address);
-    te_status st = ok ? TE_OK
-                      : ti_server_fail(err, TE_IO, "%s: cannot listen there: %s", path,
-                                       error->message);
+    te_status st =
+        ok ? TE_OK
+           : ti_server_fail(err, TE_IO, "%s: cannot listen there: %s", path, error->message);
     g_clear_error(&error);
     if (ok) g_print("listening on unix:%s\n", path);
     return st;
@@ -48,14 +49,14 @@ static te_status listen_tcp(ti_server *server, const char *text, GSocketAddress 
                             te_error *err)
 {
     GError *error = NULL;
-    GSocket *socket = g_socket_new(g_socket_address_get_family(address), G_SOCKET_TYPE_STREAM, 0, &error);
+    GSocket *socket =
+        g_socket_new(g_socket_address_get_family(address), G_SOCKET_TYPE_STREAM, 0, &error);
     gboolean ok = socket && g_socket_bind(socket, address, TRUE, &error) &&
                   g_socket_listen(socket, &error) &&
                   soup_server_listen_socket(server->soup, socket, 0, &error);
     te_status st = TE_OK;
     if (ok) {
-        GInetSocketAddress *bound =
-            G_INET_SOCKET_ADDRESS(g_socket_get_local_address(socket, NULL));
+        GInetSocketAddress *bound = G_INET_SOCKET_ADDRESS(g_socket_get_local_address(socket, NULL));
         char *host = g_inet_address_to_string(g_inet_socket_address_get_address(bound));
         gboolean v6 = strchr(host, ':') != NULL;
         g_print("listening on http://%s%s%s:%u\n", v6 ? "[" : "", host, v6 ? "]" : "",
@@ -73,7 +74,8 @@ static te_status listen_tcp(ti_server *server, const char *text, GSocketAddress 
 static te_status listen_all(ti_server *server, GPtrArray *paths, te_error *err)
 {
     static const char *const own[] = {NULL, NULL};
-    const char *const *list = server->opt->listen && server->opt->listen[0] ? server->opt->listen : own;
+    const char *const *list =
+        server->opt->listen && server->opt->listen[0] ? server->opt->listen : own;
     te_status st = TE_OK;
     for (int i = 0; !st && (list[i] || (list == own && i == 0)); i++) {
         ti_address address;
@@ -91,16 +93,18 @@ static te_status listen_all(ti_server *server, GPtrArray *paths, te_error *err)
     return st;
 }
 
-/* ---- clocks and signals ------------------------------------------------------------------------- */
+/* ---- clocks and signals ------------------------------------------------------------------ */
 
 static gboolean on_tick(gpointer data)
 {
     ti_server *server = data;
     const ti_serve_options *opt = server->opt;
     ti_queue_expire(server);
-    if (ti_queue_running(server) || server->waiting.length || server->requests) return G_SOURCE_CONTINUE;
+    if (ti_queue_running(server) || server->waiting.length || server->requests)
+        return G_SOURCE_CONTINUE;
     gint64 idle = (g_get_monotonic_time() - server->active_at) / G_USEC_PER_SEC;
-    for (guint i = 0; i < server->n_workers && opt->idle_unload > 0 && idle >= opt->idle_unload; i++)
+    for (guint i = 0; i < server->n_workers && opt->idle_unload > 0 && idle >= opt->idle_unload;
+         i++)
         if (ti_worker_loaded(server->workers[i])) ti_worker_unload(server->workers[i]);
     if (opt->idle_exit > 0 && idle >= opt->idle_exit) g_main_loop_quit(server->loop);
     return G_SOURCE_CONTINUE;
@@ -180,7 +184,8 @@ te_status ti_serve(const ti_serve_options *opt, te_error *err)
     if (st) return st;
     g_queue_init(&server.waiting);
     g_queue_init(&server.finished);
-    server.jobs = g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)ti_job_unref);
+    server.jobs =
+        g_hash_table_new_full(g_str_hash, g_str_equal, NULL, (GDestroyNotify)ti_job_unref);
     server.loop = g_main_loop_new(NULL, FALSE);
     server.soup = soup_server_new("server-header", "thinkedit", NULL);
     st = run(&server, err);
@@ -196,15 +201,14 @@ te_status ti_serve(const ti_serve_options *opt, te_error *err)
     return st;
 }
 
-/* ---- detached start and stop -------------------------------------------------------------------- */
+/* ---- detached start and stop ------------------------------------------------------------- */
 
 static gboolean answers(const ti_address *address)
 {
-    GSocketAddress *to = address->path ? g_unix_socket_address_new(address->path)
-                                       : g_object_ref(address->socket);
+    GSocketAddress *to =
+        address->path ? g_unix_socket_address_new(address->path) : g_object_ref(address->socket);
     GSocketClient *client = g_socket_client_new();
-    GSocketConnection *line =
-        g_socket_client_connect(client, G_SOCKET_CONNECTABLE(to), NULL, NULL);
+    GSocketConnection *line = g_socket_client_connect(client, G_SOCKET_CONNECTABLE(to), NULL, NULL);
     gboolean ok = line != NULL;
     g_clear_object(&line);
     g_object_unref(client);
@@ -230,9 +234,9 @@ static te_status spawn(char **argv, GPid *pid, te_error *err)
     gboolean ok = g_spawn_async(NULL, (char **)line->pdata, NULL,
                                 G_SPAWN_DO_NOT_REAP_CHILD | G_SPAWN_STDOUT_TO_DEV_NULL, own_session,
                                 NULL, pid, &error);
-    te_status st = ok ? TE_OK
-                      : ti_server_fail(err, TE_IO, "the server could not be started: %s",
-                                       error->message);
+    te_status st =
+        ok ? TE_OK
+           : ti_server_fail(err, TE_IO, "the server could not be started: %s", error->message);
     g_clear_error(&error);
     g_ptr_array_unref(line);
     g_free(log);
@@ -274,5 +278,6 @@ te_status ti_serve_stop(te_error *err)
         g_usleep(50000);
         if (!ti_lock_holder()) return TE_OK;
     }
-    return ti_server_fail(err, TE_IO, "the server (process %d) did not end within ten seconds", pid);
+    return ti_server_fail(err, TE_IO, "the server (process %d) did not end within ten seconds",
+                          pid);
 }

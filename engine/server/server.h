@@ -8,30 +8,31 @@
 #include "server/serve.h"
 #include "server/worker.h"
 
-#define TI_KEEP_RESULTS 16
-#define TI_KEEP_SECONDS 3600
+#define TI_KEEP_RESULTS      16
+#define TI_KEEP_SECONDS      3600
 #define TI_INSTRUCTION_BYTES 8192
 
 typedef struct ti_server {
     const ti_serve_options *opt;
     GMainLoop *loop;
     SoupServer *soup;
-    char *token; /* NULL without a TCP address */
+    char *token;         /* NULL without a TCP address */
     char **devices;      /* [n_workers] names, NULL-terminated; of one "auto" */
     ti_worker **workers; /* [n_workers], each with a model on its device */
     ti_job **running;    /* [n_workers]: what each works on, borrowed from jobs; NULL: nothing */
     guint n_workers;
     GHashTable *jobs; /* id -> job, owns a reference */
     GQueue waiting;   /* queued jobs, borrowed from jobs */
-    GQueue finished;   /* oldest first, borrowed from jobs */
-    guint requests;    /* being answered, health checks left out */
-    gint64 active_at;  /* last time anything happened, monotonic */
+    GQueue finished;  /* oldest first, borrowed from jobs */
+    guint requests;   /* being answered, health checks left out */
+    gint64 active_at; /* last time anything happened, monotonic */
     gboolean ending;
 } ti_server;
 
 /* http.c: routes. */
 void ti_http_install(ti_server *server);
-void ti_http_error(SoupServerMessage *message, guint http_status, const char *word, const char *text);
+void ti_http_error(SoupServerMessage *message, guint http_status, const char *word,
+                   const char *text);
 void ti_http_json(SoupServerMessage *message, guint http_status, JsonNode *node); /* frees node */
 
 /* submit.c: the multipart body of a submission to a job, or an answered refusal and NULL. */

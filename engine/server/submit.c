@@ -1,5 +1,6 @@
-/* submit.c - a submission's multipart body to a job. Everything is checked before anything is decoded:
- * part names, sizes in PNG headers, option names and ranges. What is wrong is answered here. */
+/* submit.c - a submission's multipart body to a job. Everything is checked before anything is
+ * decoded: part names, sizes in PNG headers, option names and ranges. What is wrong is answered
+ * here. */
 #include "server/server.h"
 
 #include <math.h>
@@ -26,8 +27,9 @@ static gboolean read_parts(SoupServerMessage *message, parts *out)
         soup_multipart_new_from_message(soup_server_message_get_request_headers(message), body);
     g_bytes_unref(body);
     if (!multipart) {
-        ti_http_error(message, 400, "invalid",
-                      "The body is no multipart/form-data: send the parts parameters, image and mask.");
+        ti_http_error(
+            message, 400, "invalid",
+            "The body is no multipart/form-data: send the parts parameters, image and mask.");
         return FALSE;
     }
     for (int i = 0; i < soup_multipart_get_length(multipart); i++) {
@@ -79,8 +81,8 @@ static gboolean set_option(ti_job *job, const char *name, JsonNode *value, te_er
         if (!text) text = number;
     }
     if (!text)
-        return ti_server_fail(err, TE_INVALID, "The option '%s' needs a number or a string.", name) ==
-               TE_OK;
+        return ti_server_fail(err, TE_INVALID, "The option '%s' needs a number or a string.",
+                              name) == TE_OK;
     if (te_options_set(&scratch, name, text, err)) return FALSE;
     g_ptr_array_add(job->options, g_strdup(name));
     g_ptr_array_add(job->options, g_strdup(text));
@@ -120,14 +122,16 @@ static gboolean read_int(JsonNode *value, int max, int *out)
     return TRUE;
 }
 
-static gboolean read_member(SoupServerMessage *message, ti_job *job, const char *name, JsonNode *value)
+static gboolean read_member(SoupServerMessage *message, ti_job *job, const char *name,
+                            JsonNode *value)
 {
     if (!strcmp(name, "options")) return read_options(message, job, value);
     if (!strcmp(name, "instruction")) {
         if (read_string(value, TI_INSTRUCTION_BYTES, &job->instruction)) return TRUE;
         if (json_node_get_value_type(value) != G_TYPE_STRING)
             return refuse(message, "'instruction' must be a string.");
-        ti_http_error(message, 413, "invalid", "The instruction is longer than 8192 bytes: shorten it.");
+        ti_http_error(message, 413, "invalid",
+                      "The instruction is longer than 8192 bytes: shorten it.");
         return FALSE;
     }
     if (!strcmp(name, "label"))
@@ -161,7 +165,8 @@ static gboolean read_parameters(SoupServerMessage *message, ti_job *job, GBytes 
     JsonParser *parser = json_parser_new_immutable();
     gboolean ok = g_utf8_validate(text, (gssize)n, NULL) &&
                   json_parser_load_from_data(parser, text, (gssize)n, NULL) &&
-                  json_parser_get_root(parser) && JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser));
+                  json_parser_get_root(parser) &&
+                  JSON_NODE_HOLDS_OBJECT(json_parser_get_root(parser));
     if (!ok) {
         ti_http_error(message, 400, "invalid", "The part 'parameters' is not a JSON object.");
     } else {
@@ -189,9 +194,10 @@ static gboolean check_png(SoupServerMessage *message, const char *what, GBytes *
     }
     if (!*width || !*height || *width > TI_MAX_SIDE || *height > TI_MAX_SIDE ||
         (guint64)*width * *height > TI_MAX_PIXELS) {
-        char *text = g_strdup_printf("The part '%s' is %u x %u pixels: send at most 65535 a side and "
-                                     "134217728 in all.",
-                                     what, *width, *height);
+        char *text =
+            g_strdup_printf("The part '%s' is %u x %u pixels: send at most 65535 a side and "
+                            "134217728 in all.",
+                            what, *width, *height);
         ti_http_error(message, 413, "invalid", text);
         g_free(text);
         return FALSE;

@@ -1,5 +1,6 @@
-/* worker.c - see worker.h. The model pointer belongs to the worker thread; `lock` guards what the main
- * thread may look at: the pointer's being there, and the copy of what is known about the model. */
+/* worker.c - see worker.h. The model pointer belongs to the worker thread; `lock` guards what the
+ * main thread may look at: the pointer's being there, and the copy of what is known about the
+ * model. */
 #include "server/worker.h"
 
 #include <string.h>
@@ -8,7 +9,14 @@
 #include "server/place.h"
 #include "server/png.h"
 
-typedef enum task_kind { TASK_RUN, TASK_DRAW, TASK_KNOW, TASK_SIZE, TASK_UNLOAD, TASK_QUIT } task_kind;
+typedef enum task_kind {
+    TASK_RUN,
+    TASK_DRAW,
+    TASK_KNOW,
+    TASK_SIZE,
+    TASK_UNLOAD,
+    TASK_QUIT
+} task_kind;
 
 typedef struct task {
     task_kind kind;
@@ -31,14 +39,14 @@ struct ti_worker {
     ti_worker_events events;
     GThread *thread;
     GAsyncQueue *tasks;
-    te_model *model; /* worker thread */
+    te_model *model;  /* worker thread */
     struct stat seen; /* the model's file when it was opened */
     GMutex lock;
     gboolean loaded;
     JsonObject *known;
 };
 
-/* ---- to the main thread ----------------------------------------------------------------------- */
+/* ---- to the main thread ------------------------------------------------------------------ */
 
 typedef struct report {
     ti_worker *worker;
@@ -100,7 +108,7 @@ static void answer(task *t)
     g_idle_add_full(G_PRIORITY_DEFAULT, deliver_answer, t, NULL);
 }
 
-/* ---- the model -------------------------------------------------------------------------------- */
+/* ---- the model --------------------------------------------------------------------------- */
 
 static JsonNode *option_json(const te_option_info *row, const te_options *defaults)
 {
@@ -268,7 +276,7 @@ static te_status load_model(ti_worker *w, te_error *err)
     return st;
 }
 
-/* ---- tasks ------------------------------------------------------------------------------------ */
+/* ---- tasks ------------------------------------------------------------------------------- */
 
 static void draw(ti_worker *w, task *t)
 {
@@ -388,7 +396,8 @@ static void report_started(ti_worker *w, ti_job *job, const te_options *opt)
     job->model.name = g_strdup(info.name);
     job->model.profile = g_strdup(info.profile);
     job->model.hash = g_strdup(info.hash);
-    int width = job->width ? job->width : info.width, height = job->height ? job->height : info.height;
+    int width = job->width ? job->width : info.width,
+        height = job->height ? job->height : info.height;
     if (job->image.pixels)
         te_model_working_size(w->model, job->image.width, job->image.height, &width, &height);
     job->grid_width = width / info.patch;
@@ -405,7 +414,8 @@ static void report_started(ti_worker *w, ti_job *job, const te_options *opt)
     json_object_set_object_member(o, "grid", grid);
     JsonNode *node = json_node_new(JSON_NODE_OBJECT);
     json_node_take_object(node, o);
-    send_report((report){.worker = w, .job = job, .kind = REPORT_STARTED, .json = ti_json_text(node)});
+    send_report(
+        (report){.worker = w, .job = job, .kind = REPORT_STARTED, .json = ti_json_text(node)});
 }
 
 static void run_job(ti_worker *w, ti_job *job)
@@ -481,7 +491,7 @@ static gpointer work(gpointer data)
     }
 }
 
-/* ---- main thread ------------------------------------------------------------------------------ */
+/* ---- main thread ------------------------------------------------------------------------- */
 
 static task *new_task(ti_worker *w, task_kind kind)
 {
@@ -537,9 +547,10 @@ void ti_worker_draw(ti_worker *w, ti_job *job, int step, ti_drawn_fn drawn, void
 void ti_worker_know(ti_worker *w, ti_known_fn known, void *user)
 {
     g_mutex_lock(&w->lock);
-    JsonObject *now = w->known && json_object_get_null_member(w->known, "problem") && !file_changed(w)
-                          ? json_object_ref(w->known)
-                          : NULL;
+    JsonObject *now =
+        w->known && json_object_get_null_member(w->known, "problem") && !file_changed(w)
+            ? json_object_ref(w->known)
+            : NULL;
     g_mutex_unlock(&w->lock);
     if (now) {
         known(now, user);

@@ -1,7 +1,9 @@
-/* worker.h - the one thread that owns the model: loads it, runs jobs, draws timeline pictures, unloads.
+/* worker.h - the one thread that owns the model: loads it, runs jobs, draws timeline pictures,
+ * unloads.
  *
- * Everything is called from the main thread; answers arrive there too, as closures on the default main
- * context. What the worker tells about the model (ti_worker_model_*) is a copy, safe at any time. */
+ * Everything is called from the main thread; answers arrive there too, as closures on the default
+ * main context. What the worker tells about the model (ti_worker_model_*) is a copy, safe at any
+ * time. */
 #ifndef TI_SERVER_WORKER_H
 #define TI_SERVER_WORKER_H
 
@@ -29,8 +31,8 @@ typedef void (*ti_drawn_fn)(GBytes *png, const te_error *err, void *user);
 void ti_worker_draw(ti_worker *worker, ti_job *job, int step, ti_drawn_fn drawn, void *user);
 
 /* What is known of the model: {"model": ..., "size_rule": ..., "options": [...], "presets": [...],
- * "edit_bytes": n} as last loaded, or {"model": null, "problem": "..."}; LOADED is called once that is
- * known, at once if it is known now. */
+ * "edit_bytes": n} as last loaded, or {"model": null, "problem": "..."}; LOADED is called once that
+ * is known, at once if it is known now. */
 typedef void (*ti_known_fn)(JsonObject *known, void *user);
 void ti_worker_know(ti_worker *worker, ti_known_fn known, void *user);
 /* The working size for a picture; {0, 0} without a model, and PROBLEM says why. */

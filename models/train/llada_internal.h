@@ -24,7 +24,8 @@ struct ti_llada {
     float *x, *dx, *wide,
         *narrow; /* [rows][d], [rows][d], [rows][max(3 d, 2 f)], [rows][max(d, f)] */
     float *read, *read_h, *read_dh, *read_rstd, *logits; /* read_rows rows at a time */
-    float *row_loss, *row_hit, *weights; /* of all read rows, 2 max_rows; row_hit follows row_loss */
+    float *row_loss, *row_hit,
+        *weights; /* of all read rows, 2 max_rows; row_hit follows row_loss */
     int32_t *tokens, *positions, *index, *targets;
     float *host; /* [2][2 max_rows] */
 };

@@ -115,8 +115,8 @@ te_status ti_pool_open(ti_pool **out, const ti_pool_config *config, ti_magvit *e
     p->tokenizer = tokenizer;
     bool weighted = false;
     for (int c = 0; c < TI_WORLD_CATEGORIES; c++) weighted |= config->mix.category[c] > 0;
-    if (!weighted) memcpy(p->config.mix.category, ti_world_usual_mix.category,
-                          sizeof p->config.mix.category);
+    if (!weighted)
+        memcpy(p->config.mix.category, ti_world_usual_mix.category, sizeof p->config.mix.category);
     p->side = encoder->size / ti_magvit_patch(&encoder->config);
     p->tokens = p->side * p->side;
     const size_t cells = (size_t)(4 * p->tokens + TI_MAX_INSTRUCTION + config->text_len);
@@ -246,8 +246,8 @@ static bool token_unchanged(const ti_pool *p, const uint8_t *unchanged, int t)
 static te_status draw(const ti_pool *p, int64_t index, ti_world_sample *s, te_error *err)
 {
     if (p->quadruplets) return ti_quadruplets_read(p->quadruplets, index, s, err);
-    return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN,
-                               &p->config.mix, p->encoder->size, err);
+    return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN, &p->config.mix,
+                               p->encoder->size, err);
 }
 
 /* The record of a drawn sample whose codes are at INPUT and OUTPUT. */

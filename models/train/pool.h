@@ -27,8 +27,8 @@ typedef struct ti_pool_config {
     const char *path;        /* of the cache */
     const char *quadruplets; /* JSONL; NULL: the world */
     int64_t samples;
-    ti_world_mix mix;        /* of the world; all weights 0: the usual one */
-    int text_len;            /* reasoning tokens kept, without bos: text_len - 1 */
+    ti_world_mix mix; /* of the world; all weights 0: the usual one */
+    int text_len;     /* reasoning tokens kept, without bos: text_len - 1 */
 } ti_pool_config;
 
 typedef struct ti_pool_sample {

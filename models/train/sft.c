@@ -94,7 +94,8 @@ static te_status read_kinds(ti_world_mix *mix, const json_t *kinds, te_error *er
     te_status st = TE_OK;
     const char *name;
     json_t *value;
-    json_object_foreach ((json_t *)(uintptr_t)kinds, name, value) {
+    json_object_foreach((json_t *)(uintptr_t)kinds, name, value)
+    {
         if (st) return st;
         if (!ti_world_has_kind(name))
             return ti_fail(err, TE_INVALID, "pool.kinds: there is no kind \"%s\"", name);

@@ -1,5 +1,5 @@
-/* api_test.c - thinkedit.h on a stand-in model: pictures of every kind in, everything a result offers out;
- * progress, cancel, regions, generation, two models at once, and every refusal. */
+/* api_test.c - thinkedit.h on a stand-in model: pictures of every kind in, everything a result
+ * offers out; progress, cancel, regions, generation, two models at once, and every refusal. */
 #include "testing.h"
 
 #include <pthread.h>
@@ -48,7 +48,7 @@ static te_options short_options(void)
     return opt;
 }
 
-/* ---- pictures ----------------------------------------------------------------------------------------- */
+/* ---- pictures ---------------------------------------------------------------------------- */
 
 static te_image make_picture(int width, int height, int channels, te_depth depth)
 {
@@ -102,7 +102,8 @@ static void check_steps(const te_result *r)
         const int32_t *image = te_result_step_image(r, step, &n_image);
         assert_true(text && image && n_text == 16 && n_image == 16);
         char *reading = te_result_step_reasoning(r, step);
-        int ranges[64], n_ranges = te_result_step_revealed(r, step, ranges, 32), masked = 0, revealed = 0;
+        int ranges[64], n_ranges = te_result_step_revealed(r, step, ranges, 32), masked = 0,
+                        revealed = 0;
         assert_non_null(reading);
         for (int i = 0; i < n_text; i++) masked += text[i] == mask;
         assert_true(blocks(reading) <= masked); /* fewer where an eos cuts the text */
@@ -234,7 +235,7 @@ static void test_generate(void **state)
     te_model_free(m);
 }
 
-/* ---- regions ------------------------------------------------------------------------------------------- */
+/* ---- regions ----------------------------------------------------------------------------- */
 
 static void test_region(void **state)
 {
@@ -246,7 +247,8 @@ static void test_region(void **state)
     uint8_t mask[40 * 40] = {0};
     te_result *r;
     for (int y = 0; y < 10; y++)
-        for (int x = 20; x < 40; x++) mask[y * 40 + x] = 255; /* the two right tokens of the first row */
+        for (int x = 20; x < 40; x++)
+            mask[y * 40 + x] = 255; /* the two right tokens of the first row */
     assert_ok(te_edit_region(m, &picture, &(te_region){mask}, "z", &opt, NULL, &r, &err), err);
     const uint8_t *change = te_result_change(r, NULL, NULL);
     for (int i = 0; i < 16; i++)
@@ -256,7 +258,8 @@ static void test_region(void **state)
             if (i != 2 && i != 3)
                 assert_int_equal(te_result_step_image(r, step, NULL)[i], 349 + r->input_codes[i]);
     te_result_free(r);
-    memset(mask, 0, sizeof mask); /* nothing may change: the picture as the model sees it comes back */
+    memset(mask, 0,
+           sizeof mask); /* nothing may change: the picture as the model sees it comes back */
     assert_ok(te_edit_region(m, &picture, &(te_region){mask}, "z", &opt, NULL, &r, &err), err);
     assert_memory_equal(te_result_image(r)->pixels, te_result_input(r)->pixels, 16 * 16 * 3);
     te_result_free(r);
@@ -264,7 +267,7 @@ static void test_region(void **state)
     te_model_free(m);
 }
 
-/* ---- progress and cancel --------------------------------------------------------------------------------- */
+/* ---- progress and cancel ----------------------------------------------------------------- */
 
 typedef struct watch {
     int calls, previews, last_step, cancel_at;
@@ -291,7 +294,8 @@ static void on_progress(const te_progress *p, void *user)
     if (!strstr(w->stages, p->stage))
         snprintf(w->stages + used, sizeof w->stages - used, "%s;", p->stage);
     if (w->cancel_at && p->step == w->cancel_at) w->cancel = 1;
-    if (w->model && p->step == 1 && !w->came_back) { /* a callback may use the model; nothing waits */
+    if (w->model && p->step == 1 &&
+        !w->came_back) { /* a callback may use the model; nothing waits */
         te_model_info info;
         te_model_get_info(w->model, &info);
         pthread_mutex_lock(&w->model->lock);
@@ -309,7 +313,8 @@ static void test_progress(void **state)
     te_image picture = make_picture(16, 16, 3, TE_U8);
     te_result *r;
     watch w = {.model = m};
-    te_callbacks calls = {.progress = on_progress, .user = &w, .preview_every = 2, .cancel = &w.cancel};
+    te_callbacks calls = {
+        .progress = on_progress, .user = &w, .preview_every = 2, .cancel = &w.cancel};
     assert_ok(te_edit(m, &picture, "x", &opt, &calls, &r, &err), err);
     assert_string_equal(w.stages, "reading the picture;denoising;drawing the picture;");
     assert_int_equal(w.last_step, 16);
@@ -373,7 +378,7 @@ static void test_cancel_from_another_thread(void **state)
     te_model_free(m);
 }
 
-/* ---- sameness -------------------------------------------------------------------------------------------- */
+/* ---- sameness ---------------------------------------------------------------------------- */
 
 typedef struct edit_job {
     te_model *model;
@@ -409,7 +414,8 @@ static void test_threads_do_not_matter(void **state)
     (void)state;
     te_result *first = NULL;
     for (int threads = 1; threads <= 3; threads++) {
-        edit_job j = {.model = open_model(model_m, threads), .picture = make_picture(16, 16, 3, TE_U8),
+        edit_job j = {.model = open_model(model_m, threads),
+                      .picture = make_picture(16, 16, 3, TE_U8),
                       .seed = 42};
         run_edit(&j);
         assert_int_equal(j.status, TE_OK);
@@ -435,7 +441,8 @@ static void test_two_at_once(void **state)
     jobs[1].model = two;
     run_edit(&alone);
     assert_int_equal(alone.status, TE_OK);
-    for (int i = 0; i < 3; i++) assert_int_equal(pthread_create(&threads[i], NULL, run_edit, &jobs[i]), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, run_edit, &jobs[i]), 0);
     for (int i = 0; i < 3; i++) {
         pthread_join(threads[i], NULL);
         assert_int_equal(jobs[i].status, TE_OK);
@@ -453,8 +460,10 @@ static void test_cancel_while_waiting(void **state)
 {
     (void)state;
     volatile int cancel = 0;
-    edit_job j = {.model = open_model(model_m, 1), .picture = make_picture(16, 16, 3, TE_U8),
-                  .seed = 1, .cancel = &cancel};
+    edit_job j = {.model = open_model(model_m, 1),
+                  .picture = make_picture(16, 16, 3, TE_U8),
+                  .seed = 1,
+                  .cancel = &cancel};
     pthread_t thread;
     pthread_mutex_lock(&j.model->lock); /* as a running job does */
     assert_int_equal(pthread_create(&thread, NULL, run_edit, &j), 0);
@@ -486,12 +495,13 @@ static void test_seed_from_the_clock(void **state)
     te_model_free(m);
 }
 
-/* ---- models and refusals ------------------------------------------------------------------------------------ */
+/* ---- models and refusals ----------------------------------------------------------------- */
 
 static void test_info(void **state)
 {
     (void)state;
-    te_model *m = open_model(model_m, 2), *again = open_model(model_m, 1), *other = open_model(model_a, 1);
+    te_model *m = open_model(model_m, 2), *again = open_model(model_m, 1),
+             *other = open_model(model_a, 1);
     te_model_info info, info_again, info_other;
     te_model_get_info(m, &info);
     te_model_get_info(again, &info_again);
@@ -549,8 +559,8 @@ static void test_bad_models(void **state)
     free(picture.pixels);
 }
 
-static void expect_refusal(te_model *m, const te_image *picture, const char *words, const te_options *opt,
-                           te_status expected, const char *word)
+static void expect_refusal(te_model *m, const te_image *picture, const char *words,
+                           const te_options *opt, te_status expected, const char *word)
 {
     te_error err;
     te_result *r = (te_result *)&err;

@@ -38,12 +38,12 @@ static void test_memory(void **state)
     (void)state;
     job j = {.generate = false};
     snprintf(j.path, sizeof j.path, "%s", stand_in_path("model.gguf"));
-    stand_in_write(j.path, &(stand_in){"m-tiny", "magvit-tiny", TE_SOURCE "/tests/stand-in/tokenizer.json",
-                                       TI_F32});
+    stand_in_write(j.path, &(stand_in){"m-tiny", "magvit-tiny",
+                                       TE_SOURCE "/tests/stand-in/tokenizer.json", TI_F32});
     test_every_allocation(work, &j);
     j.generate = true;
-    stand_in_write(j.path, &(stand_in){"a-tiny", "amused-tiny", TE_SOURCE "/tests/stand-in/tokenizer.json",
-                                       TI_Q8_0});
+    stand_in_write(j.path, &(stand_in){"a-tiny", "amused-tiny",
+                                       TE_SOURCE "/tests/stand-in/tokenizer.json", TI_Q8_0});
     test_every_allocation(work, &j);
     stand_in_clean();
 }

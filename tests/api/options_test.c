@@ -1,5 +1,5 @@
-/* options_test.c - the table of options: every row is read, written, checked and resolved alike, in any
- * locale; presets; a model's own defaults. */
+/* options_test.c - the table of options: every row is read, written, checked and resolved alike, in
+ * any locale; presets; a model's own defaults. */
 #include "testing.h"
 
 #include <locale.h>
@@ -206,8 +206,9 @@ static void test_model_defaults(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_every_row), cmocka_unit_test(test_values),  cmocka_unit_test(test_locale),
-        cmocka_unit_test(test_resolve),   cmocka_unit_test(test_presets), cmocka_unit_test(test_model_defaults),
+        cmocka_unit_test(test_every_row), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_locale),    cmocka_unit_test(test_resolve),
+        cmocka_unit_test(test_presets),   cmocka_unit_test(test_model_defaults),
     };
     return cmocka_run_group_tests(tests, fill_model, NULL);
 }

@@ -1,4 +1,5 @@
-/* reading_test.c - the reasoning while it appears: blocks for masks, cut at eos, what was revealed. */
+/* reading_test.c - the reasoning while it appears: blocks for masks, cut at eos, what was revealed.
+ */
 #include "testing.h"
 
 #include "api.h"
@@ -46,12 +47,13 @@ static ti_reading render(const char *text, const char *before, bool finished)
     ti_reading r;
     int n = tokens_of(text, ids);
     if (before) assert_int_equal(tokens_of(before, old), n);
-    assert_ok(ti_reading_render(&r, words, &layout, ids, before ? old : NULL, n, finished, &err), err);
+    assert_ok(ti_reading_render(&r, words, &layout, ids, before ? old : NULL, n, finished, &err),
+              err);
     return r;
 }
 
-static void expect(const char *text, const char *before, bool finished, const char *reading, int n_ranges,
-                   const int *ranges)
+static void expect(const char *text, const char *before, bool finished, const char *reading,
+                   int n_ranges, const int *ranges)
 {
     ti_reading r = render(text, before, finished);
     assert_string_equal(r.text, reading);

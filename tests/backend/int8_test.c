@@ -296,7 +296,8 @@ static void test_accuracy(void **state)
     for (int i = 0; kernels(i); i++) {
         ti_backend *be;
         assert_ok(ti_cpu_create(&be, 2, &err), err);
-        const bool best = kernels(i) == ((ti_cpu *)be)->int8 || kernels(i) == ((ti_cpu *)be)->int8_q4;
+        const bool best =
+            kernels(i) == ((ti_cpu *)be)->int8 || kernels(i) == ((ti_cpu *)be)->int8_q4;
         ((ti_cpu *)be)->int8 = ((ti_cpu *)be)->int8_q4 = kernels(i);
         for (int outliers = 0; outliers < 2; outliers++) {
             check_accuracy(be, 4096, outliers, best);

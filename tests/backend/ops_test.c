@@ -1,5 +1,5 @@
-/* ops_test.c - every backbone op of the CPU against plain.c: odd shapes, shared key heads, every weight
- * type; and the same bits from 1, 2 and 3 threads. */
+/* ops_test.c - every backbone op of the CPU against plain.c: odd shapes, shared key heads, every
+ * weight type; and the same bits from 1, 2 and 3 threads. */
 #include "testing.h"
 
 #include <math.h>
@@ -27,7 +27,7 @@ static int free_backends(void **state)
     return 0;
 }
 
-/* ---- data ------------------------------------------------------------------------------------------- */
+/* ---- data -------------------------------------------------------------------------------- */
 
 static float *floats(size_t n, uint64_t stream)
 {
@@ -46,7 +46,8 @@ typedef struct matrix {
 /* A random weight of TYPE; COLS 0: a vector. */
 static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
 {
-    matrix m = {.tensor = {.name = "test", .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
+    matrix m = {
+        .tensor = {.name = "test", .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
     int64_t width = cols ? cols : rows, n_rows = cols ? rows : 1;
     if (cols) m.tensor.shape[1] = cols;
     size_t row_bytes = ti_type_row_bytes(type, width);
@@ -97,12 +98,12 @@ typedef struct shape {
 } shape;
 
 static const shape shapes[] = {
-    {TI_F32, 1, 64, 64},   {TI_F32, 7, 100, 33},   {TI_F32, 70, 257, 131}, {TI_F32, 3, 1100, 65},
-    {TI_F16, 5, 96, 40},   {TI_BF16, 33, 64, 448}, {TI_BF16, 9, 1056, 70}, {TI_Q8_0, 1, 32, 1},
-    {TI_Q8_0, 65, 288, 97}, {TI_Q8_0, 6, 1024, 31}, {TI_Q4_K, 3, 256, 64}, {TI_Q4_K, 19, 1280, 35},
+    {TI_F32, 1, 64, 64},    {TI_F32, 7, 100, 33},   {TI_F32, 70, 257, 131}, {TI_F32, 3, 1100, 65},
+    {TI_F16, 5, 96, 40},    {TI_BF16, 33, 64, 448}, {TI_BF16, 9, 1056, 70}, {TI_Q8_0, 1, 32, 1},
+    {TI_Q8_0, 65, 288, 97}, {TI_Q8_0, 6, 1024, 31}, {TI_Q4_K, 3, 256, 64},  {TI_Q4_K, 19, 1280, 35},
 };
 
-/* ---- products --------------------------------------------------------------------------------------- */
+/* ---- products ---------------------------------------------------------------------------- */
 
 typedef enum kind { LINEAR, LINEAR_ADD, GATE, HEAD, KINDS } kind;
 
@@ -117,25 +118,28 @@ static int outputs(kind k, const shape *s)
     return k == HEAD ? s->out - head_first(s) : s->out;
 }
 
-static void run_product(ti_backend *be, kind k, const shape *s, float *y, const float *x, const matrix *a,
-                        const matrix *b)
+static void run_product(ti_backend *be, kind k, const shape *s, float *y, const float *x,
+                        const matrix *a, const matrix *b)
 {
     const ti_ops *op = be->op;
     if (k == LINEAR) op->linear(be, y, x, a->w, s->rows);
     if (k == LINEAR_ADD) op->linear_add(be, y, x, a->w, s->rows);
     if (k == GATE) op->gate(be, y, x, a->w, b->w, s->rows);
-    if (k == HEAD) op->head(be, y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s),
-                            outputs(k, s), 0.25f);
+    if (k == HEAD)
+        op->head(be, y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s), outputs(k, s),
+                 0.25f);
 }
 
-static void run_plain(kind k, const shape *s, float *y, const float *x, const matrix *a, const matrix *b)
+static void run_plain(kind k, const shape *s, float *y, const float *x, const matrix *a,
+                      const matrix *b)
 {
     float *room = floats((size_t)s->in, 0);
     if (k == LINEAR) ti_plain_linear(y, x, a->w, s->rows, room);
     if (k == LINEAR_ADD) ti_plain_linear_add(y, x, a->w, s->rows, room);
     if (k == GATE) ti_plain_gate(y, x, a->w, b->w, s->rows, room);
-    if (k == HEAD) ti_plain_head(y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s),
-                                 outputs(k, s), 0.25f, room);
+    if (k == HEAD)
+        ti_plain_head(y, x, s->rows / 2, s->rows - s->rows / 2, a->w, head_first(s), outputs(k, s),
+                      0.25f, room);
     free(room);
 }
 
@@ -149,8 +153,8 @@ static void check_product(kind k, const shape *s)
     run_product(backends[0], k, s, first, x, &a, &b);
     double e = error_of(first, expected, n);
     if (e > tolerance(&a) * (k == GATE ? 4 : 1)) /* a product of two such sums */
-        fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows, s->in,
-                 s->out, e);
+        fail_msg("kind %d, %s, %d rows, %d in, %d out: error %g", k, ti_type_name(s->type), s->rows,
+                 s->in, s->out, e);
     for (int t = 1; t < MAX_THREADS; t++) {
         float *again = floats(n, 4);
         run_product(backends[t], k, s, again, x, &a, &b);
@@ -186,7 +190,7 @@ static void test_rows_do_not_matter_to_each_other(void **state)
     }
 }
 
-/* ---- rows ------------------------------------------------------------------------------------------- */
+/* ---- rows -------------------------------------------------------------------------------- */
 
 static void test_embed_and_gather(void **state)
 {
@@ -291,7 +295,7 @@ static void test_rope(void **state)
     }
 }
 
-/* ---- attention --------------------------------------------------------------------------------------- */
+/* ---- attention --------------------------------------------------------------------------- */
 
 typedef struct attention_case {
     ti_heads heads;
@@ -302,8 +306,8 @@ typedef struct attention_case {
 static const attention_case attention_cases[] = {
     {{1, 1, 2}, 1, {{0, 1, 0, 1}}},
     {{4, 4, 16}, 1, {{0, 71, 0, 71}}},
-    {{4, 2, 6}, 2, {{0, 33, 0, 33}, {33, 33, 33, 33}}},      /* shared key heads */
-    {{6, 1, 32}, 2, {{0, 5, 0, 130}, {5, 64, 130, 130}}},    /* few rows read */
+    {{4, 2, 6}, 2, {{0, 33, 0, 33}, {33, 33, 33, 33}}},                /* shared key heads */
+    {{6, 1, 32}, 2, {{0, 5, 0, 130}, {5, 64, 130, 130}}},              /* few rows read */
     {{2, 2, 128}, 3, {{0, 0, 0, 40}, {0, 9, 40, 40}, {9, 1, 80, 40}}}, /* none of a sequence */
 };
 
@@ -316,15 +320,18 @@ static void check_attention(const attention_case *c)
     }
     size_t size = (size_t)c->heads.head_size, q_width = size * (size_t)c->heads.n_heads;
     size_t kv_width = size * (size_t)c->heads.n_kv_heads, n = (size_t)n_q * q_width;
-    float *q = floats(n, 1), *k = floats((size_t)n_kv * kv_width, 2), *v = floats((size_t)n_kv * kv_width, 3);
-    for (size_t i = 0; i < n; i++) q[i] *= 4; /* scores far apart, so that the running maximum works */
+    float *q = floats(n, 1), *k = floats((size_t)n_kv * kv_width, 2),
+          *v = floats((size_t)n_kv * kv_width, 3);
+    for (size_t i = 0; i < n; i++)
+        q[i] *= 4; /* scores far apart, so that the running maximum works */
     float *expected = floats(n, 4), *first = floats(n, 4), *room = floats((size_t)n_kv, 5);
     ti_plain_attention(expected, q, k, v, &c->heads, c->segments, c->n_segments, room);
     backends[0]->op->attention(backends[0], first, q, k, v, &c->heads, c->segments, c->n_segments);
     assert_true(error_of(first, expected, n) < 1e-4);
     for (int t = 1; t < MAX_THREADS; t++) {
         float *again = floats(n, 4);
-        backends[t]->op->attention(backends[t], again, q, k, v, &c->heads, c->segments, c->n_segments);
+        backends[t]->op->attention(backends[t], again, q, k, v, &c->heads, c->segments,
+                                   c->n_segments);
         assert_memory_equal(again, first, n * sizeof *again);
         free(again);
     }
@@ -337,11 +344,12 @@ static void test_attention(void **state)
     for (size_t i = 0; i < TEST_LENGTH(attention_cases); i++) check_attention(&attention_cases[i]);
 }
 
-/* ---- pick --------------------------------------------------------------------------------------------- */
+/* ---- pick -------------------------------------------------------------------------------- */
 
 enum { PICK_ROWS = 37, PICK_COLS = 501 };
 
-static ti_pick make_pick(float *const logits[3], int n_terms, ti_pick_method method, double temperature)
+static ti_pick make_pick(float *const logits[3], int n_terms, ti_pick_method method,
+                         double temperature)
 {
     static int32_t keys[PICK_ROWS];
     for (int r = 0; r < PICK_ROWS; r++) keys[r] = 3 * r + 1;
@@ -438,7 +446,7 @@ static void test_pick_frequencies(void **state)
     assert_true(abs(ones - 3 * N / 4) < N / 20);
 }
 
-/* ---- keep --------------------------------------------------------------------------------------------- */
+/* ---- keep -------------------------------------------------------------------------------- */
 
 enum { KEEP_ROWS = 300 };
 
@@ -495,7 +503,7 @@ static void test_keep_ties(void **state)
         }
 }
 
-/* ---- the device ----------------------------------------------------------------------------------------- */
+/* ---- the device -------------------------------------------------------------------------- */
 
 static void test_device(void **state)
 {
@@ -525,7 +533,8 @@ static void test_weights_count(void **state)
     te_error err;
     ti_backend *be = NULL;
     static const float data[4096];
-    ti_tensor w = {.name = "w", .type = TI_F32, .n_dims = 1, .shape = {4096, 1, 1, 1}, .data = data};
+    ti_tensor w = {
+        .name = "w", .type = TI_F32, .n_dims = 1, .shape = {4096, 1, 1, 1}, .data = data};
     const ti_tensor *all[] = {&w};
     assert_ok(ti_backend_create(&be, "cpu", 1, &err), err);
     w.bytes = sizeof data;
@@ -543,7 +552,8 @@ static void test_bad_weight(void **state)
     te_error err;
     float data[33] = {0};
     ti_weight *w;
-    ti_tensor odd = {.name = "odd", .type = TI_Q8_0, .n_dims = 2, .shape = {1, 33, 1, 1}, .data = data};
+    ti_tensor odd = {
+        .name = "odd", .type = TI_Q8_0, .n_dims = 2, .shape = {1, 33, 1, 1}, .data = data};
     assert_int_equal(ti_cpu_weight_create(backends[0], &odd, &w, &err), TE_FORMAT);
     assert_null(w);
     assert_non_null(strstr(err.message, "odd"));

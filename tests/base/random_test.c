@@ -1,4 +1,5 @@
-/* Philox against the known answers of its authors' kat_vectors, and the moments of what is built on it. */
+/* Philox against the known answers of its authors' kat_vectors, and the moments of what is built on
+ * it. */
 #include "testing.h"
 #include "base/random.h"
 

@@ -344,12 +344,17 @@ static void test_batch_on_two_devices(void **state)
     make("b2.png", 40, 30, "R'G'B' u8");
     for (int i = 0; i < 12; i++)
         g_string_append_printf(
-            text, "{\"image\": \"b2.png\", \"instruction\": \"make it %d\", \"id\": %d, \"seed\": %d}\n", i, i, i);
+            text,
+            "{\"image\": \"b2.png\", \"instruction\": \"make it %d\", \"id\": %d, \"seed\": %d}\n",
+            i, i, i);
     write_file("two.jsonl", text->str);
     g_string_free(text, TRUE);
-    int status = run("batch", "two.jsonl", "-o", "two", "-m", stand_in(), "--device", "cpu,cpu", QUICK, NULL);
+    int status = run("batch", "two.jsonl", "-o", "two", "-m", stand_in(), "--device", "cpu,cpu",
+                     QUICK, NULL);
     if (status) fail_msg("%s", run_errors);
-    assert_int_equal(run("batch", "two.jsonl", "-o", "one", "-m", stand_in(), "--device", "cpu", QUICK, NULL), 0);
+    assert_int_equal(
+        run("batch", "two.jsonl", "-o", "one", "-m", stand_in(), "--device", "cpu", QUICK, NULL),
+        0);
     char *results = read_file("two/results.jsonl");
     assert_int_equal(lines_with(results, "\"done\""), 12);
     g_free(results);
@@ -365,7 +370,9 @@ static void test_batch_on_two_devices(void **state)
         g_free(first);
         g_free(second);
     }
-    failed_with(run("batch", "two.jsonl", "-o", "no", "-m", stand_in(), "--device", "cpu,tpu", NULL), 1, "tpu");
+    failed_with(
+        run("batch", "two.jsonl", "-o", "no", "-m", stand_in(), "--device", "cpu,tpu", NULL), 1,
+        "tpu");
 }
 
 int main(void)

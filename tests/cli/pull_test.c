@@ -1,5 +1,6 @@
-/* thinkedit pull against servers of the test's own: golden files stand for the published checkpoint. One
- * of them cuts connections: it answers by hand, as much of a file as the test says. */
+/* thinkedit pull against servers of the test's own: golden files stand for the published
+ * checkpoint. One of them cuts connections: it answers by hand, as much of a file as the test says.
+ */
 #include "cli/spawn.h"
 
 #include <glib/gstdio.h>
@@ -159,7 +160,7 @@ static void test_pull(void **state)
     g_free(again);
 }
 
-/* ---- connections that break --------------------------------------------------------------------- */
+/* ---- connections that break -------------------------------------------------------------- */
 
 typedef struct cutter {
     GSocketListener *listener;
@@ -167,7 +168,7 @@ typedef struct cutter {
     char *address, *shard;
     gsize size, most; /* of the shard; bytes of it in one answer */
     const char *tag;  /* its hash as the server has it; NULL: not said */
-    gboolean twisted;     /* ranges begin somewhere else */
+    gboolean twisted; /* ranges begin somewhere else */
     volatile int requests, ends;
 } cutter;
 
@@ -175,7 +176,8 @@ static char *request_of(GInputStream *in)
 {
     GString *text = g_string_new(NULL);
     char c;
-    while (!g_str_has_suffix(text->str, "\r\n\r\n") && g_input_stream_read(in, &c, 1, NULL, NULL) == 1)
+    while (!g_str_has_suffix(text->str, "\r\n\r\n") &&
+           g_input_stream_read(in, &c, 1, NULL, NULL) == 1)
         g_string_append_c(text, c);
     return g_string_free(text, FALSE);
 }
@@ -184,7 +186,8 @@ static void answer_cut(cutter *c, const char *request, GOutputStream *out)
 {
     const char *range = strstr(request, "Range: bytes=");
     gsize first = range ? (gsize)g_ascii_strtoull(range + 13, NULL, 10) : 0, n = c->size - first;
-    GString *head = g_string_new(range ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n");
+    GString *head =
+        g_string_new(range ? "HTTP/1.1 206 Partial Content\r\n" : "HTTP/1.1 200 OK\r\n");
     g_string_append_printf(head, "Content-Length: %zu\r\nConnection: close\r\n", n);
     if (range)
         g_string_append_printf(head, "Content-Range: bytes %zu-%zu/%zu\r\n", first + c->twisted,
@@ -224,7 +227,8 @@ static gpointer cut(gpointer user)
 
 static void cutter_start(cutter *c)
 {
-    assert_true(g_file_get_contents(TE_GOLDEN "/m-tiny/model.safetensors", &c->shard, &c->size, NULL));
+    assert_true(
+        g_file_get_contents(TE_GOLDEN "/m-tiny/model.safetensors", &c->shard, &c->size, NULL));
     c->listener = g_socket_listener_new();
     guint16 port = g_socket_listener_add_any_inet_port(c->listener, NULL, NULL);
     assert_true(port > 0);
@@ -259,14 +263,16 @@ static void test_cut_connections(void **state)
     (void)state;
     cutter c = {0};
     cutter_start(&c);
-    char *hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)c.shard, c.size), *got;
+    char *hash = g_compute_checksum_for_data(G_CHECKSUM_SHA256, (const guchar *)c.shard, c.size),
+         *got;
     gsize n;
     c.most = c.size / 5 + 1;
     c.tag = hash;
     int status = pull_cut(&c, "cut.gguf");
     if (status) fail_msg("%s", run_errors);
     assert_int_equal(c.requests, 5);
-    assert_true(g_file_get_contents(in_folder("cut.gguf.checkpoint/model-1.safetensors"), &got, &n, NULL));
+    assert_true(
+        g_file_get_contents(in_folder("cut.gguf.checkpoint/model-1.safetensors"), &got, &n, NULL));
     assert_int_equal(n, c.size);
     assert_memory_equal(got, c.shard, n);
     g_free(got);
@@ -274,7 +280,8 @@ static void test_cut_connections(void **state)
     cutter_stop(&c);
 }
 
-/* Nothing arrives at all, something else arrives, or another part of it: one sentence, and no model. */
+/* Nothing arrives at all, something else arrives, or another part of it: one sentence, and no
+ * model. */
 static void test_bad_downloads(void **state)
 {
     (void)state;
@@ -285,8 +292,10 @@ static void test_bad_downloads(void **state)
     c.most = c.size;
     c.tag = other;
     failed_with(pull_cut(&c, "hash.gguf"), 1, "SHA-256");
-    assert_false(g_file_test(in_folder("hash.gguf.checkpoint/model-1.safetensors"), G_FILE_TEST_EXISTS));
-    assert_false(g_file_test(in_folder("hash.gguf.checkpoint/model-1.safetensors.part"), G_FILE_TEST_EXISTS));
+    assert_false(
+        g_file_test(in_folder("hash.gguf.checkpoint/model-1.safetensors"), G_FILE_TEST_EXISTS));
+    assert_false(g_file_test(in_folder("hash.gguf.checkpoint/model-1.safetensors.part"),
+                             G_FILE_TEST_EXISTS));
     c.tag = NULL;
     c.most = 1000;
     c.twisted = TRUE;

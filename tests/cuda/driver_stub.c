@@ -1,5 +1,5 @@
-/* driver_stub.c - a libcuda.so.1 that goes no further than its first two functions: CUDA's runtime finds a
- * driver of VERSION whose start gives STARTS. */
+/* driver_stub.c - a libcuda.so.1 that goes no further than its first two functions: CUDA's runtime
+ * finds a driver of VERSION whose start gives STARTS. */
 #include <stddef.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ __attribute__((visibility("default"))) int cuDriverGetVersion(int *version)
 }
 
 __attribute__((visibility("default"))) int cuGetProcAddress_v2(const char *name, void **function,
-                                                               int version, unsigned long long flags,
+                                                               int version,
+                                                               unsigned long long flags,
                                                                int *status)
 {
     static const struct {

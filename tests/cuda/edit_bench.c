@@ -83,8 +83,8 @@ static ti_tensor tensor_of(const char *name, ti_type type, const void *data, int
                        .n_dims = cols ? 2 : 1,
                        .shape = {rows, cols ? cols : 1, 1, 1},
                        .data = data,
-                       .bytes = cols ? ti_type_row_bytes(type, cols) * (size_t)rows
-                                     : (size_t)rows * 4};
+                       .bytes =
+                           cols ? ti_type_row_bytes(type, cols) * (size_t)rows : (size_t)rows * 4};
 }
 
 static ti_weight *bind(ti_backend *be, const char *name, ti_type type, const void *data, int rows,
@@ -289,7 +289,8 @@ static void leave_logits(const char *folder, ti_backbone *b, const ti_sequence *
     float *here = malloc(cells * sizeof *here);
     if (!here) die("no memory for logits");
     check(ti_session_create(&session, b, &(ti_session_shape){s->n, n, cells}, &err), &err);
-    ti_batch batch = {.tokens = s->tokens, .n_sequences = 1, .length = s->n, .read = rows, .read_count = &n};
+    ti_batch batch = {
+        .tokens = s->tokens, .n_sequences = 1, .length = s->n, .read = rows, .read_count = &n};
     check(ti_session_forward(session, &batch, NULL, &err), &err);
     ti_session_head(session, 0, 0, n, 0, VOCAB, &logits);
     check(b->backend->op->download(b->backend, here, logits, cells * sizeof *here, &err), &err);

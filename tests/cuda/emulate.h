@@ -6,13 +6,14 @@
  * at __syncthreads for the block, at a shuffle or a matrix instruction for its warp. Threads that
  * wait for each other in different places are a deadlock and end the program. A warp runs as far as
  * it gets before the next one does, and the order is turned round at every wait, so that a missing
- * barrier shows as a wrong result. Asynchronous copies happen only when waited for. Shared memory is
- * poisoned before every block, device memory when it is allocated. What cannot be seen here: memory
- * models, bank conflicts, speed.
+ * barrier shows as a wrong result. Asynchronous copies happen only when waited for. Shared memory
+ * is poisoned before every block, device memory when it is allocated. What cannot be seen here:
+ * memory models, bank conflicts, speed.
  *
  * Streams are queues (card.cc). A test chooses by the environment variable EMULATED_ORDER when
  * their work is done: at once, or as late as may be with one of the streams always ahead ("first",
- * "last": by age), so that a missing wait shows as a wrong result. Recording graphs follows CUDA's rules. */
+ * "last": by age), so that a missing wait shows as a wrong result. Recording graphs follows CUDA's
+ * rules. */
 #ifndef TESTS_CUDA_EMULATE_H
 #define TESTS_CUDA_EMULATE_H
 
@@ -89,7 +90,8 @@ enum { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 
 /* Arguments are copied when the kernel is launched, as a card does. */
 template <typename K, typename... A>
-static void emulated_run(cudaStream_t stream, dim3 grid, dim3 block, size_t shared, K kernel, A... args)
+static void emulated_run(cudaStream_t stream, dim3 grid, dim3 block, size_t shared, K kernel,
+                         A... args)
 {
     emulated_launch(stream, shared, [=] {
         auto body = [&] { kernel(args...); };
@@ -102,8 +104,8 @@ static void emulated_run(cudaStream_t stream, dim3 grid, dim3 block, size_t shar
     do {                                                                                           \
         if (!(cuda)->failed) {                                                                     \
             emulated_run(                                                                          \
-                stream, grid, block, (size_t)(shared), [=](auto... ti_args) { kernel(ti_args...); },           \
-                __VA_ARGS__);                                                                      \
+                stream, grid, block, (size_t)(shared),                                             \
+                [=](auto... ti_args) { kernel(ti_args...); }, __VA_ARGS__);                        \
             ti_cuda_check(cuda, cudaGetLastError(), #kernel);                                      \
         }                                                                                          \
     } while (0)

@@ -80,7 +80,8 @@ static void run(void *data)
         for (int r = 0; r < p->rows; r++) {
             double sum = 0;
             for (int i = 0; i < p->in; i++) sum += (double)(x[(int64_t)r * p->in + i] * w[i]);
-            if (p->x_scale && p->in_type == TI_SCALAR_E4M3) sum *= (double)(p->x_scale[r] * p->w_scale[o]);
+            if (p->x_scale && p->in_type == TI_SCALAR_E4M3)
+                sum *= (double)(p->x_scale[r] * p->w_scale[o]);
             put(p, r, o, (float)(p->alpha * sum));
         }
     }

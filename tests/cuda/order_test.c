@@ -1,6 +1,6 @@
-/* order_test.c - what only a card made of memory can show: the same tokens whichever stream is ahead, with
- * weights on the card or streamed, with graphs or without; what a step costs in allocations and waits;
- * two cards at once; and a card that fails in the middle of an edit. */
+/* order_test.c - what only a card made of memory can show: the same tokens whichever stream is
+ * ahead, with weights on the card or streamed, with graphs or without; what a step costs in
+ * allocations and waits; two cards at once; and a card that fails in the middle of an edit. */
 #include "testing.h"
 
 #include <dlfcn.h>
@@ -60,7 +60,7 @@ static void expect_same(const ti_trajectory *a, const ti_trajectory *b)
     assert_memory_equal(a->image, b->image, n * (size_t)a->n_image * sizeof *a->image);
 }
 
-/* ---- streams and graphs ------------------------------------------------------------------------- */
+/* ---- streams and graphs ------------------------------------------------------------------ */
 
 static void check_orders(const char *golden, ti_type type)
 {
@@ -99,7 +99,7 @@ static void test_orders(void **state)
     check_orders("a-tiny", TI_BF16);
 }
 
-/* ---- what a step costs -------------------------------------------------------------------------- */
+/* ---- what a step costs ------------------------------------------------------------------- */
 
 typedef struct steps {
     emulated_calls last;
@@ -128,8 +128,8 @@ static void check_cost(const char *golden, ti_type type, long waits)
     setenv("EMULATED_ORDER", "last", 1);
     ti_trajectory_free(denoise(model, golden, &(ti_denoise_job){.progress = look, .user = &s}));
     unsetenv("EMULATED_ORDER");
-    print_message("%s: %d steps, %ld waits at most, %ld graphs played\n", golden, s.seen, s.most_waits,
-                  s.plays);
+    print_message("%s: %d steps, %ld waits at most, %ld graphs played\n", golden, s.seen,
+                  s.most_waits, s.plays);
     assert_true(s.seen > 10);
     assert_int_equal(s.allocations, 0);
     assert_int_equal(s.most_waits, waits);
@@ -231,7 +231,7 @@ static void test_many_lists(void **state)
     unsetenv("EMULATED_ORDER");
 }
 
-/* ---- lists and graphs --------------------------------------------------------------------------- */
+/* ---- lists and graphs -------------------------------------------------------------------- */
 
 enum { LIST_ROWS = 8, LIST_WIDTH = 4, LIST_CELLS = LIST_ROWS * LIST_WIDTH, MOST_LISTS = 20 };
 
@@ -371,7 +371,7 @@ static void test_cancelled_recording(void **state)
     check_cancelled_recording(true);
 }
 
-/* ---- two cards ---------------------------------------------------------------------------------- */
+/* ---- two cards --------------------------------------------------------------------------- */
 
 static void *denoise_on(void *user)
 {
@@ -382,12 +382,14 @@ static void *denoise_on(void *user)
 static void test_two_cards(void **state)
 {
     (void)state;
-    te_model *models[2] = {open_model("m-tiny", TI_BF16, "cuda:0"), open_model("m-tiny", TI_BF16, "cuda:1")};
+    te_model *models[2] = {open_model("m-tiny", TI_BF16, "cuda:0"),
+                           open_model("m-tiny", TI_BF16, "cuda:1")};
     pthread_t threads[2];
     void *results[2];
     assert_non_null(strstr(models[0]->info.device, "card 0"));
     assert_non_null(strstr(models[1]->info.device, "card 1"));
-    for (int i = 0; i < 2; i++) assert_int_equal(pthread_create(&threads[i], NULL, denoise_on, models[i]), 0);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, denoise_on, models[i]), 0);
     for (int i = 0; i < 2; i++) pthread_join(threads[i], &results[i]);
     expect_same(results[0], results[1]);
     for (int i = 0; i < 2; i++) {
@@ -396,7 +398,7 @@ static void test_two_cards(void **state)
     }
 }
 
-/* ---- a card that gives up ------------------------------------------------------------------------ */
+/* ---- a card that gives up ---------------------------------------------------------------- */
 
 static void note_stage(const te_progress *p, void *user)
 {
@@ -467,7 +469,8 @@ static void test_no_retreat(void **state)
     te_model *model = open_model("m-tiny", TI_F32, "cuda");
     ti_sequence *s;
     ti_trajectory *t;
-    assert_ok(ti_sequence_file_read(&s, &opt, model, TE_GOLDEN "/m-tiny/trajectory.json", &err), err);
+    assert_ok(ti_sequence_file_read(&s, &opt, model, TE_GOLDEN "/m-tiny/trajectory.json", &err),
+              err);
     ti_denoise_job job = {.backbone = model->backbone, .sequence = s, .options = &opt};
     setenv("EMULATED_FAULT", "40", 1);
     assert_int_equal(ti_denoise(&job, &t, &err), TE_DEVICE);

@@ -101,7 +101,8 @@ static void expect(ti_type f, int size, double outside_gb, bool table_outside)
     outcome o = place_all(f, card(size));
     print_message("%s on %d GB: %.1f GB on the card, %.1f GB outside\n", ti_type_name(f), size,
                   (double)o.on_card / 1e9, (double)o.outside / 1e9);
-    double more = (double)o.outside / 1e9 - outside_gb; /* the largest matrix, the head, may not fit */
+    double more =
+        (double)o.outside / 1e9 - outside_gb; /* the largest matrix, the head, may not fit */
     assert_true(more > -0.3 && more < 1.2);
     assert_int_equal(o.table_outside, table_outside);
 }

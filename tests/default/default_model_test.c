@@ -117,8 +117,9 @@ static void changes_what_it_is_asked_to(void **state)
         te_result *result = NULL;
         ti_world_sample s;
         ti_verdict verdict;
-        assert_ok(ti_world_make_category(&s, seed, TI_WORLD_HELD_OUT, TI_WORLD_TEMPORAL, SIZE, &err),
-                  err);
+        assert_ok(
+            ti_world_make_category(&s, seed, TI_WORLD_HELD_OUT, TI_WORLD_TEMPORAL, SIZE, &err),
+            err);
         te_image picture = {s.input, SIZE, SIZE, 3, TE_U8, SIZE * 3};
         te_options_init(&opt);
         opt.seed = 1;

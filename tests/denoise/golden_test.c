@@ -101,8 +101,7 @@ static void test_trajectories(void **state)
         }
 }
 
-/* ---- first logits
- * ------------------------------------------------------------------------------------ */
+/* ---- first logits ------------------------------------------------------------------------ */
 
 static void expect_logits(const ti_checkpoint *expected, const char *name, const float *got,
                           int rows, int cols)
@@ -143,8 +142,7 @@ static void test_first_logits(void **state)
     }
 }
 
-/* ---- sequences
- * ---------------------------------------------------------------------------------------- */
+/* ---- sequences --------------------------------------------------------------------------- */
 
 static int read_ids(const json_t *array, int32_t *ids)
 {
@@ -240,8 +238,7 @@ static void test_filled_instructions(void **state)
     close_golden(&g);
 }
 
-/* ---- options and work
- * ------------------------------------------------------------------------------------ */
+/* ---- options and work -------------------------------------------------------------------- */
 
 /* What is not computed is counted; what is left never exceeds the released code's. */
 static void test_work(void **state)

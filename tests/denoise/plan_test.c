@@ -36,8 +36,9 @@ static void test_schedules(void **state)
 /* Reveals every mask of every window by its last step, as many as each variant says. */
 static void check_text(ti_profile profile, int text_len, int steps, int block)
 {
-    ti_plan plan = plan_for(profile, text_len,
-                            (te_options){.text_steps = steps, .image_steps = 1, .text_block = block});
+    ti_plan plan =
+        plan_for(profile, text_len,
+                 (te_options){.text_steps = steps, .image_steps = 1, .text_block = block});
     int revealed = 0, at = profile == TI_PROFILE_M;
     for (int i = 0; i < plan.n_steps; i++) {
         const ti_plan_step *step = &plan.steps[i];
@@ -124,8 +125,8 @@ static void test_strategies(void **state)
     ti_plan_clear(&plan);
 }
 
-/* Places by hand: round(linspace(4, 15, 6)), halves to even. More image steps than there is room for
- * fall together. */
+/* Places by hand: round(linspace(4, 15, 6)), halves to even. More image steps than there is room
+ * for fall together. */
 static void test_image_steps(void **state)
 {
     (void)state;
@@ -146,7 +147,7 @@ static void test_image_steps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schedules),  cmocka_unit_test(test_text),
+        cmocka_unit_test(test_schedules),    cmocka_unit_test(test_text),
         cmocka_unit_test(test_paper_blocks), cmocka_unit_test(test_strategies),
         cmocka_unit_test(test_image_steps),
     };

@@ -1,5 +1,5 @@
-/* picture_fuzz.c - hostile picture files: the walk over the container, and the decoders that work from
- * memory. What decodes has the size it says. */
+/* picture_fuzz.c - hostile picture files: the walk over the container, and the decoders that work
+ * from memory. What decodes has the size it says. */
 #include <stdlib.h>
 
 #include "picture/internal.h"

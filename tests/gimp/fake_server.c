@@ -3,8 +3,8 @@
  * Usage: fake_server SOCKET. Works at 256 x 256 with tokens of 16 pixels. Its edit inverts the
  * colours of the right half, as far as the mask allows; the input it "sees" is the input it got.
  * The instruction's first word changes that: "fail" ends in an error, "die" ends the server in
- * mid-stream, "wait" goes on until the client hangs up and then writes SOCKET.cancelled, "mute" says
- * nothing more, "same" changes nothing. /v1/late is answered after two seconds.
+ * mid-stream, "wait" goes on until the client hangs up and then writes SOCKET.cancelled, "mute"
+ * says nothing more, "same" changes nothing. /v1/late is answered after two seconds.
  */
 #include <gdk-pixbuf/gdk-pixbuf.h>
 #include <gio/gunixsocketaddress.h>

@@ -1,6 +1,6 @@
-/* kill_test.c - kill -9 of the server, the plug-in and GIMP at random moments of an edit, fifty times:
- * the picture is either as it was or has the whole result, the file opens, the next edit works, and in
- * the end no process and no lock is left.
+/* kill_test.c - kill -9 of the server, the plug-in and GIMP at random moments of an edit, fifty
+ * times: the picture is either as it was or has the whole result, the file opens, the next edit
+ * works, and in the end no process and no lock is left.
  *
  * test_gimp_kill [VERSION [ROUNDS [SEED]]]: GIMP "2.10", "3.0" or "3.2"
  */
@@ -26,7 +26,7 @@ static GRand *dice;
 static int finished, unfinished; /* edits that were done before the kill, and not */
 
 #define EDIT                                                                                       \
-    "(te-edit image (te-bottom image) \"make it winter\" 0 te-false "                               \
+    "(te-edit image (te-bottom image) \"make it winter\" 0 te-false "                              \
     "\"text-steps=4 image-steps=4 text-len=16\")"
 
 static void load(const char *name)
@@ -118,7 +118,9 @@ static void whatever_is_killed_the_picture_is_whole(void **state)
         int victim = victims[(size_t)i % TEST_LENGTH(victims)];
         GThread *thread = g_thread_new("edit", edit_thread, NULL);
         g_usleep((gulong)g_rand_double_range(dice, 0, (double)longest));
-        pid_t pid = victim == KILL_SERVER ? session_server() : victim == KILL_PLUGIN ? session_plugin() : 0;
+        pid_t pid = victim == KILL_SERVER   ? session_server()
+                    : victim == KILL_PLUGIN ? session_plugin()
+                                            : 0;
         if (pid > 0) kill(pid, SIGKILL);
         if (victim == KILL_GIMP) session_kill_gimp();
         g_free(g_thread_join(thread));

@@ -1,8 +1,10 @@
-/* panel_test.c - the panel as a person meets it: a real GIMP in windows, driven by key and mouse, the real
- * server with the stand-in model. One GIMP and one panel serve all tests, in their order. What is seen is
- * checked twice: on the screenshot, and by the names and texts that assistive programs are given.
+/* panel_test.c - the panel as a person meets it: a real GIMP in windows, driven by key and mouse,
+ * the real server with the stand-in model. One GIMP and one panel serve all tests, in their order.
+ * What is seen is checked twice: on the screenshot, and by the names and texts that assistive
+ * programs are given.
  *
- * test_gimp_panel [VERSION] [--keep FOLDER]: GIMP "2.10", "3.0" or "3.2"; screenshots stay in FOLDER.
+ * test_gimp_panel [VERSION] [--keep FOLDER]: GIMP "2.10", "3.0" or "3.2"; screenshots stay in
+ * FOLDER.
  */
 #include "parts.h"
 #include "session.h"
@@ -136,7 +138,8 @@ static void signal_server(int signal)
     assert_int_equal(kill(pid, signal), 0);
 }
 
-/* Presses Generate while the server stands still, so that what follows comes in the middle of an edit. */
+/* Presses Generate while the server stands still, so that what follows comes in the middle of an
+ * edit. */
 static void generate_held(void)
 {
     wait_idle();
@@ -261,8 +264,8 @@ static int set_up(void **state)
     g_mkdir_with_parents(gtk_folder, 0700);
     /* the longest edits; and a panel that changes only when something happened */
     assert_true(g_file_set_contents(settings, "{\"preset\": \"paper\"}", -1, NULL));
-    assert_true(g_file_set_contents(gtk, "[Settings]\ngtk-cursor-blink=0\ngtk-enable-animations=0\n",
-                                    -1, NULL));
+    assert_true(g_file_set_contents(
+        gtk, "[Settings]\ngtk-cursor-blink=0\ngtk-enable-animations=0\n", -1, NULL));
     session_gimp(true, "first.png");
     gimp = session_window(IMAGES);
     session_do("(define first (car (te-images)))");
@@ -295,12 +298,24 @@ static void assert_menu_entry(void)
 
 static void the_menu_opens_the_panel_for_the_layer(void **state)
 {
-    static const char *const parts[] = {
-        "What will be edited", "first.png",       "Whole layer, 200",  "m-tiny",   "Edit the selection",
-        "Prompts",             "Quality",         "Result",            "Variations",
-        "Seed",                "Keep",            "Generate",          "Cancel",   "Progress",
-        "History",             "Advanced",        "Copy",
-        "To a text layer"};
+    static const char *const parts[] = {"What will be edited",
+                                        "first.png",
+                                        "Whole layer, 200",
+                                        "m-tiny",
+                                        "Edit the selection",
+                                        "Prompts",
+                                        "Quality",
+                                        "Result",
+                                        "Variations",
+                                        "Seed",
+                                        "Keep",
+                                        "Generate",
+                                        "Cancel",
+                                        "Progress",
+                                        "History",
+                                        "Advanced",
+                                        "Copy",
+                                        "To a text layer"};
     (void)state;
     assert_menu_entry();
     call_menu();
@@ -331,8 +346,9 @@ static void words_become_a_layer_and_a_record(void **state)
     assert_non_null(strstr(record, "\"instruction\":\"make it winter\""));
     g_autofree char *history = ask_text("(te-history first)");
     assert_non_null(strstr(history, "\"instruction\":\"make it winter\""));
-    static const char *const parts[] = {"Instruction", "Done in",        "Picture so far", "Reasoning",
-                                        "Timeline",    "Denoising step", "Start over from"};
+    static const char *const parts[] = {"Instruction",    "Done in",  "Picture so far",
+                                        "Reasoning",      "Timeline", "Denoising step",
+                                        "Start over from"};
     part_wait("Denoising step");
     for (size_t i = 0; i < TEST_LENGTH(parts); i++) assert_drawn(parts[i]);
     session_keep_screen(0, "gimp-done.png");
@@ -404,7 +420,7 @@ static void an_xcf_keeps_the_reasoning(void **state)
         "(te-choose kept (te-bottom kept))",
         path, path);
     session_do(reopen);
-    call_menu(); /* the image shown last is in front */
+    call_menu();                     /* the image shown last is in front */
     part_wait_text("Reasoning", ""); /* the source came of no edit */
     session_do("(te-choose kept (te-top kept))");
     part_wait_text("Reasoning", expected);
@@ -562,7 +578,7 @@ static void the_history_repeats_reuses_and_deletes(void **state)
     part_wait("make it night #1 · ");
 }
 
-/* ---- the queue -------------------------------------------------------------------------------- */
+/* ---- the queue --------------------------------------------------------------------------- */
 
 static void edits_wait_their_turn(void **state)
 {
@@ -587,14 +603,14 @@ static void edits_wait_their_turn(void **state)
     assert_int_equal(session_ask_int(IN_FIRST), layers + 3);
 }
 
-/* ---- another image ---------------------------------------------------------------------------- */
+/* ---- another image ----------------------------------------------------------------------- */
 
 static void a_second_menu_call_goes_to_the_same_panel(void **state)
 {
     (void)state;
     g_autofree char *path = session_path("second.png");
-    g_autofree char *open = g_strdup_printf(
-        "(define second (te-load \"%s\")) (define view (te-show second))", path);
+    g_autofree char *open =
+        g_strdup_printf("(define second (te-load \"%s\")) (define view (te-show second))", path);
     session_do(open);
     call_menu();
     const seen thumbnail = {GREEN, 2000};
@@ -617,7 +633,7 @@ static void gimp_answers_while_an_edit_runs(void **state)
     assert_int_equal(session_ask_int(IN_SECOND), 1);
 }
 
-/* ---- what can go wrong ------------------------------------------------------------------------ */
+/* ---- what can go wrong ------------------------------------------------------------------- */
 
 static void a_killed_server_is_told_and_tried_again(void **state)
 {
@@ -735,7 +751,7 @@ static void closing_the_image_loses_no_result(void **state)
     session_keep_screen(panel, "panel-closed-image.png");
 }
 
-/* ---- the end ----------------------------------------------------------------------------------- */
+/* ---- the end ----------------------------------------------------------------------------- */
 
 static void closing_the_panel_ends_its_process(void **state)
 {

@@ -1,6 +1,6 @@
-/* parts.c - the panel's parts as assistive programs see them, over AT-SPI: names, places on the screen,
- * texts. The test uses them as a person uses eyes: to find what to press and to read what is said. It
- * presses with key and mouse only.
+/* parts.c - the panel's parts as assistive programs see them, over AT-SPI: names, places on the
+ * screen, texts. The test uses them as a person uses eyes: to find what to press and to read what
+ * is said. It presses with key and mouse only.
  */
 #include "parts.h"
 
@@ -14,7 +14,14 @@
 #define ACCESSIBLE "org.a11y.atspi.Accessible"
 #define PROGRAM    "thinking-aware-edit"
 
-enum { STATE_SENSITIVE = 24, STATE_SHOWING = 25, STATE_CHECKED = 4, WINDOW_COORDINATES = 1, ROLE_LABEL = 29, DEEP = 24 };
+enum {
+    STATE_SENSITIVE = 24,
+    STATE_SHOWING = 25,
+    STATE_CHECKED = 4,
+    WINDOW_COORDINATES = 1,
+    ROLE_LABEL = 29,
+    DEEP = 24
+};
 
 static GDBusConnection *bus; /* AT-SPI's own */
 
@@ -30,7 +37,8 @@ static void free_node(gpointer data)
     g_free(n);
 }
 
-static GVariant *call(const node *at, const char *interface, const char *method, GVariant *arguments)
+static GVariant *call(const node *at, const char *interface, const char *method,
+                      GVariant *arguments)
 {
     return g_dbus_connection_call_sync(bus, at->owner, at->path, interface, method, arguments, NULL,
                                        G_DBUS_CALL_FLAGS_NONE, 5000, NULL, NULL);
@@ -41,17 +49,16 @@ static bool connect_bus(void)
     if (bus) return true;
     g_autoptr(GDBusConnection) session = g_bus_get_sync(G_BUS_TYPE_SESSION, NULL, NULL);
     if (!session) return false;
-    g_autoptr(GVariant) answer =
-        g_dbus_connection_call_sync(session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus",
-                                    "GetAddress", NULL, NULL, G_DBUS_CALL_FLAGS_NONE, 20000, NULL, NULL);
+    g_autoptr(GVariant) answer = g_dbus_connection_call_sync(
+        session, "org.a11y.Bus", "/org/a11y/bus", "org.a11y.Bus", "GetAddress", NULL, NULL,
+        G_DBUS_CALL_FLAGS_NONE, 20000, NULL, NULL);
     if (!answer) return false;
     const char *address;
     g_variant_get(answer, "(&s)", &address);
-    bus = g_dbus_connection_new_for_address_sync(
-        address,
-        G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
-            G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
-        NULL, NULL, NULL);
+    bus = g_dbus_connection_new_for_address_sync(address,
+                                                 G_DBUS_CONNECTION_FLAGS_AUTHENTICATION_CLIENT |
+                                                     G_DBUS_CONNECTION_FLAGS_MESSAGE_BUS_CONNECTION,
+                                                 NULL, NULL, NULL);
     return bus != NULL;
 }
 
@@ -99,12 +106,13 @@ static bool is_label(const node *at)
     return role == ROLE_LABEL;
 }
 
-/* Depth first; the first shown one, labels or others, whose name begins with NAME. Takes AT, gives it
- * back when it is it. */
+/* Depth first; the first shown one, labels or others, whose name begins with NAME. Takes AT, gives
+ * it back when it is it. */
 static node *find_under(node *at, const char *name, bool labels, int depth)
 {
     g_autofree char *own = name_of(at);
-    if (depth && g_str_has_prefix(own, name) && is_label(at) == labels && has_state(at, STATE_SHOWING))
+    if (depth && g_str_has_prefix(own, name) && is_label(at) == labels &&
+        has_state(at, STATE_SHOWING))
         return at;
     node *found = NULL;
     if (depth < DEEP) {
@@ -123,7 +131,8 @@ static node *find_under(node *at, const char *name, bool labels, int depth)
 
 static node *find_kind(const char *name, bool labels)
 {
-    const node root = {(char *)"org.a11y.atspi.Registry", (char *)"/org/a11y/atspi/accessible/root"};
+    const node root = {(char *)"org.a11y.atspi.Registry",
+                       (char *)"/org/a11y/atspi/accessible/root"};
     g_autoptr(GPtrArray) programs = children_of(&root);
     node *found = NULL;
     for (guint i = 0; i < programs->len && !found; i++) {
@@ -149,10 +158,9 @@ bool part_find(const char *name, part *out)
 {
     node *n = find(name);
     if (!n) return false;
-    g_autoptr(GVariant) answer = call(n, "org.a11y.atspi.Component", "GetExtents",
-                                      g_variant_new("(u)", WINDOW_COORDINATES));
-    if (answer)
-        g_variant_get(answer, "((iiii))", &out->x, &out->y, &out->width, &out->height);
+    g_autoptr(GVariant) answer =
+        call(n, "org.a11y.atspi.Component", "GetExtents", g_variant_new("(u)", WINDOW_COORDINATES));
+    if (answer) g_variant_get(answer, "((iiii))", &out->x, &out->y, &out->width, &out->height);
     out->usable = has_state(n, STATE_SENSITIVE);
     out->checked = has_state(n, STATE_CHECKED);
     free_node(n);

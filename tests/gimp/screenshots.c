@@ -1,8 +1,9 @@
-/* screenshots.c - the pictures in the README: a real GIMP with the panel beside it, an edit under way and
- * done, taken from the screen. Runs like a test, so that a picture of something broken is not taken.
+/* screenshots.c - the pictures in the README: a real GIMP with the panel beside it, an edit under
+ * way and done, taken from the screen. Runs like a test, so that a picture of something broken is
+ * not taken.
  *
- * gimp_screenshots VERSION FOLDER [MODEL [INSTRUCTION]] leaves FOLDER/gimp.png and FOLDER/panel.png. MODEL
- * left out is the stand-in, whose words and pictures mean nothing.
+ * gimp_screenshots VERSION FOLDER [MODEL [INSTRUCTION]] leaves FOLDER/gimp.png and
+ * FOLDER/panel.png. MODEL left out is the stand-in, whose words and pictures mean nothing.
  */
 #include "parts.h"
 #include "session.h"

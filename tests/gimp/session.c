@@ -73,8 +73,9 @@ static void copy_plugin(void)
 {
     g_autofree char *program = NULL;
     gsize size = 0;
-    g_autofree char *path = g_build_filename(session.folder, "config/GIMP", session_version, "plug-ins",
-                                             "thinking-aware-edit/thinking-aware-edit", NULL);
+    g_autofree char *path =
+        g_build_filename(session.folder, "config/GIMP", session_version, "plug-ins",
+                         "thinking-aware-edit/thinking-aware-edit", NULL);
     g_autofree char *folder = g_path_get_dirname(path);
     assert_int_equal(g_mkdir_with_parents(folder, 0700), 0);
     assert_true(g_file_get_contents(PLUGIN, &program, &size, NULL));
@@ -86,9 +87,10 @@ static void copy_plugin(void)
 static void write_starter(void)
 {
     g_autofree char *stand_in = session_path("model.gguf");
-    g_autofree char *text = g_strdup_printf(
-        "#!/bin/sh\n[ \"$2\" != --detach ] || set -- \"$@\" --model '%s' --threads %d\nexec '%s' \"$@\"\n",
-        session_model ? session_model : stand_in, session_model ? 2 : 1, ENGINE);
+    g_autofree char *text =
+        g_strdup_printf("#!/bin/sh\n[ \"$2\" != --detach ] || set -- \"$@\" --model '%s' --threads "
+                        "%d\nexec '%s' \"$@\"\n",
+                        session_model ? session_model : stand_in, session_model ? 2 : 1, ENGINE);
     write_file("bin/thinkedit", text, 0755);
 }
 
@@ -117,8 +119,9 @@ static void write_profile(void)
     static const char *const common = "(check-updates no)\n(save-session-info no)\n";
     if (session_version[0] == '2') {
         write_in_profile("gimprc", common);
-        write_in_profile("menurc", "(gtk_accel_path \"<Actions>/plug-in/plug-in-thinking-aware-edit\" "
-                                   "\"<Primary><Alt>t\")\n");
+        write_in_profile("menurc",
+                         "(gtk_accel_path \"<Actions>/plug-in/plug-in-thinking-aware-edit\" "
+                         "\"<Primary><Alt>t\")\n");
     } else { /* who has run this very version before gets no welcome window */
         g_autofree char *number = version_of_gimp();
         g_autofree char *text = g_strdup_printf(
@@ -133,9 +136,9 @@ void session_start(void)
 {
     session.folder = g_dir_make_tmp("thinkedit-panel-XXXXXX", NULL);
     assert_non_null(session.folder);
-    const char *const parts[][2] = {
-        {"XDG_CONFIG_HOME", "config"}, {"XDG_RUNTIME_DIR", "run"}, {"XDG_STATE_HOME", "state"},
-        {"XDG_CACHE_HOME", "cache"},   {"XDG_DATA_HOME", "data"},  {"HOME", "home"}};
+    const char *const parts[][2] = {{"XDG_CONFIG_HOME", "config"}, {"XDG_RUNTIME_DIR", "run"},
+                                    {"XDG_STATE_HOME", "state"},   {"XDG_CACHE_HOME", "cache"},
+                                    {"XDG_DATA_HOME", "data"},     {"HOME", "home"}};
     for (size_t i = 0; i < TEST_LENGTH(parts); i++) {
         g_autofree char *path = session_path(parts[i][1]);
         assert_int_equal(g_mkdir(path, 0700), 0);
@@ -149,7 +152,8 @@ void session_start(void)
     copy_plugin();
     write_starter();
     write_profile();
-    if (!session_model) run((const char *const[]){TE_SOURCE "/tests/stand-in/assemble", ENGINE, model, NULL});
+    if (!session_model)
+        run((const char *const[]){TE_SOURCE "/tests/stand-in/assemble", ENGINE, model, NULL});
 }
 
 /* ---- processes ----------------------------------------------------------------------------- */
@@ -286,7 +290,8 @@ static char *start_server(GSubprocess **process, const char *const *command)
     if (!*process) fail_msg("%s: %s", command[0], error->message);
     GInputStream *out = g_subprocess_get_stdout_pipe(*process);
     while (c != '\n') { /* may come in parts */
-        if (g_input_stream_read(out, &c, 1, NULL, NULL) != 1) fail_msg("%s did not start", command[0]);
+        if (g_input_stream_read(out, &c, 1, NULL, NULL) != 1)
+            fail_msg("%s did not start", command[0]);
         g_string_append_c(line, c);
     }
     return g_strchomp(g_string_free(line, FALSE));
@@ -295,8 +300,8 @@ static char *start_server(GSubprocess **process, const char *const *command)
 static void start_xvfb(void)
 {
     g_autofree char *screen = g_strconcat(session_screen_size, "x24", NULL);
-    const char *const xvfb[] = {"Xvfb", "-displayfd", "1", "-screen", "0", screen,
-                                "-nolisten", "tcp", NULL};
+    const char *const xvfb[] = {"Xvfb", "-displayfd", "1",   "-screen", "0",
+                                screen, "-nolisten",  "tcp", NULL};
     const char *const dbus[] = {"dbus-daemon", "--session", "--nofork", "--print-address", NULL};
     g_autofree char *number = start_server(&session.xvfb, xvfb);
     g_autofree char *display = g_strdup_printf(":%s", number);
@@ -346,15 +351,14 @@ void session_gimp(bool windows, const char *name)
     add_all(command, start, TEST_LENGTH(start));
     if (!old) add_all(command, interpreter, TEST_LENGTH(interpreter));
     add_all(command, rest, TEST_LENGTH(rest));
-    session.gimp = g_subprocess_newv((const char *const *)command->pdata,
-                                     G_SUBPROCESS_FLAGS_STDOUT_SILENCE |
-                                         G_SUBPROCESS_FLAGS_STDERR_SILENCE,
-                                     &error);
+    session.gimp = g_subprocess_newv(
+        (const char *const *)command->pdata,
+        G_SUBPROCESS_FLAGS_STDOUT_SILENCE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, &error);
     if (!session.gimp) fail_msg("%s: %s", program, error->message);
     wait_for(answers, NULL, "GIMP's Script-Fu server", PATIENCE_AT_START);
-    g_autofree char *prelude = g_strdup_printf(
-        "(begin (load \"%s/tests/gimp/prelude-%s.scm\") (load \"%s/tests/gimp/prelude.scm\") (display 1))",
-        TE_SOURCE, old ? "2.10" : "3", TE_SOURCE);
+    g_autofree char *prelude = g_strdup_printf("(begin (load \"%s/tests/gimp/prelude-%s.scm\") "
+                                               "(load \"%s/tests/gimp/prelude.scm\") (display 1))",
+                                               TE_SOURCE, old ? "2.10" : "3", TE_SOURCE);
     g_free(session_ask(prelude));
 }
 
@@ -369,8 +373,8 @@ char *session_try(const char *expression)
 {
     g_autoptr(GSocketClient) client = g_socket_client_new();
     g_socket_client_set_enable_proxy(client, FALSE);
-    g_autoptr(GSocketConnection) line = g_socket_client_connect_to_host(
-        client, "127.0.0.1", (guint16)session.port, NULL, NULL);
+    g_autoptr(GSocketConnection) line =
+        g_socket_client_connect_to_host(client, "127.0.0.1", (guint16)session.port, NULL, NULL);
     if (!line) return NULL;
     gsize n = strlen(expression);
     guchar head[4] = {'G', (guchar)(n >> 8), (guchar)n};
@@ -415,9 +419,9 @@ static char *xdotool(const char *const *arguments)
     g_ptr_array_add(command, (char *)"xdotool");
     for (; *arguments; arguments++) g_ptr_array_add(command, (char *)*arguments);
     g_ptr_array_add(command, NULL);
-    g_autoptr(GSubprocess) process = g_subprocess_newv(
-        (const char *const *)command->pdata,
-        G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL);
+    g_autoptr(GSubprocess) process =
+        g_subprocess_newv((const char *const *)command->pdata,
+                          G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL);
     assert_non_null(process);
     g_subprocess_communicate_utf8(process, NULL, NULL, &said, NULL, NULL);
     return said;
@@ -425,7 +429,8 @@ static char *xdotool(const char *const *arguments)
 
 static unsigned long find_window(const char *title)
 {
-    g_autofree char *said = xdotool((const char *const[]){"search", "--onlyvisible", "--name", title, NULL});
+    g_autofree char *said =
+        xdotool((const char *const[]){"search", "--onlyvisible", "--name", title, NULL});
     return said ? strtoul(said, NULL, 10) : 0;
 }
 
@@ -469,7 +474,8 @@ void session_click(unsigned long window, int x, int y)
     g_autofree char *id = g_strdup_printf("%lu", window);
     g_autofree char *right = g_strdup_printf("%d", x), *down = g_strdup_printf("%d", y);
     focus(window);
-    g_free(xdotool((const char *const[]){"mousemove", "--window", id, right, down, "click", "1", NULL}));
+    g_free(xdotool(
+        (const char *const[]){"mousemove", "--window", id, right, down, "click", "1", NULL}));
 }
 
 void session_move_window(unsigned long window, int x, int y, int width, int height)
@@ -477,8 +483,8 @@ void session_move_window(unsigned long window, int x, int y, int width, int heig
     g_autofree char *id = g_strdup_printf("%lu", window);
     g_autofree char *right = g_strdup_printf("%d", x), *down = g_strdup_printf("%d", y);
     g_autofree char *wide = g_strdup_printf("%d", width), *high = g_strdup_printf("%d", height);
-    g_free(xdotool((const char *const[]){"windowsize", "--sync", id, wide, high, "windowmove", id, right,
-                                         down, NULL}));
+    g_free(xdotool((const char *const[]){"windowsize", "--sync", id, wide, high, "windowmove", id,
+                                         right, down, NULL}));
 }
 
 void session_close_window(unsigned long window)
@@ -511,7 +517,7 @@ session_shot session_screen(unsigned long window)
     XImage *image = XGetImage(display, window, 0, 0, (unsigned)shot.width, (unsigned)shot.height,
                               AllPlanes, ZPixmap);
     assert_non_null(image);
-    shot.rgb = g_new(unsigned, (gsize)shot.width * (gsize)shot.height);
+    shot.rgb = g_new(unsigned, (gsize)shot.width *(gsize)shot.height);
     for (int j = 0; j < shot.height; j++)
         for (int i = 0; i < shot.width; i++)
             shot.rgb[j * shot.width + i] = (unsigned)XGetPixel(image, i, j) & 0xffffff;

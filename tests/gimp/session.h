@@ -1,5 +1,6 @@
-/* session.h - a real GIMP, 2.10 or 3.x, with the plug-in, the real server and the stand-in model, in folders of
- * its own, driven from outside: expressions through GIMP's own Script-Fu server, keys through xdotool.
+/* session.h - a real GIMP, 2.10 or 3.x, with the plug-in, the real server and the stand-in model,
+ * in folders of its own, driven from outside: expressions through GIMP's own Script-Fu server, keys
+ * through xdotool.
  *
  * Everything here waits for what it waits for, never for a time; what does not come within a minute
  * fails the test. */
@@ -10,13 +11,13 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-extern const char *session_keep;    /* folder for screenshots; NULL: none are kept */
-extern const char *session_version; /* of GIMP: "2.10", "3.0", "3.2" */
+extern const char *session_keep;        /* folder for screenshots; NULL: none are kept */
+extern const char *session_version;     /* of GIMP: "2.10", "3.0", "3.2" */
 extern const char *session_screen_size; /* of the X server: "1366x768" */
-extern const char *session_model;   /* NULL: the stand-in made of golden data */
+extern const char *session_model;       /* NULL: the stand-in made of golden data */
 
-void session_start(void); /* folders, model, plug-in; no process yet */
-void session_end(void);   /* ends what is left and removes the folders */
+void session_start(void);             /* folders, model, plug-in; no process yet */
+void session_end(void);               /* ends what is left and removes the folders */
 char *session_path(const char *name); /* in the session's folder; g_free() */
 
 /* GIMP with the file NAME open, in windows of an X server of its own or without. The preludes are

@@ -1,5 +1,5 @@
-/* forward_test.c - the backbone's logits against golden data; rows and columns asked for alone; row orders;
- * shared key heads and tied embeddings; what it refuses. */
+/* forward_test.c - the backbone's logits against golden data; rows and columns asked for alone; row
+ * orders; shared key heads and tied embeddings; what it refuses. */
 #include "testing.h"
 
 #include <math.h>
@@ -40,8 +40,8 @@ static void fill_tokens(int32_t *tokens, int n, int vocab)
 }
 
 /* Logits of ROWS of one or two equal sequences, columns FIRST .. + N. */
-static float *logits_of(const setup *s, int n_sequences, int length, const int32_t *rows, int n_rows,
-                        int first, int n)
+static float *logits_of(const setup *s, int n_sequences, int length, const int32_t *rows,
+                        int n_rows, int first, int n)
 {
     te_error err;
     ti_session *session;
@@ -80,7 +80,8 @@ static void test_parts_equal_the_whole(void **state)
     float *part = logits_of(&s, 2, LENGTH, some, 3, 349, 64);
     for (int q = 0; q < 2; q++)
         for (int r = 0; r < 3; r++)
-            assert_memory_equal(part + (q * 3 + r) * 64, whole + some[r] * VOCAB + 349, 64 * sizeof *part);
+            assert_memory_equal(part + (q * 3 + r) * 64, whole + some[r] * VOCAB + 349,
+                                64 * sizeof *part);
     free(whole);
     free(part);
     close_setup(&s);
@@ -132,7 +133,7 @@ static void test_types(void **state)
     free(exact);
 }
 
-/* ---- other shapes of the same model -------------------------------------------------------------------- */
+/* ---- other shapes of the same model ------------------------------------------------------ */
 
 enum { HEADS = 4, SIZE = 16, WIDTH = 64, KV = 2 };
 
@@ -167,15 +168,17 @@ static void put_keys(ti_gguf_writer *w, tweak how)
     static const struct {
         const char *key;
         uint32_t value;
-    } ints[] = {{"llada.block_count", 2},        {"llada.embedding_length", WIDTH},
+    } ints[] = {{"llada.block_count", 2},           {"llada.embedding_length", WIDTH},
                 {"llada.feed_forward_length", 160}, {"llada.context_length", 4096},
-                {"llada.vocab_size", 448},       {"llada.attention.head_count", HEADS}};
+                {"llada.vocab_size", 448},          {"llada.attention.head_count", HEADS}};
     te_error err;
     for (size_t i = 0; i < TEST_LENGTH(ints); i++)
         assert_ok(ti_gguf_put_int(w, ints[i].key, ints[i].value, &err), err);
-    if (how == SHARED) assert_ok(ti_gguf_put_int(w, "llada.attention.head_count_kv", KV, &err), err);
+    if (how == SHARED)
+        assert_ok(ti_gguf_put_int(w, "llada.attention.head_count_kv", KV, &err), err);
     if (how == SCALED) assert_ok(ti_gguf_put_bool(w, "llada.scale_logits", true, &err), err);
-    if (how != INTERLEAVED) assert_ok(ti_gguf_put_string(w, "thinkedit.rope", "half", 4, &err), err);
+    if (how != INTERLEAVED)
+        assert_ok(ti_gguf_put_string(w, "thinkedit.rope", "half", 4, &err), err);
 }
 
 static int64_t tweaked_rows(tweak how, const ti_tensor *t)
@@ -206,8 +209,11 @@ static setup open_tweaked(tweak how)
             }
             size_t row = t->bytes / (size_t)t->shape[0];
             for (int r = 0; r < shape[0]; r++)
-                assert_ok(ti_gguf_write(w, (const char *)data->data +
-                                               row * (size_t)source_row(how, t->name, r), row, &err), err);
+                assert_ok(ti_gguf_write(w,
+                                        (const char *)data->data +
+                                            row * (size_t)source_row(how, t->name, r),
+                                        row, &err),
+                          err);
         }
     assert_ok(ti_gguf_finish(w, &err), err);
     ti_gguf_writer_free(w);

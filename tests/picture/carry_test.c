@@ -274,8 +274,8 @@ static void forget_peak(void)
     close(fd);
 }
 
-/* A hundred megapixels are 1.6 GB as the floats that are computed with, and pass through in bands; GEGL's
- * tiles of layer, result and mask go to its swap file. */
+/* A hundred megapixels are 1.6 GB as the floats that are computed with, and pass through in bands;
+ * GEGL's tiles of layer, result and mask go to its swap file. */
 static void test_a_hundred_megapixels(void **state)
 {
     enum { SIDE = 10000, CACHE_MB = 64, MOST_MB = 300 };
@@ -287,7 +287,8 @@ static void test_a_hundred_megapixels(void **state)
     GeglBuffer *scene = scene_buffer(1000, 1000, "Y' u8"), *mask;
     GeglBuffer *photo = gegl_buffer_new(GEGL_RECTANGLE(0, 0, SIDE, SIDE), babl_format("Y' u8"));
     gegl_buffer_set_pattern(photo, NULL, scene, 0, 0);
-    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH), *edit = with_disc(in, change);
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH),
+             *edit = with_disc(in, change);
     ti_carry job = {.original = photo, .input = in, .edited = edit, .change = change};
     forget_peak();
     long before = memory_mb("VmRSS:");
@@ -295,7 +296,8 @@ static void test_a_hundred_megapixels(void **state)
     long most = memory_mb("VmHWM:") - before;
     if (most > MOST_MB) fail_msg("it took %ld MB", most);
     uint8_t a[2], b[2];
-    const GeglRectangle disc = {SIDE * 40 / SMALL, SIDE * 40 / SMALL, 2, 1}, far = {SIDE - 9, SIDE - 9, 2, 1};
+    const GeglRectangle disc = {SIDE * 40 / SMALL, SIDE * 40 / SMALL, 2, 1},
+                        far = {SIDE - 9, SIDE - 9, 2, 1};
     gegl_buffer_get(photo, &disc, 1, NULL, a, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
     gegl_buffer_get(out, &disc, 1, NULL, b, GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
     assert_memory_not_equal(a, b, 2);

@@ -1,5 +1,5 @@
-/* history_test.c - the list of an image's edits: newest first, no edit twice, never larger than an XCF
- * should carry, and read from whatever a file contains. */
+/* history_test.c - the list of an image's edits: newest first, no edit twice, never larger than an
+ * XCF should carry, and read from whatever a file contains. */
 #include "testing.h"
 
 #include "history.h"
@@ -7,12 +7,13 @@
 
 static char *record_of(const char *id, const char *reasoning)
 {
-    ti_client_result result = {.id = (char *)id,
-                               .reasoning = (char *)reasoning,
-                               .model = (char *)"m",
-                               .hash = (char *)"h",
-                               .options = (char *)"{\"seed\":7,\"text-steps\":4,\"strategy\":\"parallel\"}",
-                               .seed = 7};
+    ti_client_result result = {
+        .id = (char *)id,
+        .reasoning = (char *)reasoning,
+        .model = (char *)"m",
+        .hash = (char *)"h",
+        .options = (char *)"{\"seed\":7,\"text-steps\":4,\"strategy\":\"parallel\"}",
+        .seed = 7};
     const GeglRectangle region = {0, 0, 4, 3};
     const ti_record_source source = {"Background", 12};
     return ti_record_write(&result, "make it winter", &source, &region);
@@ -79,8 +80,7 @@ static void nonsense_in_a_file_is_an_empty_list(void **state)
 {
     (void)state;
     static const char *const nonsense[] = {
-        "",   "{",          "[]", "{\"edits\":7}", "{\"edits\":[1,null,\"x\"]}",
-        NULL, "{\"edits\":[[]]}"};
+        "", "{", "[]", "{\"edits\":7}", "{\"edits\":[1,null,\"x\"]}", NULL, "{\"edits\":[[]]}"};
     for (size_t i = 0; i < TEST_LENGTH(nonsense); i++) {
         GPtrArray *thumbnails = NULL;
         GPtrArray *entries = ti_history_read(nonsense[i], &thumbnails);

@@ -228,8 +228,8 @@ static void a_full_disk_is_told_before_the_edit(void **state)
     enum { NEEDED = 300 * 200 * (4 + 4 + 4) }; /* layer and result with alpha, and the mask */
     ti_edit_arguments a = arguments("full", TI_NEW_LAYER), b = arguments("full", TI_REPLACE);
     g_autofree char *swap = NULL, *needed = g_format_size(1000), *there = g_format_size(0);
-    g_autofree char *sentence =
-        g_strdup_printf("to full size may need %s in /proc and %s are free: free some disk", needed, there);
+    g_autofree char *sentence = g_strdup_printf(
+        "to full size may need %s in /proc and %s are free: free some disk", needed, there);
     guint64 cache;
     (void)state;
     g_object_get(gegl_config(), "swap", &swap, "tile-cache-size", &cache, NULL);
@@ -293,7 +293,8 @@ static void take_answer(GObject *source, GAsyncResult *result, void *user)
     *(GAsyncResult **)user = g_object_ref(result);
 }
 
-/* A job whose server says nothing any more is lost; an answer may take as long as a model to load. */
+/* A job whose server says nothing any more is lost; an answer may take as long as a model to load.
+ */
 static void silence_means_death_in_a_job_only(void **state)
 {
     g_autoptr(GError) lost = NULL;

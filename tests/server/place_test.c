@@ -35,7 +35,8 @@ static void test_addresses(void **unused)
     GInetAddress *host = g_inet_socket_address_get_address(G_INET_SOCKET_ADDRESS(a.socket));
     assert_true(g_inet_address_get_is_loopback(host));
     ti_address_clear(&a);
-    static const char *const bad[] = {"", "unix:", "65536", "host.example:80", "1.2.3.4", "-1", "[::1]"};
+    static const char *const bad[] = {"",        "unix:", "65536", "host.example:80",
+                                      "1.2.3.4", "-1",    "[::1]"};
     for (size_t i = 0; i < TEST_LENGTH(bad); i++) {
         assert_int_equal(ti_address_parse(&a, bad[i], &err), TE_INVALID);
         ti_address_clear(&a);
@@ -74,7 +75,8 @@ static void test_one_lock(void **unused)
     ti_lock_release(first);
     assert_int_equal(ti_lock_holder(), 0);
     char *file = g_build_filename(g_getenv("XDG_RUNTIME_DIR"), "thinkedit", "serve.lock", NULL);
-    assert_false(g_file_test(file, G_FILE_TEST_EXISTS)); /* asking for the holder leaves none either */
+    assert_false(
+        g_file_test(file, G_FILE_TEST_EXISTS)); /* asking for the holder leaves none either */
     g_free(file);
     assert_ok(ti_lock_take(&second, &err), err);
     ti_lock_release(second);

@@ -1,5 +1,5 @@
-/* The server from start to end: one per user, jobs in order, a queue with an end, what those hear who
- * wait when it is ended, and how it ends by itself. */
+/* The server from start to end: one per user, jobs in order, a queue with an end, what those hear
+ * who wait when it is ended, and how it ends by itself. */
 #include "serving.h"
 #include "testing.h"
 #include "wire.h"
@@ -22,7 +22,7 @@ static bool thinkedit(const char *const *argv, char **said)
     return status == 0;
 }
 
-/* ---- a server for the first tests ---------------------------------------------------------------- */
+/* ---- a server for the first tests -------------------------------------------------------- */
 
 static int start(void **state)
 {
@@ -100,12 +100,13 @@ static void test_its_end_is_told_to_all(void **state)
     close(waiting);
 }
 
-/* ---- servers of their own ------------------------------------------------------------------------ */
+/* ---- servers of their own ---------------------------------------------------------------- */
 
 /* Nobody asks anything for a second, and the weights leave memory; for some more, and it ends. */
 static void test_it_unloads_and_ends_when_nobody_needs_it(void **state)
 {
-    serving *s = serving_start((const char *const[]){"--idle-unload", "1", "--idle-exit", "5", NULL});
+    serving *s =
+        serving_start((const char *const[]){"--idle-unload", "1", "--idle-exit", "5", NULL});
     (void)state;
     for (int i = 0; i < 2; i++) {
         char *answer = serving_submit(s, serving_edit, true, "event: done");
@@ -126,7 +127,8 @@ static void test_a_detached_one_leads_its_own_session(void **state)
 {
     serving *s = serving_start(NULL);
     (void)state;
-    g_autofree char *lock = g_build_filename(s->folder, "thinkedit", "serve.lock", NULL), *pid = NULL;
+    g_autofree char *lock = g_build_filename(s->folder, "thinkedit", "serve.lock", NULL),
+                    *pid = NULL;
     kill(s->pid, SIGTERM);
     assert_int_equal(serving_wait(s), 0);
     const char *const detach[] = {TE_BINARY, "serve", "--detach", "--model", s->model, NULL};

@@ -1,5 +1,5 @@
-/* The real server with the stand-in model: one edit told as events, cancels and hang-ups, a crowd of
- * clients, the token on TCP, and requests nobody should send. */
+/* The real server with the stand-in model: one edit told as events, cancels and hang-ups, a crowd
+ * of clients, the token on TCP, and requests nobody should send. */
 #include "testing.h"
 #include "serving.h"
 #include "wire.h"
@@ -21,7 +21,7 @@ static void test_one_edit_as_events(void **state)
     const serving *f = *state;
     char *answer = serving_submit(f, serving_edit, true, "event: done\ndata: ");
     static const char *const order[] = {"event: queued", "event: started", "event: progress",
-                                        "event: text", "event: preview", "event: done"};
+                                        "event: text",   "event: preview", "event: done"};
     for (size_t i = 0; i < TEST_LENGTH(order); i++)
         if (!strstr(answer, order[i])) fail_msg("no %s in: %s", order[i], answer);
     assert_true(strstr(answer, order[0]) < strstr(answer, order[1]));
@@ -64,8 +64,12 @@ static void test_info_and_size(void **state)
     const serving *f = *state;
     char *answer = serving_get(f, "/v1/info");
     assert_int_equal(wire_status(answer), 200);
-    static const char *const parts[] = {"\"options\":[{", "\"presets\":[{", "\"limits\":{", "\"queue\":{",
-                                        "\"profile\":\"mmada-parallel-m\"", "\"problem\":null"};
+    static const char *const parts[] = {"\"options\":[{",
+                                        "\"presets\":[{",
+                                        "\"limits\":{",
+                                        "\"queue\":{",
+                                        "\"profile\":\"mmada-parallel-m\"",
+                                        "\"problem\":null"};
     for (size_t i = 0; i < TEST_LENGTH(parts); i++)
         if (!strstr(answer, parts[i])) fail_msg("no %s in: %s", parts[i], answer);
     free(answer);
@@ -123,8 +127,11 @@ static void test_refusals(void **state)
         {"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404},
         {"GET /v1/jobs/0000000000000000 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 404},
         {"PUT /v1/info HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 0\r\n\r\n", 405},
-        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc", 400},
-        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 99999999\r\n\r\n", 413},
+        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: 3\r\n\r\nabc",
+         400},
+        {"POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Length: "
+         "99999999\r\n\r\n",
+         413},
     };
     for (size_t i = 0; i < TEST_LENGTH(paths); i++) {
         char *answer = wire_ask(f->socket, paths[i].request);
@@ -137,8 +144,9 @@ static void test_refusals(void **state)
 static void test_chunks_have_a_limit_too(void **state)
 {
     const serving *f = *state;
-    static const char head[] = "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: "
-                               "multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n";
+    static const char head[] =
+        "POST /v1/jobs HTTP/1.1\r\nHost: a\r\nConnection: close\r\nContent-Type: "
+        "multipart/form-data; boundary=b\r\nTransfer-Encoding: chunked\r\n\r\n";
     enum { CHUNK = 1 << 20, CHUNKS = 5 };
     g_autofree char *chunk = g_strnfill(CHUNK, 'x');
     int fd = wire_unix(f->socket);
@@ -205,8 +213,8 @@ static void test_token_guards_tcp(void **state)
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         int fd = wire_tcp(f->port);
         assert_true(fd >= 0);
-        char *request = g_strdup_printf("GET /v1/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n",
-                                        cases[i].header);
+        char *request = g_strdup_printf(
+            "GET /v1/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n%s\r\n", cases[i].header);
         wire_send(fd, request, strlen(request));
         char *answer = wire_read(fd, NULL, 10);
         assert_int_equal(wire_status(answer), cases[i].status);
@@ -216,7 +224,7 @@ static void test_token_guards_tcp(void **state)
     }
 }
 
-/* ---- a crowd ---------------------------------------------------------------------------------- */
+/* ---- a crowd ----------------------------------------------------------------------------- */
 
 typedef struct crowd {
     const serving *f;
@@ -226,7 +234,8 @@ typedef struct crowd {
 
 static char *cancel_request(const char *id)
 {
-    return g_strdup_printf("DELETE /v1/jobs/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", id);
+    return g_strdup_printf("DELETE /v1/jobs/%s HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n",
+                           id);
 }
 
 static void one_visit(crowd *c, const char *request, size_t n, int habit)
@@ -329,7 +338,7 @@ static void test_two_hundred_jobs_from_twenty_clients(void **state)
     assert_alive(f);
 }
 
-/* ---- nonsense --------------------------------------------------------------------------------- */
+/* ---- nonsense ---------------------------------------------------------------------------- */
 
 static void test_malformed_requests_never_crash_it(void **state)
 {

@@ -11,18 +11,30 @@
 
 const char serving_edit[] = "{\"instruction\": \"make it autumn\", \"preview_every\": 2, "
                             "\"options\": {\"seed\": 7, \"text-steps\": 16, \"text-len\": 16}}";
-const char serving_slow[] = "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
-                            "\"text-len\": 256, \"image-steps\": 16}}";
+const char serving_slow[] =
+    "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
+    "\"text-len\": 256, \"image-steps\": 16}}";
 
 static void convert(const char *model)
 {
-    const char *const argv[] = {TE_BINARY, "convert", TE_GOLDEN "/m-tiny", "-o", model, "--profile",
-                                "mmada-parallel-m", "--layout", TE_GOLDEN "/standin/layout.json",
-                                "--image-tokenizer", TE_GOLDEN "/magvit-tiny", "--tokenizer",
-                                TE_GOLDEN "/standin/tokenizer.json", NULL};
+    const char *const argv[] = {TE_BINARY,
+                                "convert",
+                                TE_GOLDEN "/m-tiny",
+                                "-o",
+                                model,
+                                "--profile",
+                                "mmada-parallel-m",
+                                "--layout",
+                                TE_GOLDEN "/standin/layout.json",
+                                "--image-tokenizer",
+                                TE_GOLDEN "/magvit-tiny",
+                                "--tokenizer",
+                                TE_GOLDEN "/standin/tokenizer.json",
+                                NULL};
     int status = -1;
     char *errors = NULL;
-    assert_true(g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
+    assert_true(
+        g_spawn_sync(NULL, (char **)argv, NULL, 0, NULL, NULL, NULL, &errors, &status, NULL));
     if (status) fail_msg("%s: %s", argv[1], errors);
     g_free(errors);
 }
@@ -45,15 +57,17 @@ static int read_port(int out)
 static void spawn(serving *s, const char *const *more)
 {
     g_autofree char *address = g_strconcat("unix:", s->socket, NULL);
-    const char *const common[] = {TE_BINARY, "serve", "--model", s->model, "--listen", address, "--listen",
-                                  "127.0.0.1:0", "--token-file", s->token_file, "--threads", "1"};
+    const char *const common[] = {TE_BINARY,      "serve",       "--model",   s->model,
+                                  "--listen",     address,       "--listen",  "127.0.0.1:0",
+                                  "--token-file", s->token_file, "--threads", "1"};
     g_autoptr(GPtrArray) argv = g_ptr_array_new();
     for (size_t i = 0; i < TEST_LENGTH(common); i++) g_ptr_array_add(argv, (char *)common[i]);
     for (; more && *more; more++) g_ptr_array_add(argv, (char *)*more);
     g_ptr_array_add(argv, NULL);
     int out;
-    assert_true(g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL, G_SPAWN_DO_NOT_REAP_CHILD, NULL,
-                                         NULL, &s->pid, NULL, &out, NULL, NULL));
+    assert_true(g_spawn_async_with_pipes(NULL, (char **)argv->pdata, NULL,
+                                         G_SPAWN_DO_NOT_REAP_CHILD, NULL, NULL, &s->pid, NULL, &out,
+                                         NULL, NULL));
     s->port = read_port(out);
 }
 
@@ -68,8 +82,8 @@ serving *serving_start(const char *const *more)
     s->token_file = g_build_filename(s->folder, "token", NULL);
     g_file_set_contents(s->token_file, "the-token-of-this-test\n", -1, NULL);
     convert(s->model);
-    /* For a server under AddressSanitizer: what is freed leaves memory soon, so that it can be measured;
-     * libsoup itself loses the path of a malformed request. */
+    /* For a server under AddressSanitizer: what is freed leaves memory soon, so that it can be
+     * measured; libsoup itself loses the path of a malformed request. */
     g_setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=0", TRUE);
     spawn(s, more);
     GStatBuf info;
@@ -95,7 +109,8 @@ bool serving_end(serving *s)
         kill(s->pid, SIGTERM);
         well = serving_wait(s) == 0;
     }
-    well = well && !g_file_test(s->socket, G_FILE_TEST_EXISTS) && !g_file_test(lock, G_FILE_TEST_EXISTS);
+    well = well && !g_file_test(s->socket, G_FILE_TEST_EXISTS) &&
+           !g_file_test(lock, G_FILE_TEST_EXISTS);
     free(s->png);
     g_free(s->folder);
     g_free(s->socket);

@@ -1,4 +1,5 @@
-/* serving.h - the real server with the stand-in model in a folder of its own, and what tests ask of it. */
+/* serving.h - the real server with the stand-in model in a folder of its own, and what tests ask of
+ * it. */
 #ifndef TESTS_SERVER_SERVING_H
 #define TESTS_SERVER_SERVING_H
 
@@ -16,7 +17,8 @@ typedef struct serving {
 extern const char serving_edit[]; /* parameters of a short edit */
 extern const char serving_slow[]; /* of one that is still running when the next request comes */
 
-/* Listens on a socket and on a port of the loopback. MORE: arguments, NULL-terminated; NULL: none. */
+/* Listens on a socket and on a port of the loopback. MORE: arguments, NULL-terminated; NULL: none.
+ */
 serving *serving_start(const char *const *more);
 /* Waits until it has ended by itself; its exit status, -1 when it was killed. */
 int serving_wait(serving *s);

@@ -85,8 +85,8 @@ char *wire_submission(const char *parameters, const void *image, size_t image_si
     static const char next[] = "\r\n--b\r\nContent-Disposition: form-data; name=\"image\"; "
                                "filename=\"a.png\"\r\nContent-Type: image/png\r\n\r\n";
     static const char end[] = "\r\n--b--\r\n";
-    size_t body = strlen(part) + strlen(parameters) + strlen(end) +
-                  (image ? strlen(next) + image_size : 0);
+    size_t body =
+        strlen(part) + strlen(parameters) + strlen(end) + (image ? strlen(next) + image_size : 0);
     char *text = malloc(body + 512);
     size_t n = (size_t)sprintf(text,
                                "POST /v1/jobs HTTP/1.1\r\nHost: localhost\r\nContent-Type: "

@@ -45,7 +45,7 @@ static json_t *golden_json(const char *dir, const char *file)
     return root;
 }
 
-/* ---- keys -------------------------------------------------------------------------------------------- */
+/* ---- keys -------------------------------------------------------------------------------- */
 
 static void put_int(ti_gguf_writer *w, const char *key, const json_t *value)
 {
@@ -76,15 +76,16 @@ static void put_backbone_keys(ti_gguf_writer *w, const json_t *c)
 static void put_layout(ti_gguf_writer *w, json_t *layout)
 {
     static const char *const names[][2] = {
-        {"codebook", "codebook"},   {"image_offset", "image_offset"}, {"mask", "mask"},
-        {"text_vocab", "text_vocab"}, {"grid_height", "grid"},        {"grid_width", "grid"},
-        {"grid_height", "grid_h"},  {"grid_width", "grid_w"},
+        {"codebook", "codebook"},     {"image_offset", "image_offset"}, {"mask", "mask"},
+        {"text_vocab", "text_vocab"}, {"grid_height", "grid"},          {"grid_width", "grid"},
+        {"grid_height", "grid_h"},    {"grid_width", "grid_w"},
     };
     te_error err;
     char key[96];
     const char *profile = json_string_value(json_object_get(layout, "profile")), *golden_name;
     json_t *value;
-    assert_ok(ti_gguf_put_string(w, "thinkedit.layout.profile", profile, strlen(profile), &err), err);
+    assert_ok(ti_gguf_put_string(w, "thinkedit.layout.profile", profile, strlen(profile), &err),
+              err);
     for (size_t i = 0; i < TEST_LENGTH(names); i++) {
         snprintf(key, sizeof key, "thinkedit.layout.%s", names[i][0]);
         put_int(w, key, json_object_get(layout, names[i][1]));
@@ -118,14 +119,14 @@ static void put_tokenizer(ti_gguf_writer *w, const char *path)
     free(text);
 }
 
-/* ---- tensors ------------------------------------------------------------------------------------------- */
+/* ---- tensors ----------------------------------------------------------------------------- */
 
 static void backbone_name(char *out, size_t size, const char *name)
 {
     static const char *const parts[][2] = {
-        {"attn_norm", "attn_norm"}, {"q_proj", "attn_q"},   {"k_proj", "attn_k"},
+        {"attn_norm", "attn_norm"}, {"q_proj", "attn_q"},        {"k_proj", "attn_k"},
         {"v_proj", "attn_v"},       {"attn_out", "attn_output"}, {"ff_norm", "ffn_norm"},
-        {"ff_proj", "ffn_gate"},    {"up_proj", "ffn_up"},  {"ff_out", "ffn_down"},
+        {"ff_proj", "ffn_gate"},    {"up_proj", "ffn_up"},       {"ff_out", "ffn_down"},
     };
     int layer, used = 0;
     if (sscanf(name, "model.transformer.blocks.%d.%n", &layer, &used) == 1 && used) {
@@ -138,9 +139,10 @@ static void backbone_name(char *out, size_t size, const char *name)
     const char *last = strrchr(name, '.');
     size_t n = (size_t)(last - name) - strlen("model.transformer.");
     const char *part = name + strlen("model.transformer.");
-    snprintf(out, size, "%s", !strncmp(part, "wte", n)    ? "token_embd.weight"
-                              : !strncmp(part, "ln_f", n) ? "output_norm.weight"
-                                                          : "output.weight");
+    snprintf(out, size, "%s",
+             !strncmp(part, "wte", n)    ? "token_embd.weight"
+             : !strncmp(part, "ln_f", n) ? "output_norm.weight"
+                                         : "output.weight");
 }
 
 static ti_type type_of(const ti_tensor *t, bool image, ti_type type)
@@ -207,7 +209,8 @@ void stand_in_write(const char *path, const stand_in *what)
     if (what->tokenizer) put_tokenizer(w, what->tokenizer);
     if (what->image_tokenizer) {
         bool magvit = strncmp(what->image_tokenizer, "magvit", 6) == 0;
-        assert_ok(ti_gguf_put_string(w, "image_tokenizer.type", magvit ? "magvit-v2" : "amused-vq", 9, &err),
+        assert_ok(ti_gguf_put_string(w, "image_tokenizer.type", magvit ? "magvit-v2" : "amused-vq",
+                                     9, &err),
                   err);
     }
     for (int p = 0; p < 2; p++)

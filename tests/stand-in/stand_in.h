@@ -5,7 +5,7 @@
 #include "format/tensor.h"
 
 typedef struct stand_in {
-    const char *backbone;        /* golden folder, e.g. "m-tiny"; its trajectory.json gives the layout */
+    const char *backbone; /* golden folder, e.g. "m-tiny"; its trajectory.json gives the layout */
     const char *image_tokenizer; /* golden folder, or NULL: none */
     const char *tokenizer;       /* path of a tokenizer.json, or NULL: none */
     ti_type type;                /* of the backbone's matrices */

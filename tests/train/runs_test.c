@@ -315,7 +315,8 @@ static void tokens_show_what_is_said(void **state)
     ti_pool *pool = NULL;
     sft_config("sft-e", 2, 4);
     assert_ok(ti_project_open(&p, path_of("sft-e.json"), 1, &err), err);
-    const ti_pool_config c = {.path = path_of("said.pool"), .samples = SAMPLES, .text_len = TEXT_LEN};
+    const ti_pool_config c = {
+        .path = path_of("said.pool"), .samples = SAMPLES, .text_len = TEXT_LEN};
     assert_ok(ti_pool_open(&pool, &c, p.magvit, p.tokenizer, &err), err);
     assert_ok(ti_pool_fill(pool, 0, SAMPLES, &err), err);
     const int tokens = p.layout.grid_h * p.layout.grid_w;

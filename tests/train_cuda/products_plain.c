@@ -58,8 +58,8 @@ static void run(void *data)
 const char *ti_products_run(ti_products *p, const ti_product *s, const void *a, const void *b,
                             float *c)
 {
-    if (s->batch < 1 || s->lda < 1 || s->ldb < 1 || s->ldc < 1 || s->lda < (s->turn_a ? s->m : s->k) || s->ldb < (s->turn_b ? s->k : s->n) ||
-        s->ldc < s->n)
+    if (s->batch < 1 || s->lda < 1 || s->ldb < 1 || s->ldc < 1 ||
+        s->lda < (s->turn_a ? s->m : s->k) || s->ldb < (s->turn_b ? s->k : s->n) || s->ldc < s->n)
         return "a product of an impossible shape";
     const product own = {*s, a, b, c};
     emulated_later(p->stream, run, &own, sizeof own);

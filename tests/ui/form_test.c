@@ -44,9 +44,9 @@ static void test_what_is_out_of_range_changes_nothing(void **unused)
     (void)unused;
     ti_form *form = ti_form_parse(info, -1, NULL);
     static const char *const bad[][2] = {
-        {"text-steps", "0"},    {"text-steps", "1.5"}, {"text-steps", "many"},
-        {"text-steps", "nan"},  {"image-cfg", "21"},   {"strategy", "random"},
-        {"no-such", "1"},       {"image-cfg", "3 4"},  {"text-steps", ""},
+        {"text-steps", "0"},   {"text-steps", "1.5"}, {"text-steps", "many"},
+        {"text-steps", "nan"}, {"image-cfg", "21"},   {"strategy", "random"},
+        {"no-such", "1"},      {"image-cfg", "3 4"},  {"text-steps", ""},
     };
     for (size_t i = 0; i < TEST_LENGTH(bad); i++)
         assert_false(ti_form_set(form, bad[i][0], bad[i][1]));
@@ -60,7 +60,8 @@ static void test_reuse(void **unused)
 {
     (void)unused;
     ti_form *form = ti_form_parse(info, -1, NULL);
-    ti_form_reuse(form, "{\"seed\": 7, \"text-steps\": 64, \"image-cfg\": 2.5, \"strategy\": \"parallel\"}");
+    ti_form_reuse(
+        form, "{\"seed\": 7, \"text-steps\": 64, \"image-cfg\": 2.5, \"strategy\": \"parallel\"}");
     char *text = ti_form_options(form);
     assert_string_equal(text, "preset=balanced text-steps=64 image-cfg=2.5");
     g_free(text);
@@ -69,9 +70,10 @@ static void test_reuse(void **unused)
     text = ti_form_options(form);
     assert_string_equal(text, "preset=fast image-cfg=4.5 strategy=sequential");
     g_free(text);
-    text = ti_form_differences(
-        form, "{\"strategy\": \"sequential\", \"text-steps\": 128, \"image-cfg\": 3.25, \"seed\": 9, \"old\": 1}");
-    assert_string_equal(text, "image-cfg 3.25, strategy sequential"); /* whatever the person has chosen now */
+    text = ti_form_differences(form, "{\"strategy\": \"sequential\", \"text-steps\": 128, "
+                                     "\"image-cfg\": 3.25, \"seed\": 9, \"old\": 1}");
+    assert_string_equal(
+        text, "image-cfg 3.25, strategy sequential"); /* whatever the person has chosen now */
     g_free(text);
     text = ti_form_differences(form, NULL);
     assert_string_equal(text, "");

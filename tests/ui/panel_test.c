@@ -1,6 +1,6 @@
-/* The window in an X server of its own, without GIMP: what its parts are called, that they can be read in
- * every theme, what is asked of its owner, and what is seen of an edit. Parts are found by the names
- * that assistive programs are given.
+/* The window in an X server of its own, without GIMP: what its parts are called, that they can be
+ * read in every theme, what is asked of its owner, and what is seen of an edit. Parts are found by
+ * the names that assistive programs are given.
  *
  * test_ui_panel [--keep FOLDER]: pictures of the window stay in FOLDER.
  */
@@ -33,7 +33,7 @@ static GSubprocess *xvfb;
 static char *folder, *file; /* of the panel's settings */
 static ti_panel *panel;
 
-/* ---- the owner, who takes notes ------------------------------------------------------------------ */
+/* ---- the owner, who takes notes ---------------------------------------------------------- */
 
 static struct {
     char *instruction, *options;
@@ -77,7 +77,7 @@ static void on_nothing(void *user)
     (void)user;
 }
 
-/* ---- finding and looking ------------------------------------------------------------------------- */
+/* ---- finding and looking ----------------------------------------------------------------- */
 
 static void settle(void)
 {
@@ -159,8 +159,9 @@ static cairo_surface_t *look(const char *name)
 {
     GtkWidget *window = ti_panel_window(panel);
     settle();
-    cairo_surface_t *shot = cairo_image_surface_create(CAIRO_FORMAT_RGB24, gtk_widget_get_allocated_width(window),
-                                                       gtk_widget_get_allocated_height(window));
+    cairo_surface_t *shot =
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, gtk_widget_get_allocated_width(window),
+                                   gtk_widget_get_allocated_height(window));
     cairo_t *cr = cairo_create(shot);
     gtk_widget_draw(window, cr);
     cairo_destroy(cr);
@@ -174,13 +175,15 @@ static cairo_surface_t *look(const char *name)
 
 static guint32 pixel(cairo_surface_t *shot, int x, int y)
 {
-    const guchar *row = cairo_image_surface_get_data(shot) + y * cairo_image_surface_get_stride(shot);
+    const guchar *row =
+        cairo_image_surface_get_data(shot) + y * cairo_image_surface_get_stride(shot);
     return ((const guint32 *)(const void *)row)[x] & 0xffffff;
 }
 
 static GdkRectangle place_of(GtkWidget *widget)
 {
-    GdkRectangle r = {0, 0, gtk_widget_get_allocated_width(widget), gtk_widget_get_allocated_height(widget)};
+    GdkRectangle r = {0, 0, gtk_widget_get_allocated_width(widget),
+                      gtk_widget_get_allocated_height(widget)};
     gtk_widget_translate_coordinates(widget, ti_panel_window(panel), 0, 0, &r.x, &r.y);
     return r;
 }
@@ -204,7 +207,7 @@ static int pixels_of(guint32 colour)
     return n;
 }
 
-/* ---- the window ---------------------------------------------------------------------------------- */
+/* ---- the window -------------------------------------------------------------------------- */
 
 static const char info[] =
     "{\"model\":{\"name\":\"small\",\"device\":\"cpu\"},\"problem\":null,\"options\":["
@@ -218,9 +221,14 @@ static void open_panel(void)
 {
     static const ti_panel_host host = {NULL,    on_generate, on_cancel, on_step,    on_text,
                                        on_text, on_text,     on_text,   on_nothing, on_nothing};
-    ti_target target = {.image = (char *)"street.xcf", .layer = (char *)"Street", .width = 6000,
-                        .height = 4000, .has_selection = true, .select_width = 1800,
-                        .select_height = 1200, .source = (char *)"Photograph"};
+    ti_target target = {.image = (char *)"street.xcf",
+                        .layer = (char *)"Street",
+                        .width = 6000,
+                        .height = 4000,
+                        .has_selection = true,
+                        .select_width = 1800,
+                        .select_height = 1200,
+                        .source = (char *)"Photograph"};
     panel = ti_panel_new(&host, file);
     ti_panel_set_info(panel, info, -1);
     ti_panel_set_target(panel, &target, NULL);
@@ -272,7 +280,8 @@ static void end_edit(void)
 {
     static const char steps[] =
         "{\"grid\":{\"width\":4,\"height\":4},\"steps\":[{\"step\":0,\"reasoning\":\"the " BLOCK
-        "\",\"revealed_text\":[[0,3]],\"revealed_image\":[5,6],\"masked_text\":1,\"masked_image\":14},"
+        "\",\"revealed_text\":[[0,3]],\"revealed_image\":[5,6],\"masked_text\":1,\"masked_image\":"
+        "14},"
         "{\"step\":1,\"reasoning\":\"the sky\",\"revealed_text\":[[4,7]],\"revealed_image\":[0],"
         "\"masked_text\":0,\"masked_image\":0}]}";
     g_autoptr(GdkPixbuf) red = red_picture();
@@ -291,15 +300,16 @@ static void end_edit(void)
     ti_panel_set_history(panel, entries, thumbnails);
 }
 
-/* ---- names --------------------------------------------------------------------------------------- */
+/* ---- names ------------------------------------------------------------------------------- */
 
 static void assert_named(GtkWidget *widget, void *count)
 {
-    const GType kinds[] = {GTK_TYPE_BUTTON, GTK_TYPE_ENTRY, GTK_TYPE_TEXT_VIEW, GTK_TYPE_RANGE,
-                           GTK_TYPE_COMBO_BOX, GTK_TYPE_PROGRESS_BAR, GTK_TYPE_LIST_BOX, GTK_TYPE_IMAGE,
-                           GTK_TYPE_DRAWING_AREA};
+    const GType kinds[] = {GTK_TYPE_BUTTON,   GTK_TYPE_ENTRY,     GTK_TYPE_TEXT_VIEW,
+                           GTK_TYPE_RANGE,    GTK_TYPE_COMBO_BOX, GTK_TYPE_PROGRESS_BAR,
+                           GTK_TYPE_LIST_BOX, GTK_TYPE_IMAGE,     GTK_TYPE_DRAWING_AREA};
     bool counts = false;
-    for (size_t i = 0; i < TEST_LENGTH(kinds); i++) counts |= g_type_is_a(G_OBJECT_TYPE(widget), kinds[i]);
+    for (size_t i = 0; i < TEST_LENGTH(kinds); i++)
+        counts |= g_type_is_a(G_OBJECT_TYPE(widget), kinds[i]);
     if (!counts || gtk_widget_get_ancestor(widget, GTK_TYPE_LIST_BOX_ROW)) return;
     ++*(int *)count;
     if (*name_of(widget)) return;
@@ -329,14 +339,17 @@ static void every_part_has_a_name(void **state)
     }
 }
 
-/* With all that can be on show at once: where 768 pixels are all there is, GIMP's own title bar among them. */
+/* With all that can be on show at once: where 768 pixels are all there is, GIMP's own title bar
+ * among them. */
 static void it_fits_a_small_screen(void **state)
 {
     int height = 0;
     (void)state;
     begin_edit();
     end_edit();
-    ti_panel_failed(panel, "The engine stopped in the middle of the edit; nothing was changed: try again.", true);
+    ti_panel_failed(panel,
+                    "The engine stopped in the middle of the edit; nothing was changed: try again.",
+                    true);
     for (int page = 0; page < 3; page++) {
         show_page(page);
         gtk_widget_get_preferred_height(ti_panel_window(panel), &height, NULL);
@@ -344,7 +357,7 @@ static void it_fits_a_small_screen(void **state)
     }
 }
 
-/* ---- legible in every theme ---------------------------------------------------------------------- */
+/* ---- legible in every theme -------------------------------------------------------------- */
 
 /* Relative luminance, as the Web Content Accessibility Guidelines have it. */
 static double luminance(guint32 rgb)
@@ -383,8 +396,8 @@ static void assert_legible(GtkWidget *widget, void *user)
         }
     double contrast = (high + 0.05) / (low + 0.05);
     if (contrast < r->least)
-        fail_msg("%s: \"%s\" has a contrast of %.1f only", r->theme, gtk_label_get_text(GTK_LABEL(widget)),
-                 contrast);
+        fail_msg("%s: \"%s\" has a contrast of %.1f only", r->theme,
+                 gtk_label_get_text(GTK_LABEL(widget)), contrast);
     r->n++;
 }
 
@@ -418,7 +431,7 @@ static void every_word_can_be_read_in_every_theme(void **state)
     }
 }
 
-/* ---- prompts ------------------------------------------------------------------------------------- */
+/* ---- prompts ----------------------------------------------------------------------------- */
 
 /* Opens the menu of prompts and chooses the item called NAME. */
 static void choose_prompt(const char *name)
@@ -471,20 +484,22 @@ static void what_is_written_survives_a_kill(void **state)
     (void)state;
     write_instruction("make it autumn");
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(find(GTK_TYPE_SPIN_BUTTON, "Variations")), 3);
-    for (gint64 end = g_get_monotonic_time() + G_USEC_PER_SEC; g_get_monotonic_time() < end;) settle();
+    for (gint64 end = g_get_monotonic_time() + G_USEC_PER_SEC; g_get_monotonic_time() < end;)
+        settle();
     ti_settings *kept = ti_settings_load(file);
     assert_string_equal(kept->draft, "make it autumn");
     assert_int_equal(kept->variations, 3);
     ti_settings_free(kept);
 }
 
-/* ---- what is asked for --------------------------------------------------------------------------- */
+/* ---- what is asked for ------------------------------------------------------------------- */
 
 static void settings_become_a_request(void **state)
 {
     (void)state;
     GtkWidget *seed = find(GTK_TYPE_ENTRY, "Seed");
-    assert_false(gtk_widget_is_sensitive(find(GTK_TYPE_BUTTON, "Generate"))); /* nothing is written */
+    assert_false(
+        gtk_widget_is_sensitive(find(GTK_TYPE_BUTTON, "Generate"))); /* nothing is written */
     write_instruction("  make it autumn\n");
     press("Generate");
     assert_string_equal(notes.instruction, "make it autumn");
@@ -496,7 +511,8 @@ static void settings_become_a_request(void **state)
     gtk_combo_box_set_active(GTK_COMBO_BOX(find(GTK_TYPE_COMBO_BOX, "Result")), TI_OUTPUT_REPLACE);
     gtk_spin_button_set_value(GTK_SPIN_BUTTON(find(GTK_TYPE_SPIN_BUTTON, "Variations")), 4);
     gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(find(GTK_TYPE_CHECK_BUTTON, "Keep")), TRUE);
-    gtk_toggle_button_set_active(GTK_TOGGLE_BUTTON(find(GTK_TYPE_CHECK_BUTTON, "Edit the selection")), FALSE);
+    gtk_toggle_button_set_active(
+        GTK_TOGGLE_BUTTON(find(GTK_TYPE_CHECK_BUTTON, "Edit the selection")), FALSE);
     gtk_entry_set_text(GTK_ENTRY(seed), "");
     int at = 0;
     gtk_editable_insert_text(GTK_EDITABLE(seed), "12x", -1, &at); /* no number: not taken */
@@ -517,14 +533,15 @@ static void settings_become_a_request(void **state)
     assert_string_equal(notes.options, "preset=fast");
 }
 
-/* ---- what is seen of an edit --------------------------------------------------------------------- */
+/* ---- what is seen of an edit ------------------------------------------------------------- */
 
 static void assert_cancel_is_at_hand(void)
 {
     GtkWidget *button = find(GTK_TYPE_BUTTON, "Cancel");
     GdkRectangle place = place_of(button), window = place_of(ti_panel_window(panel)), seen;
     assert_true(gtk_widget_is_sensitive(button));
-    assert_true(gdk_rectangle_intersect(&place, &window, &seen) && gdk_rectangle_equal(&place, &seen));
+    assert_true(gdk_rectangle_intersect(&place, &window, &seen) &&
+                gdk_rectangle_equal(&place, &seen));
 }
 
 static void cancel_is_always_at_hand(void **state)
@@ -540,7 +557,8 @@ static void cancel_is_always_at_hand(void **state)
     ti_panel_queued(panel, 3);
     assert_cancel_is_at_hand();
     begin_edit();
-    ti_panel_notice(panel, "A sentence that needs several lines where the window is as narrow as it can be.");
+    ti_panel_notice(
+        panel, "A sentence that needs several lines where the window is as narrow as it can be.");
     assert_cancel_is_at_hand();
     ti_panel_applying(panel);
     assert_cancel_is_at_hand();
@@ -570,7 +588,8 @@ static void an_edit_is_seen_as_it_comes_about(void **state)
     assert_true(tagged(text, 8, "scale-set")); /* the block */
     assert_false(tagged(text, 4, "scale-set"));
     if (pixels_of(RED) < 2000) fail_msg("the preview is not drawn");
-    double fraction = gtk_progress_bar_get_fraction(GTK_PROGRESS_BAR(find(GTK_TYPE_PROGRESS_BAR, "Progress")));
+    double fraction =
+        gtk_progress_bar_get_fraction(GTK_PROGRESS_BAR(find(GTK_TYPE_PROGRESS_BAR, "Progress")));
     assert_true(fraction == 0.5);
 }
 
@@ -633,13 +652,15 @@ static void a_layers_edit_is_shown_with_its_settings(void **state)
     ti_entry_free(entry);
 }
 
-/* ---- languages ----------------------------------------------------------------------------------- */
+/* ---- languages --------------------------------------------------------------------------- */
 
 static void it_speaks_other_languages(void **state)
 {
     static const struct {
         const char *language, *generate, *cancel;
-    } cases[] = {{"de", "Erzeugen", "Abbrechen"}, {"ja", "生成", "キャンセル"}, {"en", "Generate", "Cancel"}};
+    } cases[] = {{"de", "Erzeugen", "Abbrechen"},
+                 {"ja", "生成", "キャンセル"},
+                 {"en", "Generate", "Cancel"}};
     (void)state;
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {
         close_panel();
@@ -650,19 +671,21 @@ static void it_speaks_other_languages(void **state)
         find(GTK_TYPE_BUTTON, cases[i].cancel);
         cairo_surface_destroy(look(cases[i].language));
         int width = 0;
-        gtk_widget_get_preferred_width(gtk_bin_get_child(GTK_BIN(ti_panel_window(panel))), &width, NULL);
+        gtk_widget_get_preferred_width(gtk_bin_get_child(GTK_BIN(ti_panel_window(panel))), &width,
+                                       NULL);
         if (width > 520) fail_msg("%s: the panel needs %d pixels", cases[i].language, width);
     }
 }
 
-/* ---- the X server -------------------------------------------------------------------------------- */
+/* ---- the X server ------------------------------------------------------------------------ */
 
 static int set_up(void **state)
 {
     char number[8] = "";
     (void)state;
-    xvfb = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE, NULL, "Xvfb",
-                            "-displayfd", "1", "-screen", "0", "1366x768x24", "-nolisten", "tcp", NULL);
+    xvfb = g_subprocess_new(G_SUBPROCESS_FLAGS_STDOUT_PIPE | G_SUBPROCESS_FLAGS_STDERR_SILENCE,
+                            NULL, "Xvfb", "-displayfd", "1", "-screen", "0", "1366x768x24",
+                            "-nolisten", "tcp", NULL);
     assert_non_null(xvfb);
     GInputStream *out = g_subprocess_get_stdout_pipe(xvfb);
     for (size_t n = 0; n + 1 < sizeof number && !strchr(number, '\n'); n++)
@@ -678,7 +701,8 @@ static int set_up(void **state)
     g_unsetenv("GTK_THEME");
     g_setenv("XDG_CONFIG_HOME", folder, TRUE);
     assert_true(gtk_init_check(NULL, NULL));
-    g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, "gtk-theme-name", "Adwaita", NULL);
+    g_object_set(gtk_settings_get_default(), "gtk-enable-animations", FALSE, "gtk-theme-name",
+                 "Adwaita", NULL);
     ti_i18n_init(CATALOGUES);
     return 0;
 }
@@ -694,7 +718,8 @@ static int tear_down(void **state)
     return 0;
 }
 
-/* Fontconfig keeps some memory for good. Asked by AddressSanitizer where a test is built with it. */
+/* Fontconfig keeps some memory for good. Asked by AddressSanitizer where a test is built with it.
+ */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

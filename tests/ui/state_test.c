@@ -10,8 +10,8 @@ static void assert_text(char *text, const char *expected)
 
 static void set_street(ti_state *s)
 {
-    ti_target target = {.image = (char *)"street.xcf", .layer = (char *)"Street", .width = 6000,
-                        .height = 4000};
+    ti_target target = {
+        .image = (char *)"street.xcf", .layer = (char *)"Street", .width = 6000, .height = 4000};
     ti_state_set_target(s, &target);
 }
 
@@ -92,8 +92,13 @@ static void test_target_text(void **unused)
     assert_text(ti_state_target_text(s, true), "No image");
     set_street(s);
     assert_text(ti_state_target_text(s, true), "Whole layer, 6000 × 4000 pixels");
-    ti_target part = {.image = (char *)"a", .layer = (char *)"b", .width = 100, .height = 100,
-                      .has_selection = true, .select_width = 30, .select_height = 20};
+    ti_target part = {.image = (char *)"a",
+                      .layer = (char *)"b",
+                      .width = 100,
+                      .height = 100,
+                      .has_selection = true,
+                      .select_width = 30,
+                      .select_height = 20};
     ti_state_set_target(s, &part);
     assert_text(ti_state_target_text(s, true), "Selection, 30 × 20 pixels");
     assert_text(ti_state_target_text(s, false), "Whole layer, 100 × 100 pixels");
@@ -112,7 +117,8 @@ static void test_timeline(void **unused)
 {
     (void)unused;
     static const char json[] =
-        "{\"grid\": {\"width\": 32, \"height\": 24}, \"steps\": [{\"step\": 0, \"reasoning\": \"█ sky\", \"revealed_text\": [[2, 5], [4, 99], [9, 3]],"
+        "{\"grid\": {\"width\": 32, \"height\": 24}, \"steps\": [{\"step\": 0, \"reasoning\": \"█ "
+        "sky\", \"revealed_text\": [[2, 5], [4, 99], [9, 3]],"
         " \"revealed_image\": [0, 17], \"masked_text\": 1, \"masked_image\": 1022}, 7,"
         " {\"step\": 1, \"reasoning\": \"the sky\"}]}";
     GError *error = NULL;
@@ -144,10 +150,12 @@ static void test_timeline(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_obstacles),        cmocka_unit_test(test_life_of_an_edit),
+        cmocka_unit_test(test_obstacles),
+        cmocka_unit_test(test_life_of_an_edit),
         cmocka_unit_test(test_variations_share_the_bar),
         cmocka_unit_test(test_failure_and_cancel_end_it),
-        cmocka_unit_test(test_target_text),      cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_target_text),
+        cmocka_unit_test(test_durations),
         cmocka_unit_test(test_timeline),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

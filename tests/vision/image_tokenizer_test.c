@@ -403,12 +403,12 @@ static void test_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_golden),         cmocka_unit_test(test_half),
-        cmocka_unit_test(test_pixel_range),
-        cmocka_unit_test(test_threads),        cmocka_unit_test(test_any_size),
-        cmocka_unit_test(test_bad_arguments),  cmocka_unit_test(test_cancel),
-        cmocka_unit_test(test_damaged_models), cmocka_unit_test(test_not_finite),
-        cmocka_unit_test(test_bind_again),     cmocka_unit_test(test_memory),
+        cmocka_unit_test(test_golden),      cmocka_unit_test(test_half),
+        cmocka_unit_test(test_pixel_range), cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_any_size),    cmocka_unit_test(test_bad_arguments),
+        cmocka_unit_test(test_cancel),      cmocka_unit_test(test_damaged_models),
+        cmocka_unit_test(test_not_finite),  cmocka_unit_test(test_bind_again),
+        cmocka_unit_test(test_memory),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }

@@ -292,7 +292,7 @@ static void test_mix(void **state)
         }
     assert_int_equal(photos[0], photos[1]);
     assert_in_range(photos[0], SAMPLES / 2, SAMPLES * 5 / 6);
-    assert_in_range(grey[0], 1, photos[0] / 10); /* one of 25 kinds */
+    assert_in_range(grey[0], 1, photos[0] / 10);            /* one of 25 kinds */
     assert_in_range(grey[1], photos[1] / 4, photos[1] / 2); /* 12 of 36 */
     assert_true(ti_world_has_kind("black-and-white"));
     assert_false(ti_world_has_kind("black"));

@@ -247,7 +247,8 @@ static void multiply_block(const job *j, const block *b, const uint32_t *a, int 
     int out = j->shape->out_channels;
     size_t tile_words = (size_t)depth * (size_t)f->a_width;
     for (int o = 0; o < out; o += f->nr) {
-        const uint32_t *panel = j->packed + (size_t)o * (size_t)j->total + (size_t)k0 * (size_t)f->nr;
+        const uint32_t *panel =
+            j->packed + (size_t)o * (size_t)j->total + (size_t)k0 * (size_t)f->nr;
         const uint32_t *left = a;
         for (int r = 0; r < b->height; r++)
             for (int x = 0; x < b->width; x += j->tile, left += tile_words)

@@ -19,7 +19,8 @@ static void cpu_free(ti_backend *be)
     free(be);
 }
 
-/* Large memory on large pages where the system has them to give: operands are walked at a stride. */
+/* Large memory on large pages where the system has them to give: operands are walked at a stride.
+ */
 static void *alloc_pages(size_t bytes)
 {
     const size_t page = (size_t)2 << 20;
@@ -29,7 +30,8 @@ static void *alloc_pages(size_t bytes)
     return memory;
 }
 
-/* Room for codes of the largest operand anyone asked the size of; smaller room only means more passes. */
+/* Room for codes of the largest operand anyone asked the size of; smaller room only means more
+ * passes. */
 static te_status grow_codes(ti_cpu *cpu, te_error *err)
 {
     if (cpu->codes_bytes >= cpu->codes_wanted) return TE_OK;
@@ -157,9 +159,9 @@ te_status ti_cpu_create_limited(ti_backend **out, const char *limit, int threads
     ti_cpu_features features = ti_cpu_detect();
     *out = NULL;
     if (limit && !ti_cpu_features_limit(&features, limit))
-        return ti_fail(err, TE_INVALID,
-                       "this processor has no \"%s\"; known are amx, avx2, avx512, neon and portable",
-                       limit);
+        return ti_fail(
+            err, TE_INVALID,
+            "this processor has no \"%s\"; known are amx, avx2, avx512, neon and portable", limit);
     if (!limit) features.amx_int8 = false; /* on request only: it never ran on a real processor */
     if (threads < 0 || threads > 1024)
         return ti_fail(err, TE_INVALID, "%d threads are impossible; use 0 (all cores) to 1024",

@@ -6,8 +6,8 @@ void ti_cpu_embed(ti_backend *be, void *stream, const ti_weight *table, const in
                   int n_rows)
 {
     float *x = stream;
-#pragma omp parallel for num_threads(ti_cpu_of(be)->threads) schedule(static) \
-    if (n_rows * table->cols > TI_CPU_SMALL)
+#pragma omp parallel for num_threads(ti_cpu_of(be)->threads)                                       \
+    schedule(static) if (n_rows * table->cols > TI_CPU_SMALL)
     for (int r = 0; r < n_rows; r++)
         ti_weight_row(table, host_tokens[r], x + (size_t)r * (size_t)table->cols);
 }

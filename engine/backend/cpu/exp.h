@@ -50,17 +50,26 @@ static inline double ti_cpu_exp64_clamp(double x)
 }
 
 /* a * b + c; FUSED, a constant, where the processor does that in one instruction. */
-static inline __attribute__((always_inline)) double ti_cpu_multiply_add(double a, double b, double c,
-                                                                        bool fused)
+static inline __attribute__((always_inline)) double ti_cpu_multiply_add(double a, double b,
+                                                                        double c, bool fused)
 {
     return fused ? __builtin_fma(a, b, c) : a * b + c;
 }
 
 static inline __attribute__((always_inline)) double ti_cpu_exp64_inside(double x, bool fused)
 {
-    static const double terms[] = {1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880,
-                                   1.0 / 40320,     1.0 / 5040,     1.0 / 720,     1.0 / 120,
-                                   1.0 / 24,        1.0 / 6,        0.5,           1.0,
+    static const double terms[] = {1.0 / 479001600,
+                                   1.0 / 39916800,
+                                   1.0 / 3628800,
+                                   1.0 / 362880,
+                                   1.0 / 40320,
+                                   1.0 / 5040,
+                                   1.0 / 720,
+                                   1.0 / 120,
+                                   1.0 / 24,
+                                   1.0 / 6,
+                                   0.5,
+                                   1.0,
                                    1.0};
     const double magic = 6755399441055744.0; /* 1.5 * 2^52: the integer is then in the low bits */
     union {

@@ -19,8 +19,9 @@ typedef struct ti_cpu_features {
 } ti_cpu_features;
 
 ti_cpu_features ti_cpu_detect(void);
-/* Clears what goes beyond NAME: "amx" (all there is), "avx2", "avx512" (without VNNI, BF16 and AMX),
- * "neon" (without dot product) or "portable". False where NAME is none of these or the processor has not got it. */
+/* Clears what goes beyond NAME: "amx" (all there is), "avx2", "avx512" (without VNNI, BF16 and
+ * AMX), "neon" (without dot product) or "portable". False where NAME is none of these or the
+ * processor has not got it. */
 bool ti_cpu_features_limit(ti_cpu_features *features, const char *name);
 /* "AVX-512 VNNI BF16": for a person. */
 const char *ti_cpu_features_name(const ti_cpu_features *features);

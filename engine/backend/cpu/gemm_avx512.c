@@ -86,7 +86,7 @@ BF16 static void pack_bf16(uint32_t *to, const ti_gemm_panel *panel)
 }
 
 AVX512 TI_ALWAYS_INLINE void store_tile(const ti_gemm_tile *t, int rows, int halves,
-                                       __m512 acc[MR][2])
+                                        __m512 acc[MR][2])
 {
     const __m512 alpha = _mm512_set1_ps(t->alpha);
     const __mmask16 m0 = first(t->cols), m1 = first(t->cols - 16);

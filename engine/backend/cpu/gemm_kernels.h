@@ -47,7 +47,7 @@ const ti_gemm_kernel *ti_gemm_kernel_for(const ti_cpu_features *features, bool b
 
 /* The widest panel of any kernel, and the widest of op(A). */
 #define TI_GEMM_MAX_WIDTH 32
-#define TI_GEMM_MAX_LEFT 16
+#define TI_GEMM_MAX_LEFT  16
 
 extern const ti_gemm_kernel ti_gemm_plain;
 void ti_gemm_plain_pack(uint32_t *to, const ti_gemm_panel *panel);

@@ -1,7 +1,7 @@
 /* norm.c - RMS normalisation: y = x / sqrt(mean(x^2) + eps) * gain, in float32.
  *
- * The mean is summed in sixteen lanes that are added at the end: vector code may take them together,
- * and the bits are the same on every machine. */
+ * The mean is summed in sixteen lanes that are added at the end: vector code may take them
+ * together, and the bits are the same on every machine. */
 #include "backend/cpu/cpu.h"
 
 #include <math.h>
@@ -25,8 +25,8 @@ void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_
 {
     int width = (int)gain->rows;
     const float *g = gain->values;
-#pragma omp parallel for num_threads(ti_cpu_of(be)->threads) schedule(static) \
-    if ((int64_t)n_rows * width > TI_CPU_SMALL)
+#pragma omp parallel for num_threads(ti_cpu_of(be)->threads)                                       \
+    schedule(static) if ((int64_t)n_rows * width > TI_CPU_SMALL)
     for (int r = 0; r < n_rows; r++) {
         int from = host_rows ? host_rows[r] : r;
         const float *x = (const float *)stream + (size_t)from * (size_t)width;

@@ -1,5 +1,5 @@
-/* plain.c - see plain.h. Read this to know what an op means; read the op's own file to know how it is
- * made fast. */
+/* plain.c - see plain.h. Read this to know what an op means; read the op's own file to know how it
+ * is made fast. */
 #include "backend/cpu/plain.h"
 
 #include <math.h>

@@ -1,6 +1,6 @@
-/* plain.h - the judge of every backend: each backbone op as its formula says, one row after another,
- * float32 arrays in and out, sums in double. The contracts are those of backend.h; no threads, no
- * blocks, no scratch beyond what is said. Not used in an edit. */
+/* plain.h - the judge of every backend: each backbone op as its formula says, one row after
+ * another, float32 arrays in and out, sums in double. The contracts are those of backend.h; no
+ * threads, no blocks, no scratch beyond what is said. Not used in an edit. */
 #ifndef TI_BACKEND_CPU_PLAIN_H
 #define TI_BACKEND_CPU_PLAIN_H
 

@@ -1,5 +1,6 @@
 /* weight.c - binds a tensor of the model file to the CPU. Matrices are read where they lie in the
- * file's mapping unless their kernel wants its own arrangement; vectors are small and become float32. */
+ * file's mapping unless their kernel wants its own arrangement; vectors are small and become
+ * float32. */
 #include "backend/cpu/cpu.h"
 
 #include <stdlib.h>
@@ -13,7 +14,8 @@ static te_status bind_vector(ti_weight *w, te_error *err)
     return TE_OK;
 }
 
-te_status ti_cpu_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out, te_error *err)
+te_status ti_cpu_weight_create(ti_backend *be, const ti_tensor *tensor, ti_weight **out,
+                               te_error *err)
 {
     *out = NULL;
     ti_weight *w = ti_calloc(1, sizeof *w);

@@ -9,11 +9,11 @@
  * float32. A model whose first matrix is float32 makes the backend exact: operands and values are
  * then float32 too, and no product uses TF32, so that it reproduces golden tokens. So are they on
  * cards before compute capability 8.0: cuBLAS does bf16 there without tensor cores, and slower than
- * float32. F16 matrices become bf16. With FP8 asked for (backend/module.h) the matrices of the blocks are E4M3 with a scale a
- * row, and so are the operands they meet: each number is then off by up to 2^-4 of itself, a
- * product by about 4 % of its root mean square (bf16: 0.3 %). On the golden models of two layers
- * the logits are 1.1 % off in bf16 and 15 % in FP8. The image tokenisers run in float32 everywhere:
- * a code is the sign of a sum.
+ * float32. F16 matrices become bf16. With FP8 asked for (backend/module.h) the matrices of the
+ * blocks are E4M3 with a scale a row, and so are the operands they meet: each number is then off by
+ * up to 2^-4 of itself, a product by about 4 % of its root mean square (bf16: 0.3 %). On the golden
+ * models of two layers the logits are 1.1 % off in bf16 and 15 % in FP8. The image tokenisers run
+ * in float32 everywhere: a code is the sign of a sum.
  *
  * Order. Everything a caller sees happens on one stream. Weights that are not kept in the form they
  * are multiplied in - quantised ones, and those that found no room on the card and wait in pinned
@@ -55,7 +55,7 @@ extern "C" {
 #define TI_CUDA_SLOT_BYTES ((size_t)96 << 20) /* a feed-forward matrix of the 8B model in bf16 */
 #endif
 #define TI_CUDA_GRAPHS      4
-#define TI_CUDA_LISTS       16                     /* host arrays the card remembers */
+#define TI_CUDA_LISTS       16 /* host arrays the card remembers */
 #define TI_CUDA_LIST_LENGTH (1 << 16)
 #define TI_CUDA_PICKS       8
 #define TI_CUDA_SLICES      64   /* a group norm's sums are cut into */
@@ -96,8 +96,8 @@ typedef struct ti_cuda {
     ti_backend base; /* first: a ti_backend * of this device is a ti_cuda * */
     int card, arch;  /* arch: 90 is compute capability 9.0 */
     int shared_per_multiprocessor;
-    bool exact;   /* operands and values are float32 */
-    bool settled; /* a matrix is bound or sizes are told: exact may not change any more */
+    bool exact;      /* operands and values are float32 */
+    bool settled;    /* a matrix is bound or sizes are told: exact may not change any more */
     bool fp8, as_is; /* as asked for by name: backend/module.h */
     cudaStream_t stream, side;
     ti_matmuls *matmuls;

@@ -32,7 +32,8 @@ static ti_cuda_graph *find(ti_cuda *cuda, const ti_repeated *what)
 {
     for (int i = 0; i < TI_CUDA_GRAPHS; i++) {
         ti_cuda_graph *g = &cuda->graphs[i];
-        if (g->key_bytes == what->key_bytes && !memcmp(g->key, what->key, what->key_bytes)) return g;
+        if (g->key_bytes == what->key_bytes && !memcmp(g->key, what->key, what->key_bytes))
+            return g;
     }
     return NULL;
 }

@@ -184,8 +184,7 @@ static cublasStatus_t choose(ti_matmuls *m, entry *e)
     cublasStatus_t st = m->preference_init(&wish, sizeof wish);
     if (!st)
         st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, workspace);
-    if (!st)
-        st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, sums);
+    if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, sums);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, a[0]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, a[1]);
     if (!st) st = SET(m->preference_set, &wish, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, a[2]);

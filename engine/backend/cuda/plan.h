@@ -20,9 +20,9 @@
 
 #include "format/tensor.h"
 
-#define TI_CUDA_MARGIN ((uint64_t)512 << 20)  /* left to the desktop */
-#define TI_CUDA_ROOM   ((uint64_t)1536 << 20) /* left to an edit and the slots */
-#define TI_CUDA_LOCK_MARGIN ((uint64_t)2 << 30) /* of main memory, left to everybody else */
+#define TI_CUDA_MARGIN      ((uint64_t)512 << 20)  /* left to the desktop */
+#define TI_CUDA_ROOM        ((uint64_t)1536 << 20) /* left to an edit and the slots */
+#define TI_CUDA_LOCK_MARGIN ((uint64_t)2 << 30)    /* of main memory, left to everybody else */
 #define TI_CUDA_HIDDEN      0.5 /* bytes an element that stream behind the products */
 #define TI_CUDA_FORMS       4
 
