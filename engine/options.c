@@ -40,6 +40,9 @@ static const te_option_info table[] = {
     {"image-temperature", TE_OPTION_REAL, 0, 10, NULL, "variety of the picture; 0: none", false},
     {"image-shuffle", TE_OPTION_REAL, 0, 1000, NULL,
      "how far chance decides which parts of the picture appear first; 0: the surest do", true},
+    {"image-stay", TE_OPTION_REAL, 0, 1, NULL,
+     "how sure the model must be to leave a part of the picture as it was; 0: as of any other",
+     true},
     {"schedule", TE_OPTION_CHOICE, 0, 3, schedules, "pace at which the picture appears", true},
     {"schedule-pow", TE_OPTION_REAL, 0.1, 16, NULL, "exponent of the schedule pow", true},
 };
@@ -61,6 +64,7 @@ static const place places[] = {
     AT(FIELD_REAL, text_temperature),
     AT(FIELD_REAL, image_temperature),
     AT(FIELD_REAL, image_shuffle),
+    AT(FIELD_REAL, image_stay),
     AT(FIELD_SCHEDULE, schedule),
     AT(FIELD_REAL, schedule_pow),
 };

@@ -138,6 +138,8 @@ typedef struct te_options {
     double image_temperature; /* 0: arg-max */
     double image_shuffle;     /* noise added to ln p when image tokens are ranked, beside the
                                  temperature's: 0 as released, 100 a random order */
+    double image_stay;        /* an arg-max that is the input's own code is taken only from this
+                                 probability on, else the next best; 0 as released */
     te_schedule schedule;     /* share of image tokens still masked over time */
     double schedule_pow;      /* n of 1 - t^n */
 } te_options;

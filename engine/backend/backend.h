@@ -56,8 +56,12 @@ typedef struct ti_pick {
     double temperature;
     ti_random random;
     const int32_t *keys; /* host, [n_rows]: names each row to the random generator */
-    int32_t *ids;        /* host, [n_rows], column numbers; filled after sync() */
-    double *probs;       /* host, [n_rows]; filled after sync() */
+    /* Greedy alone: host, [n_rows], columns that a row takes only if their probability is
+     * STAY_LEAST at least, else the highest of the others; -1: none. NULL: no row has one. */
+    const int32_t *stay;
+    double stay_least;
+    int32_t *ids;  /* host, [n_rows], column numbers; filled after sync() */
+    double *probs; /* host, [n_rows]; filled after sync() */
 } ti_pick;
 
 /* Which rows of a pick are kept, by their confidences (float64), as in the released code.

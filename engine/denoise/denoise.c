@@ -33,6 +33,7 @@ static size_t carve_all(ti_denoiser *d, int length, int n_image, int n_text,
     d->image_rows = carve(&c, (size_t)n_image, sizeof(int32_t));
     d->text_ids = carve(&c, (size_t)n_text, sizeof(int32_t));
     d->image_ids = carve(&c, (size_t)n_image, sizeof(int32_t));
+    d->image_stay = carve(&c, (size_t)n_image, sizeof(int32_t));
     d->text_kept = carve(&c, (size_t)n_text, sizeof(bool));
     d->image_kept = carve(&c, (size_t)n_image, sizeof(bool));
     d->batch = carve(&c, (size_t)shape->rows, sizeof(int32_t));

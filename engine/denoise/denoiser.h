@@ -27,6 +27,7 @@ typedef struct ti_denoiser {
      * and whether it is kept. */
     int n_text_rows, n_image_rows;
     int32_t *text_rows, *image_rows, *text_ids, *image_ids;
+    int32_t *image_stay; /* codes of the input at image_rows */
     bool *text_kept, *image_kept;
     ti_pick text_pick;
     ti_keep text_keep;

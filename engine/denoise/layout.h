@@ -53,9 +53,10 @@ typedef struct ti_sequence {
     int n;           /* tokens */
     int32_t *tokens; /* [n], owned; masks where it is to be denoised */
     int n_prefix;
-    int grid_h, grid_w;         /* of the picture to be made */
-    int *image_at;              /* [grid_h * grid_w], owned: places of the image tokens */
-    int text_first, text_count; /* the text region (M: its bos included) */
+    int grid_h, grid_w; /* of the picture to be made */
+    int *image_at;      /* [grid_h * grid_w], owned: places of the image tokens */
+    int32_t *input; /* [grid_h * grid_w], owned: codes of the input picture; NULL: none is known */
+    int text_first, text_count;                   /* the text region (M: its bos included) */
     int32_t *unconditional[TI_MAX_UNCONDITIONAL]; /* owned */
     int n_unconditional[TI_MAX_UNCONDITIONAL];
 } ti_sequence;

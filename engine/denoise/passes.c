@@ -170,6 +170,11 @@ static void pick_image(ti_denoiser *d, ti_pick *pick, int step)
     pick->random = ti_denoiser_random(d, step, TI_DRAW_IMAGE);
     pick->keys = d->image_rows;
     pick->probs = d->image_probs;
+    if (d->s->input && d->job->options->image_stay > 0) {
+        for (int i = 0; i < pick->n_rows; i++) d->image_stay[i] = d->s->input[d->image_rows[i]];
+        pick->stay = d->image_stay;
+        pick->stay_least = d->job->options->image_stay;
+    }
     if (d->s->layout.profile == TI_PROFILE_A && d->plan.steps[step].last_image) {
         ti_pick best = *pick;
         best.method = TI_PICK_GREEDY;

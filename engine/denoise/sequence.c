@@ -122,6 +122,15 @@ static te_status set_unconditional(ti_sequence *s, const ti_sequence_input *in, 
     return ti_sequence_set_unconditional(s, 1, in->instruction, in->n_instruction, err);
 }
 
+static te_status set_input(ti_sequence *s, const int32_t *codes, te_error *err)
+{
+    size_t n = (size_t)s->grid_h * (size_t)s->grid_w;
+    s->input = ti_malloc_array(n, sizeof *s->input);
+    if (!s->input) return ti_fail_memory(err, "the input's codes", n * sizeof *s->input);
+    memcpy(s->input, codes, n * sizeof *codes);
+    return TE_OK;
+}
+
 te_status ti_sequence_create(ti_sequence **out, const ti_sequence_input *in, te_error *err)
 {
     *out = NULL;
@@ -133,6 +142,7 @@ te_status ti_sequence_create(ti_sequence **out, const ti_sequence_input *in, te_
     te_status st = ti_sequence_from_prefix(&s, in->layout, p.at, p.n, in->grid_h, in->grid_w,
                                            in->text_len, err);
     if (!st) st = set_unconditional(s, in, p.at, err);
+    if (!st && in->codes) st = set_input(s, in->codes, err);
     free(p.at);
     if (st) {
         ti_sequence_free(s);
@@ -201,6 +211,7 @@ void ti_sequence_free(ti_sequence *s)
     if (!s) return;
     free(s->tokens);
     free(s->image_at);
+    free(s->input);
     for (int i = 0; i < TI_MAX_UNCONDITIONAL; i++) free(s->unconditional[i]);
     free(s);
 }

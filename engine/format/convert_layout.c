@@ -77,6 +77,7 @@ static const struct option {
     {"text_temperature", "text_temperature", REAL},
     {"image_temperature", "image_temperature", REAL},
     {"image_shuffle", "image_shuffle", REAL},
+    {"image_stay", "image_stay", REAL},
     {"schedule", "schedule", TEXT},
     {"schedule_pow", "schedule_pow", REAL},
     {"strategy", "strategy", TEXT},

@@ -39,7 +39,7 @@ static void test_every_row(void **state)
     size_t n;
     te_error err;
     const te_option_info *table = te_option_table(&n);
-    assert_int_equal(n, 14);
+    assert_int_equal(n, 15);
     for (size_t i = 0; i < n; i++) {
         const te_option_info *row = &table[i];
         te_options opt;

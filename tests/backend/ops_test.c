@@ -397,6 +397,39 @@ static void test_pick(void **state)
     for (int i = 0; i < 3; i++) free(logits[i]);
 }
 
+/* A column that may stay only where it is sure enough gives way to the next best, in no other row.
+ */
+static void test_pick_stay(void **state)
+{
+    (void)state;
+    int32_t best[PICK_ROWS], stay[PICK_ROWS], ids[PICK_ROWS], got[PICK_ROWS];
+    double best_p[PICK_ROWS], probs[PICK_ROWS], got_p[PICK_ROWS];
+    float *logits[3];
+    int moved = 0, stayed = 0;
+    for (int i = 0; i < 3; i++) logits[i] = floats(PICK_ROWS * PICK_COLS, (uint64_t)i);
+    ti_pick p = make_pick(logits, 3, TI_PICK_GREEDY, 0);
+    p.ids = best, p.probs = best_p;
+    ti_plain_pick(&p);
+    for (int r = 0; r < PICK_ROWS; r++)
+        stay[r] = r % 4 == 0 ? -1 : r % 4 == 1 ? (best[r] + 1) % PICK_COLS : best[r];
+    p.stay = stay, p.stay_least = 1.0001 * best_p[PICK_ROWS / 2]; /* no tie of roundings */
+    p.ids = ids, p.probs = probs;
+    ti_plain_pick(&p);
+    for (int r = 0; r < PICK_ROWS; r++) {
+        bool gives_way = stay[r] == best[r] && best_p[r] < p.stay_least;
+        assert_int_equal(ids[r] != best[r], gives_way);
+        assert_true(gives_way ? probs[r] <= best_p[r] : probs[r] == best_p[r]);
+        moved += gives_way, stayed += stay[r] == best[r] && !gives_way;
+    }
+    assert_true(moved > 3 && stayed > 3);
+    p.ids = got, p.probs = got_p;
+    for (int t = 0; t < MAX_THREADS; t++) {
+        backends[t]->op->pick(backends[t], &p);
+        assert_memory_equal(got, ids, sizeof got);
+    }
+    for (int i = 0; i < 3; i++) free(logits[i]);
+}
+
 /* Ties go to the lowest id. */
 static void test_pick_ties(void **state)
 {
@@ -570,6 +603,7 @@ int main(void)
         cmocka_unit_test(test_rope),
         cmocka_unit_test(test_attention),
         cmocka_unit_test(test_pick),
+        cmocka_unit_test(test_pick_stay),
         cmocka_unit_test(test_pick_ties),
         cmocka_unit_test(test_pick_frequencies),
         cmocka_unit_test(test_keep),

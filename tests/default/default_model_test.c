@@ -104,6 +104,14 @@ static void makes_it_cooler(void **state)
     assert_true(by.b < -3);
 }
 
+static void takes_its_colour(void **state)
+{
+    (void)state;
+    ti_lab_stats after, by = edit_photo(3, "make it black and white", "black and white", &after);
+    print_message("chroma by %.1f to %.1f\n", by.chroma, after.chroma);
+    assert_true(by.chroma < -0.6 * (after.chroma - by.chroma));
+}
+
 /* Drawn places that training never saw so, asked for another hour or season: what is said and what
  * is drawn are right in most cases, by the checker of the held-out bench. */
 static void changes_what_it_is_asked_to(void **state)
@@ -136,19 +144,16 @@ static void changes_what_it_is_asked_to(void **state)
     }
     print_message("%d said, %d drawn of %d\n", said, drawn, SAMPLES);
     assert_true(said >= SAMPLES - 2);
-    assert_true(drawn >= SAMPLES / 2);
+    assert_true(drawn >= SAMPLES * 3 / 4);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(is_what_the_readme_says),
-        cmocka_unit_test(makes_it_night),
-        cmocka_unit_test(makes_it_brighter),
-        cmocka_unit_test(makes_it_darker),
-        cmocka_unit_test(makes_it_warmer),
-        cmocka_unit_test(makes_it_cooler),
-        cmocka_unit_test(changes_what_it_is_asked_to),
+        cmocka_unit_test(is_what_the_readme_says), cmocka_unit_test(makes_it_night),
+        cmocka_unit_test(makes_it_brighter),       cmocka_unit_test(makes_it_darker),
+        cmocka_unit_test(makes_it_warmer),         cmocka_unit_test(makes_it_cooler),
+        cmocka_unit_test(takes_its_colour),        cmocka_unit_test(changes_what_it_is_asked_to),
     };
     return cmocka_run_group_tests(tests, open_model, close_model);
 }

@@ -108,6 +108,15 @@ static INLINE int multinomial(const ti_pick *p, int row, const float *l, float t
     return p->n_cols - 1;
 }
 
+/* The highest of all columns but one; that one where there is no other. */
+static INLINE int first_besides(const float *l, int n, int besides)
+{
+    int best = besides;
+    for (int c = 0; c < n; c++)
+        if (c != besides && (best == besides || l[c] > l[best])) best = c;
+    return best;
+}
+
 static INLINE void pick_row(const ti_pick *p, int row, float *room, bool fused)
 {
     const float *l = guide(p, row, room), top = highest(l, p->n_cols);
@@ -119,6 +128,8 @@ static INLINE void pick_row(const ti_pick *p, int row, float *room, bool fused)
         id = multinomial(p, row, l, top, total, fused);
     else
         id = first_at(l, p->n_cols, top);
+    if (p->method == TI_PICK_GREEDY && p->stay && id == p->stay[row] && 1 / total < p->stay_least)
+        id = first_besides(l, p->n_cols, id);
     p->ids[row] = id;
     p->probs[row] = exp((double)l[id] - (double)top) / total;
 }

@@ -142,13 +142,14 @@ static float guided(const ti_pick *p, int row, int c)
     return l;
 }
 
-static int choose(const ti_pick *p, int row, double top, double total)
+static int choose(const ti_pick *p, int row, double top, double total, int besides)
 {
     uint64_t draw = (uint64_t)p->keys[row] * (uint64_t)p->n_cols;
     double best = -INFINITY, left = ti_random_uniform(p->random, draw) * total;
     int id = p->n_cols - 1;
     for (int c = 0; c < p->n_cols; c++) {
         double l = (double)guided(p, row, c);
+        if (c == besides) continue;
         if (p->method == TI_PICK_MULTINOMIAL) {
             left -= exp(l - top);
             if (left < 0) return c;
@@ -170,7 +171,11 @@ void ti_plain_pick(const ti_pick *p)
         double top = -INFINITY, total = 0;
         for (int c = 0; c < p->n_cols; c++) top = fmax(top, (double)guided(p, row, c));
         for (int c = 0; c < p->n_cols; c++) total += exp((double)guided(p, row, c) - top);
-        p->ids[row] = choose(p, row, top, total);
+        int id = choose(p, row, top, total, -1);
+        double prob = exp((double)guided(p, row, id) - top) / total;
+        if (p->method == TI_PICK_GREEDY && p->stay && id == p->stay[row] && prob < p->stay_least)
+            id = choose(p, row, top, total, id);
+        p->ids[row] = id;
         p->probs[row] = exp((double)guided(p, row, p->ids[row]) - top) / total;
     }
 }

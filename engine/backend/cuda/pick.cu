@@ -16,6 +16,8 @@ typedef struct pick_case {
     const int32_t *keys;
     int32_t *ids;
     double *probs;
+    const int32_t *stay;
+    double stay_least;
 } pick_case;
 
 static __device__ float guided(const pick_case *p, int64_t row, int c)
@@ -49,7 +51,8 @@ static __device__ int block_highest(double score, int column)
     return best;
 }
 
-static __device__ int highest(const pick_case *p, int64_t row, bool noisy)
+/* BESIDES: a column that is left out, or -1. */
+static __device__ int highest(const pick_case *p, int64_t row, bool noisy, int besides)
 {
     uint64_t draw = (uint64_t)p->keys[row] * (uint64_t)p->n_cols;
     double top = -INFINITY;
@@ -57,7 +60,7 @@ static __device__ int highest(const pick_case *p, int64_t row, bool noisy)
     for (int c = (int)threadIdx.x; c < p->n_cols; c += TI_BLOCK) {
         double score = (double)guided(p, row, c);
         if (noisy) score += p->temperature * ti_gumbel(p->random, draw + (uint64_t)c);
-        if (!(score > top)) continue;
+        if (!(score > top) || c == besides) continue;
         top = score;
         best = c;
     }
@@ -97,12 +100,14 @@ static __device__ int multinomial(const pick_case *p, int64_t row, double top)
 static __global__ void pick(const __grid_constant__ pick_case p)
 {
     int64_t row = blockIdx.x;
-    int id = highest(&p, row, false);
+    int id = highest(&p, row, false, -1);
     double top = (double)guided(&p, row, id), total = 0;
     for (int c = (int)threadIdx.x; c < p.n_cols; c += TI_BLOCK)
         total += exp((double)guided(&p, row, c) - top);
     total = ti_block_sum(total);
-    if (p.method == TI_PICK_GUMBEL) id = highest(&p, row, true);
+    if (p.stay && id == p.stay[row] && 1 / total < p.stay_least && p.n_cols > 1)
+        id = highest(&p, row, false, id);
+    if (p.method == TI_PICK_GUMBEL) id = highest(&p, row, true, -1);
     if (p.method == TI_PICK_MULTINOMIAL) id = multinomial(&p, row, top);
     if (threadIdx.x) return;
     p.ids[row] = id;
@@ -137,7 +142,9 @@ void ti_cuda_pick(ti_backend *be, const ti_pick *asked)
                    asked->random,
                    ti_cuda_list_of(cuda, asked->keys, n),
                    cuda->ids + first,
-                   cuda->probs + first};
+                   cuda->probs + first,
+                   asked->method == TI_PICK_GREEDY ? ti_cuda_list_of(cuda, asked->stay, n) : NULL,
+                   asked->stay_least};
     TI_LAUNCH(cuda, pick, (unsigned)n, TI_BLOCK, 0, cuda->stream, p);
     ti_cuda_check(cuda,
                   cudaMemcpyAsync(cuda->pinned_ids + first, p.ids, (size_t)n * sizeof *p.ids,
