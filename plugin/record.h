@@ -3,8 +3,8 @@
  *
  *     {"schema": 1, "id": "...", "instruction": "...", "reasoning": "...", "seed": 7,
  *      "options": {...resolved...}, "model": {"name": "...", "hash": "..."},
- *      "source_layer": "...", "source_tattoo": 12, "region": {"x": 0, "y": 0, "width": 640,
- * "height": 480}, "time": "2026-01-31T12:00:00Z"}
+ *      "source_layer": "...", "source_tattoo": 12,
+ *      "region": {"x": 0, "y": 0, "width": 640, "height": 480}, "time": "2026-01-31T12:00:00Z"}
  *
  * The region is what the model was shown, in the source layer's pixels. The tattoo is GIMP's number
  * for the source layer, which stays with it in the file.

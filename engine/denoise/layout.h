@@ -4,9 +4,10 @@
  *   M, edit      task soi image eoi bos instruction eos | soi IMAGE eoi bos TEXT
  *   M, generate  task bos prompt eos                    | soi IMAGE eoi bos TEXT
  *      (a model trained so has its instructions filled up with eos to one length)
- *   A, edit      prompt[:-1] boi image-rows eoi prompt[-1] | answer boi IMAGE-ROWS eoi TEXT
- * answer-end A, generate  prompt                                    | answer boi IMAGE-ROWS eoi
- * TEXT answer-end
+ *   A, edit      prompt[:-1] boi image-rows eoi prompt[-1]
+ *                | answer-start boi IMAGE-ROWS eoi TEXT answer-end
+ *   A, generate  prompt
+ *                | answer-start boi IMAGE-ROWS eoi TEXT answer-end
  *
  * Left of the bar is the prefix, right of it what is denoised (capitals: masks at the start). In A
  * every row of image tokens ends with a newline token. Guidance compares with unconditional

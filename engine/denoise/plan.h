@@ -4,9 +4,9 @@
  * (text_block). Image tokens are revealed in image steps, spread evenly over the part of the job
  * the strategy gives them, following a schedule of how many are still masked:
  *
- *   parallel        as released: image steps from a quarter of the job on, time counted from its
- * start semi-parallel   the same from half of the job on, time counted from there sequential
- * text_steps iterations of text alone, then image_steps of the picture alone
+ *   parallel        as released: image steps from a quarter of the job on, time from its start
+ *   semi-parallel   the same from half of the job on, time counted from there
+ *   sequential      text_steps iterations of text alone, then image_steps of the picture alone
  *
  * Both variants follow the same plan; they differ in how a reveal is counted (ti_plan_reveal). */
 #ifndef TI_DENOISE_PLAN_H

@@ -89,7 +89,8 @@ static te_status map_file(ti_pool *p, te_error *err)
     ssize_t got = pread(fd, &old, sizeof old, 0);
     struct stat info;
     if (got > 0 && (got != sizeof old || memcmp(&old, &head, sizeof head) != 0))
-        st = ti_fail(err, TE_FORMAT, "%s: made with another tokeniser or other sizes; delete it",
+        st = ti_fail(err, TE_FORMAT,
+                     "%s: made with another tokeniser, other sizes or another mixture; delete it",
                      path);
     if (!st && !got && pwrite(fd, &head, sizeof head, 0) != sizeof head)
         st = ti_fail(err, TE_IO, "%s: cannot be written", path);

@@ -328,6 +328,30 @@ static void test_shuffle(void **state)
     assert_memory_not_equal(codes[1][0], codes[0][0], sizeof codes[0][0]);
 }
 
+/* What stays must be sure: at 1, no token that is revealed is the input's own, though without it
+ * each of them is. */
+static void test_stay(void **state)
+{
+    (void)state;
+    golden g = open_golden("m-tiny", 1);
+    g.options.text_temperature = g.options.image_temperature = 0;
+    ti_trajectory *free_one = denoise(&g);
+    g.sequence->input = calloc((size_t)free_one->n_image, sizeof *g.sequence->input);
+    assert_non_null(g.sequence->input);
+    memcpy(g.sequence->input, free_one->codes,
+           (size_t)free_one->n_image * sizeof *g.sequence->input);
+    ti_trajectory *same = denoise(&g);
+    assert_memory_equal(same->codes, free_one->codes, (size_t)same->n_image * sizeof *same->codes);
+    g.options.image_stay = 1;
+    ti_trajectory *other = denoise(&g);
+    for (int i = 0; i < other->n_image; i++)
+        assert_int_not_equal(other->codes[i], free_one->codes[i]);
+    ti_trajectory_free(free_one);
+    ti_trajectory_free(same);
+    ti_trajectory_free(other);
+    close_golden(&g);
+}
+
 static void test_variations(void **state)
 {
     (void)state;
@@ -485,6 +509,7 @@ int main(void)
         cmocka_unit_test(test_filled_instructions),
         cmocka_unit_test(test_variations),
         cmocka_unit_test(test_shuffle),
+        cmocka_unit_test(test_stay),
         cmocka_unit_test(test_order),
         cmocka_unit_test(test_pinned),
         cmocka_unit_test(test_file),

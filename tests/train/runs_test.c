@@ -297,6 +297,22 @@ static void refuses_a_foreign_pool(void **state)
     assert_non_null(strstr(err.message, "delete it"));
 }
 
+/* Kinds drawn more often belong to the configuration: a pool drawn without them is another one. */
+static void pools_know_their_mixture(void **state)
+{
+    (void)state;
+    te_error err;
+    sft_config("sft-mixed", 1, 1);
+    assert_ok(ti_command_sft(path_of("sft-mixed.json"), false, &err), err);
+    replace_text(path_of("sft-mixed.json"), "\"samples\": 6",
+                 "\"samples\": 6, \"kinds\": {\"muted\": 3}");
+    assert_int_equal(ti_command_sft(path_of("sft-mixed.json"), false, &err), TE_FORMAT);
+    assert_non_null(strstr(err.message, "mixture"));
+    replace_text(path_of("sft-mixed.json"), "muted", "no-such-kind");
+    assert_int_equal(ti_command_sft(path_of("sft-mixed.json"), false, &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "no-such-kind"));
+}
+
 static bool is_among(uint16_t word, const uint16_t *words, int n)
 {
     for (int i = 0; i < n; i++)
@@ -349,6 +365,7 @@ int main(void)
         cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
+        cmocka_unit_test(pools_know_their_mixture),
         cmocka_unit_test(tokens_show_what_is_said),
     };
     return cmocka_run_group_tests(tests, make_models, remove_folder);
