@@ -4,11 +4,12 @@
 #include <math.h>
 
 /* Where the tone of the surroundings and the edit do not vary together, over windows of a token's
- * size. */
+ * size. A change of light is let off more easily than an edit of things. */
 static void compare_structure(ti_fitter *f, float *fresh)
 {
     int r = MAX(2, (int)(f->patch + 0.5));
     size_t n = f->n;
+    const float least = 0.4f - 0.15f * f->light;
     float *s = f->sums; /* count; tone 3; edit 3; tone squared, edit squared, product: each over
                            channels */
     for (size_t i = 0; i < n; i++) {
@@ -25,7 +26,7 @@ static void compare_structure(ti_fitter *f, float *fresh)
     }
     for (size_t k = 0; k < 10; k++) ti_fit_box(f, s + k * n, s + k * n, r);
     for (size_t i = 0; i < n; i++) {
-        const float slack = 12 * f->error[i] + 0.002f;
+        const float slack = (4 + 8 * f->light) * f->error[i] + 0.002f;
         float count = s[i], tone = s[7 * n + i] / count, edit = s[8 * n + i] / count;
         float both = s[9 * n + i] / count;
         for (size_t c = 0; c < 3; c++) {
@@ -35,7 +36,7 @@ static void compare_structure(ti_fitter *f, float *fresh)
             both -= t * e;
         }
         float alike = (2 * both + slack) / (MAX(tone, 0) + MAX(edit, 0) + slack);
-        fresh[i] = 1 - ti_smoothstep(0.25f, 0.55f, alike);
+        fresh[i] = 1 - ti_smoothstep(least, least + 0.3f, alike);
     }
 }
 
@@ -69,18 +70,31 @@ static void spread(ti_fitter *f, float *plane, int r)
     }
 }
 
+/* The error to reckon with around a pixel. A change of light over the whole picture is told from
+ * the tokeniser's smears, of which the input's own are a sample. An edit of things redraws what it
+ * changes, and takes the rest as it was: there only what the tone leaves over is noise, and to see
+ * it larger would let the old thing shine through the new. */
+static void weigh_error(ti_fitter *f)
+{
+    const float noise = (float)f->noise;
+    for (size_t i = 0; i < f->n; i++)
+        f->error[i] = noise + f->light * MAX(f->error[i] - noise, 0.0f);
+}
+
 /* New is what the tone misses, by structure or by value, where anything changed to speak of. Where
  * nothing did, a tone that strays from its neighbours (the glow around a new thing) is kept out of
  * the change. */
 void ti_fit_find_fresh(ti_fitter *f)
 {
     float *fresh = f->fit->fresh, *missed = f->sums, *moved = f->sums + f->n;
+    const float doubt = 1 + f->light;
+    weigh_error(f);
     compare_structure(f, fresh);
     compare_values(f, f->tone, f->out, MAX(1, (int)(f->patch / 3)), missed);
     compare_values(f, f->in, f->out, MAX(1, (int)(f->patch / 6)), moved);
     for (size_t i = 0; i < f->n; i++) {
         float here = ti_smoothstep(2, 6, moved[i]);
-        fresh[i] = MAX(fresh[i], ti_smoothstep(3, 9, missed[i])) * here;
+        fresh[i] = MAX(fresh[i], ti_smoothstep(1.5f * doubt, 4.5f * doubt, missed[i])) * here;
         if (!f->grey) f->fit->change[i] *= 1 - ti_smoothstep(2, 5, missed[i]) * (1 - here);
     }
     spread(f, fresh, MAX(1, (int)(f->patch / 4))); /* so that its outline is drawn, not toned */

@@ -195,7 +195,6 @@ void ti_fit_measure_noise(ti_fitter *f)
     /* Median over mean of a chi-squared with three degrees of freedom; of grey's one, less for its
      * tail. */
     f->noise = CLAMP(n ? squares[n / 2] / (f->grey ? 0.3 : 0.79) : 0, 1e-4, 2.5e-3);
-    for (size_t i = 0; i < f->n; i++) f->error[i] = MAX(f->error[i], (float)f->noise);
 }
 
 /* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of
@@ -209,6 +208,7 @@ static void trust_curve(ti_fitter *f)
         change += w * d * d;
     }
     float trust = f->grey ? 1 : ti_smoothstep(0.4f, 0.75f, (float)(1 - left / (change + 1e-12)));
+    f->light = trust * ti_smoothstep(0.1f, 0.3f, (float)f->coverage);
     for (int r = 0; r < 3; r++) {
         for (int k = 0; k < 10; k++)
             f->fit->curve[r][k] = trust * f->fit->curve[r][k] + (1 - trust) * (k == r + 1);

@@ -19,6 +19,7 @@
 
 #include "base/error.h"
 #include "base/memory.h"
+#include "picture/picture.h"
 #include "quality.h"
 #include "world/check.h"
 #include "world/pngfile.h"
@@ -74,24 +75,25 @@ static te_status set_options(const run *b, int strategy, long index, te_options 
     return st;
 }
 
-/* Input, answer and truth side by side, with the words in the name's place: DIR/INDEX-STRATEGY.png
- * and .txt */
+/* Input, answer, what is delivered, and truth side by side, with the words in the name's place:
+ * DIR/INDEX-STRATEGY.png and .txt */
 static te_status keep_picture(const run *b, const ti_world_sample *s, const uint8_t *answer,
-                              const te_result *result, const quality_answer *a, te_error *err)
+                              const uint8_t *delivered, const te_result *result,
+                              const quality_answer *a, te_error *err)
 {
     char path[4096];
     int size = s->size;
     size_t row = (size_t)size * 3;
-    uint8_t *sheet = ti_calloc((size_t)size * row, 3);
-    if (!sheet) return ti_fail_memory(err, "a picture to keep", (size_t)size * row * 3);
-    const uint8_t *parts[3] = {s->input, answer, s->output};
+    uint8_t *sheet = ti_calloc((size_t)size * row, 4);
+    if (!sheet) return ti_fail_memory(err, "a picture to keep", (size_t)size * row * 4);
+    const uint8_t *parts[4] = {s->input, answer, delivered, s->output};
     for (int y = 0; y < size; y++)
-        for (int p = 0; p < 3; p++)
+        for (int p = 0; p < 4; p++)
             if (parts[p])
-                memcpy(sheet + ((size_t)y * 3 + (size_t)p) * row, parts[p] + (size_t)y * row, row);
+                memcpy(sheet + ((size_t)y * 4 + (size_t)p) * row, parts[p] + (size_t)y * row, row);
     snprintf(path, sizeof path, "%s/%05ld-%s.png", b->r->pictures, a->index,
              quality_strategy_name(a->strategy));
-    te_status st = ti_world_png_write(path, sheet, 3 * size, size, err);
+    te_status st = ti_world_png_write(path, sheet, 4 * size, size, err);
     free(sheet);
     if (st) return st;
     snprintf(path, sizeof path, "%s/%05ld-%s.txt", b->r->pictures, a->index,
@@ -119,6 +121,25 @@ static te_status take_pixels(const te_image *image, int size, uint8_t *rgb, te_e
     return TE_OK;
 }
 
+/* What a person gets of the answer: the edit carried over onto the input, as PICTURE. */
+static te_status deliver(const ti_world_sample *s, const te_result *result, uint8_t *picture,
+                         te_error *err)
+{
+    const te_image input = {s->input, s->size, s->size, 3, TE_U8, (size_t)s->size * 3};
+    GeglBuffer *original = ti_picture_to_buffer(&input), *out = NULL;
+    ti_carry job = {
+        .original = original, .input = te_result_input(result), .edited = te_result_image(result)};
+    job.change = te_result_change(result, &job.grid_width, &job.grid_height);
+    te_status st = original ? ti_picture_carry(&job, &out, NULL, err)
+                            : ti_fail_memory(err, "the input", (size_t)s->size * input.stride);
+    if (!st)
+        gegl_buffer_get(out, NULL, 1, babl_format("R'G'B' u8"), picture, GEGL_AUTO_ROWSTRIDE,
+                        GEGL_ABYSS_NONE);
+    g_clear_object(&out);
+    g_clear_object(&original);
+    return st;
+}
+
 static te_status judge(const run *b, const ti_world_sample *s, const te_result *result,
                        quality_answer *a, te_error *err)
 {
@@ -138,12 +159,22 @@ static te_status judge(const run *b, const ti_world_sample *s, const te_result *
         a->psnr = v.psnr;
         a->changed = v.changed;
     }
+    a->delivered_image = a->image;
+    a->delivered_output = a->output;
     if (!st && te_result_input(result)) {
         st = take_pixels(te_result_input(result), s->size, reference, err);
         if (!st) st = ti_check(&v, s, picture, reference, said, err);
         if (!st) a->psnr_tokens = v.psnr;
+        if (!st && !b->r->ceiling) st = deliver(s, result, reference, err);
+        if (!st && !b->r->ceiling) st = ti_check(&v, s, reference, NULL, said, err);
+        if (!st && !b->r->ceiling) {
+            a->delivered_image = v.image;
+            a->delivered_output = v.output;
+        }
     }
-    if (!st && b->r->pictures) st = keep_picture(b, s, picture, result, a, err);
+    if (!st && b->r->pictures)
+        st =
+            keep_picture(b, s, picture, te_result_input(result) ? reference : NULL, result, a, err);
     free(picture);
     free(reference);
     return st;
@@ -288,6 +319,7 @@ int main(int argc, char **argv)
               stderr);
         return 2;
     }
+    gegl_init(NULL, NULL);
     te_status st = report ? report_files(argv + optind, argc - optind, &err) : run_bench(&r, &err);
     if (st) fprintf(stderr, "%s\n", err.message);
     return st ? 1 : 0;

@@ -14,7 +14,8 @@ typedef struct quality_answer {
     long index;
     char kind[32];
     bool held_out_phrasing; /* else a held-out pair of things, or of thing and colour */
-    bool text, image, output, has_unchanged;
+    bool text, image, output, has_unchanged; /* of the picture that the model draws */
+    bool delivered_image, delivered_output;  /* of the edit carried over onto the input */
     double psnr,
         psnr_tokens; /* dB against the input, and against the input after the image tokeniser */
     double changed, seconds;

@@ -35,16 +35,18 @@ bool quality_read_line(const char *line, quality_answer *a)
 {
     const char *strategy, *category, *kind;
     json_int_t index;
-    int phrasing, text, image, output, unchanged;
+    int phrasing, text, image, output, unchanged, delivered_image, delivered_output;
     memset(a, 0, sizeof *a);
     json_t *json = json_loads(line, 0, NULL);
     bool ok =
         json &&
-        !json_unpack(json, "{s:s, s:I, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:F, s:F, s:F, s:F}",
-                     "strategy", &strategy, "index", &index, "category", &category, "kind", &kind,
-                     "held_out_phrasing", &phrasing, "text", &text, "image", &image, "output",
-                     &output, "has_unchanged", &unchanged, "psnr", &a->psnr, "psnr_tokens",
-                     &a->psnr_tokens, "changed", &a->changed, "seconds", &a->seconds);
+        !json_unpack(
+            json, "{s:s, s:I, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:F, s:F, s:F, s:F}",
+            "strategy", &strategy, "index", &index, "category", &category, "kind", &kind,
+            "held_out_phrasing", &phrasing, "text", &text, "image", &image, "output", &output,
+            "delivered_image", &delivered_image, "delivered_output", &delivered_output,
+            "has_unchanged", &unchanged, "psnr", &a->psnr, "psnr_tokens", &a->psnr_tokens,
+            "changed", &a->changed, "seconds", &a->seconds);
     if (ok) {
         a->strategy = quality_strategy_of(strategy);
         a->category = category_of(category);
@@ -54,6 +56,8 @@ bool quality_read_line(const char *line, quality_answer *a)
         a->text = text;
         a->image = image;
         a->output = output;
+        a->delivered_image = delivered_image;
+        a->delivered_output = delivered_output;
         a->has_unchanged = unchanged;
         ok = a->strategy >= 0 && a->category >= 0;
     }
@@ -64,11 +68,12 @@ bool quality_read_line(const char *line, quality_answer *a)
 bool quality_write_line(FILE *file, const quality_answer *a)
 {
     json_t *json =
-        json_pack("{s:s, s:I, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:f, s:f, s:f, s:f}", "strategy",
-                  strategies[a->strategy], "index", (json_int_t)a->index, "category",
+        json_pack("{s:s, s:I, s:s, s:s, s:b, s:b, s:b, s:b, s:b, s:b, s:b, s:f, s:f, s:f, s:f}",
+                  "strategy", strategies[a->strategy], "index", (json_int_t)a->index, "category",
                   ti_world_category_name((ti_world_category)a->category), "kind", a->kind,
                   "held_out_phrasing", a->held_out_phrasing, "text", a->text, "image", a->image,
-                  "output", a->output, "has_unchanged", a->has_unchanged, "psnr", a->psnr,
+                  "output", a->output, "delivered_image", a->delivered_image, "delivered_output",
+                  a->delivered_output, "has_unchanged", a->has_unchanged, "psnr", a->psnr,
                   "psnr_tokens", a->psnr_tokens, "changed", a->changed, "seconds", a->seconds);
     bool ok = json && !json_dumpf(json, file, JSON_COMPACT | JSON_REAL_PRECISION(6)) &&
               fputc('\n', file) != EOF && !fflush(file);

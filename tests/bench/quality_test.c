@@ -15,6 +15,8 @@ static quality_answer answer(int strategy, int category, long index, bool good)
                         .text = true,
                         .image = good,
                         .output = good,
+                        .delivered_image = !good,
+                        .delivered_output = good,
                         .has_unchanged = category < 5,
                         .psnr = 28,
                         .psnr_tokens = 40,
@@ -48,6 +50,8 @@ static void test_lines(void **state)
         assert_int_equal(back[i].strategy, i % 3);
         assert_int_equal(back[i].category, i % 7);
         assert_int_equal(back[i].image, i % 2);
+        assert_int_equal(back[i].delivered_image, (i + 1) % 2);
+        assert_int_equal(back[i].delivered_output, i % 2);
         assert_true(back[i].psnr == 28 && back[i].text);
     }
     free(back);
@@ -58,7 +62,10 @@ static void test_report(void **state)
 {
     (void)state;
     quality_answer answers[200];
-    for (int i = 0; i < 200; i++) answers[i] = answer(TE_PARALLEL, i % 2, i, i % 4 != 0);
+    for (int i = 0; i < 200; i++) {
+        answers[i] = answer(TE_PARALLEL, i % 2, i, i % 4 != 0);
+        answers[i].delivered_image = i % 10 != 0;
+    }
     char *text = NULL;
     size_t size = 0;
     FILE *file = open_memstream(&text, &size);
@@ -70,7 +77,7 @@ static void test_report(void **state)
     assert_non_null(strstr(text, "| spatial | 100 | 100.0 (100.0-100.0) | 50.0 ("));
     assert_non_null(strstr(text, "| temporal | 100 | 100.0 (100.0-100.0) | 100.0 (100.0-100.0) |"));
     assert_non_null(strstr(text, "| parallel | 200 | 100.0 (100.0-100.0) | 75.0 ("));
-    assert_non_null(strstr(text, "| spatial / kind0 | 100 | 100 | 50 | 50 |"));
+    assert_non_null(strstr(text, "| spatial / kind0 | 100 | 100 | 50 | 80 | 50 |"));
     assert_null(strstr(text, "temporal / kind1"));
     assert_null(strstr(text, "sequential decoding"));
     free(text);

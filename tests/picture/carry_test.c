@@ -171,6 +171,56 @@ static void test_new_things(void **state)
     check_disc("Y' u8");
 }
 
+/* A thing that the edit took away is gone, though the tokeniser saw of its stripes only a blur:
+ * what is left of them is the share of the old picture in the new. */
+static void test_no_ghosts(void **state)
+{
+    (void)state;
+    enum { SIZE = 5 * SMALL, AT = 40, RADIUS = 14 };
+    uint8_t change[GRID * GRID] = {0};
+    GeglBuffer *clean = scene_buffer(SIZE, SIZE, "R'G'B' u8");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    float *wanted = buffer_floats(clean), *before = buffer_floats(clean);
+    for (int y = 0; y < SIZE; y++)
+        for (int x = 0; x < SIZE; x++) {
+            if (hypot(x - 5 * AT, y - 5 * AT) > 5 * RADIUS) continue;
+            float *p = before + 3 * (y * SIZE + x);
+            p[0] = (x + y) / 15 % 2 ? 0.9f : 0.3f, p[1] = p[0] - 0.2f, p[2] = 0.1f;
+        }
+    for (int y = 0; y < SMALL; y++)
+        for (int x = 0; x < SMALL; x++) {
+            double blob = CLAMP((RADIUS + 3 - hypot(x - AT, y - AT)) / 6, 0.0, 1.0);
+            uint8_t *p = (uint8_t *)in->pixels + 3 * (y * SMALL + x);
+            const double blur[3] = {153, 102, 26};
+            for (int c = 0; c < 3; c++) p[c] = (uint8_t)(p[c] + blob * (blur[c] - p[c]));
+            if (blob > 0) change[y / PATCH * GRID + x / PATCH] = 1;
+        }
+    GeglBuffer *photo = gegl_buffer_new(gegl_buffer_get_extent(clean), babl_format("R'G'B' u8"));
+    gegl_buffer_set(photo, NULL, 0, babl_format("R'G'B' float"), before, GEGL_AUTO_ROWSTRIDE);
+    ti_carry job = {.original = photo, .input = in, .edited = edit, .change = change};
+    GeglBuffer *out = carry(&job, NULL);
+    float *after = buffer_floats(out);
+    double left = 0, was = 0;
+    for (int y = 5 * (AT - RADIUS); y < 5 * (AT + RADIUS); y++)
+        for (int x = 5 * (AT - RADIUS); x < 5 * (AT + RADIUS); x++)
+            for (int c = 0; c < 3; c++) {
+                size_t i = 3 * ((size_t)y * SIZE + (size_t)x) + (size_t)c;
+                double old = before[i] - wanted[i];
+                left += old * (after[i] - wanted[i]);
+                was += old * old;
+            }
+    if (left > 0.1 * was) fail_msg("%.0f %% of what went is still there", 100 * left / was);
+    g_free(before);
+    g_free(wanted);
+    g_free(after);
+    g_object_unref(photo);
+    g_object_unref(clean);
+    g_object_unref(out);
+    image_free(in);
+    image_free(edit);
+}
+
 static void test_nothing_changed(void **state)
 {
     (void)state;
@@ -357,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_tones),
         cmocka_unit_test(test_tones_through_a_poor_tokeniser),
         cmocka_unit_test(test_new_things),
+        cmocka_unit_test(test_no_ghosts),
         cmocka_unit_test(test_nothing_changed),
         cmocka_unit_test(test_selection_and_area),
         cmocka_unit_test(test_transparency),
