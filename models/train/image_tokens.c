@@ -173,17 +173,13 @@ static te_status train(run *r, int64_t step, te_error *err)
 /* Random weights, or another run's averages with its encoder frozen. */
 static te_status begin(run *r, te_error *err)
 {
-    ti_params *p = &r->model->params;
     char path[512];
-    int64_t steps = 0;
     ti_magvit_init(r->model, r->recipe.seed, r->pixels);
     if (!*r->decoder_of) return TE_OK;
+    ti_magvit_still(r->model, r->pixels); /* blocks that it did not have begin as identities */
     snprintf(path, sizeof path, "%s.safetensors", r->decoder_of);
-    te_status st = ti_params_load(p, &steps, path, err);
+    te_status st = ti_params_start(&r->model->params, path, "decoder.up.", err);
     if (st) return st;
-    r->device->op->copy(r->device, p->value, p->average, p->floats);
-    r->device->op->zero(r->device, p->m, p->floats);
-    r->device->op->zero(r->device, p->v, p->floats);
     ti_magvit_freeze_encoder(r->model);
     r->first_node = r->model->encoder_nodes;
     return TE_OK;

@@ -204,6 +204,16 @@ void ti_magvit_init(ti_magvit *m, uint64_t seed, float *room)
     }
 }
 
+void ti_magvit_still(ti_magvit *m, float *room)
+{
+    for (int i = 0; i < m->params.n; i++) {
+        const ti_param *p = &m->params.items[i];
+        if (!ends_with(p->name, "conv2.weight")) continue;
+        memset(room, 0, p->count * sizeof *room);
+        ti_params_set(&m->params, i, room);
+    }
+}
+
 te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *codes, te_error *err)
 {
     ti_train_device *d = m->net.device;

@@ -42,6 +42,8 @@ void ti_magvit_free(ti_magvit *m);
 /* From now on the encoder stays as it is: codes keep their meaning while the decoder learns. */
 void ti_magvit_freeze_encoder(ti_magvit *m);
 void ti_magvit_init(ti_magvit *m, uint64_t seed, float *room); /* room for the largest parameter */
+/* Every block adds nothing: blocks of a grown network begin as identities. */
+void ti_magvit_still(ti_magvit *m, float *room);
 
 /* Host pictures [n][size][size][3] of bytes to host codes [n][tokens]; n at most BATCH. */
 te_status ti_magvit_encode(ti_magvit *m, const uint8_t *rgb, int n, uint16_t *codes, te_error *err);

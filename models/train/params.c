@@ -194,7 +194,7 @@ static te_status load_one(ti_params *p, const ti_param *item, const ti_checkpoin
     return st;
 }
 
-te_status ti_params_start(ti_params *p, const char *path, te_error *err)
+te_status ti_params_start(ti_params *p, const char *path, const char *grown, te_error *err)
 {
     ti_checkpoint *file = NULL;
     te_status st = ti_checkpoint_open(&file, path, err);
@@ -203,6 +203,8 @@ te_status ti_params_start(ti_params *p, const char *path, te_error *err)
         char name[TI_PARAM_NAME + 16];
         const ti_tensor *t = NULL;
         kind_name(name, item, AVERAGE);
+        if (grown && !strncmp(name, grown, strlen(grown)) && !ti_checkpoint_find(file, name))
+            continue;
         st = ti_checkpoint_need(file, name, item->n_dims, item->shape, &t, err);
         if (!st && t->type != TI_F32) st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", path, name);
         if (!st) ti_params_set(p, i, t->data);

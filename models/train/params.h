@@ -70,7 +70,9 @@ void ti_params_step(ti_params *p, const ti_recipe *recipe, int64_t step, double 
 /* The whole state and the number of steps done, as one safetensors file, whole or not at all. */
 te_status ti_params_save(const ti_params *p, int64_t steps, const char *path, te_error *err);
 te_status ti_params_load(ti_params *p, int64_t *steps, const char *path, te_error *err);
-/* Only the averaged weights, as values and averages: another run's end as this one's beginning. */
-te_status ti_params_start(ti_params *p, const char *path, te_error *err);
+/* Only the averaged weights, as values and averages: another run's end as this one's beginning.
+ * Parameters whose names begin with GROWN (NULL: none) may be missing there and then stay as they
+ * are. */
+te_status ti_params_start(ti_params *p, const char *path, const char *grown, te_error *err);
 
 #endif

@@ -140,7 +140,7 @@ static te_status begin(ti_project *p, te_error *err)
     const char *path = NULL;
     te_status st = ti_config_text(p->config, "start", "", &path, err);
     if (!st) st = ti_llada_init(p->llada, p->recipe.seed, &start, err);
-    return !st && *path ? ti_params_start(ti_llada_params(p->llada), path, err) : st;
+    return !st && *path ? ti_params_start(ti_llada_params(p->llada), path, NULL, err) : st;
 }
 
 /* Every sample before training begins: where the device is fast, drawing them one batch ahead is

@@ -59,7 +59,8 @@ static void assert_same_file(const char *a, const char *b)
 }
 
 /* A configuration of `image-tokens` under NAME.json with outputs NAME.*. */
-static void image_config_from(const char *name, int threads, int stop_at, const char *decoder_of)
+static void image_config_from(const char *name, int threads, int stop_at, const char *decoder_of,
+                              int blocks)
 {
     char text[1024], file[64];
     snprintf(
@@ -69,15 +70,15 @@ static void image_config_from(const char *name, int threads, int stop_at, const 
         "\"micro_batch\": 2,"
         "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
         " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
-        "  \"decoder_mult\": [1, 1, 2]}}",
-        folder, name, decoder_of, stop_at, threads);
+        "  \"decoder_mult\": [1, 1, 2], \"decoder_blocks\": [1, 1, %d]}}",
+        folder, name, decoder_of, stop_at, threads, blocks);
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
 }
 
 static void image_config(const char *name, int threads, int stop_at)
 {
-    image_config_from(name, threads, stop_at, "");
+    image_config_from(name, threads, stop_at, "", 1);
 }
 
 /* START "": from random weights; else the file of the run it begins with, which it leaves as it is.
@@ -156,15 +157,45 @@ static void decoder_learns_on(void **state)
     te_error err;
     char a[512], b[512], stem[512];
     snprintf(stem, sizeof stem, "%s", path_of("image-a"));
-    image_config_from("image-c", 2, 2, stem);
+    image_config_from("image-c", 2, 2, stem, 1);
     assert_ok(ti_command_image_tokens(path_of("image-c.json"), false, &err), err);
     snprintf(a, sizeof a, "%s", path_of("image-a.safetensors"));
     snprintf(b, sizeof b, "%s", path_of("image-c.safetensors"));
     assert_true(same_tensor(a, b, "encoder.conv_in.weight:average"));
     assert_false(same_tensor(a, b, "decoder.conv_in.weight:average"));
-    image_config_from("image-c", 2, 4, stem);
+    image_config_from("image-c", 2, 4, stem, 1);
     assert_ok(ti_command_image_tokens(path_of("image-c.json"), true, &err), err);
     assert_true(same_tensor(a, b, "encoder.conv_in.weight:average"));
+}
+
+/* Of a run's curves: the first step's, before any update. */
+static double first_psnr(const char *name)
+{
+    double psnr = NAN;
+    FILE *file = fopen(path_of(name), "r");
+    assert_non_null(file);
+    assert_int_equal(fscanf(file, "step,%*s 1,%lf", &psnr), 1);
+    fclose(file);
+    return psnr;
+}
+
+/* Blocks that the other run did not have begin as identities: before its first update the larger
+ * decoder draws what the smaller one did. */
+static void decoder_grows(void **state)
+{
+    (void)state;
+    te_error err;
+    char stem[512], a[512];
+    snprintf(stem, sizeof stem, "%s", path_of("image-a"));
+    image_config_from("image-d", 2, 1, stem, 3);
+    assert_ok(ti_command_image_tokens(path_of("image-d.json"), false, &err), err);
+    const double first = first_psnr("image-c.csv"), grown = first_psnr("image-d.csv");
+    if (fabs(first - grown) > 1e-3) fail_msg("%.4f dB, grown %.4f dB", first, grown);
+    snprintf(a, sizeof a, "%s", path_of("image-d.safetensors"));
+    ti_checkpoint *file;
+    assert_ok(ti_checkpoint_open(&file, a, &err), err);
+    assert_non_null(ti_checkpoint_find(file, "decoder.up.2.block.2.conv2.weight"));
+    ti_checkpoint_free(file);
 }
 
 static void sft_resume(void **state)
@@ -359,6 +390,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(image_tokens_resume),
         cmocka_unit_test(decoder_learns_on),
+        cmocka_unit_test(decoder_grows),
         cmocka_unit_test(sft_resume),
         cmocka_unit_test(one_run_begins_with_another),
         cmocka_unit_test(exported_model_opens),
