@@ -273,10 +273,7 @@ bool ti_check_text(const ti_world_sample *sample, const char *reasoning)
     ti_scene scene;
     if (f->op.code == TI_OP_DRAW)
         return read_drawing(reasoning, &f->after, &scene) && same_scene(&f->after, &scene, false);
-    if (!ti_read_op(reasoning, &said)) return false;
-    return said.code == f->op.code && said.type == f->op.type && said.colour == f->op.colour &&
-           said.other == f->op.other && said.other_colour == f->op.other_colour &&
-           said.slot == f->op.slot && said.value == f->op.value;
+    return ti_read_op(reasoning, &said) && ti_op_same(said, f->op);
 }
 
 /* ---- all of it --------------------------------------------------------------------------- */
@@ -344,7 +341,7 @@ static te_status check_edit(ti_verdict *v, const ti_world_sample *s, const uint8
                                             : ti_check_scene(&v->image, &f->before, &f->after,
                                                              f->op, picture, s->size, err);
     if (st || !read) return st;
-    if (!memcmp(&said, &f->op, sizeof said)) {
+    if (ti_op_same(said, f->op)) {
         v->output = v->image;
     } else if (said.code == TI_OP_TONE) {
         v->output = ti_check_tone((ti_tone)said.value, s->input, picture, s->size);

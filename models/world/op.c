@@ -172,3 +172,13 @@ bool ti_op_apply(ti_scene *scene, ti_op op)
         return apply_to_object(scene, op);
     }
 }
+
+bool ti_op_same(ti_op a, ti_op b)
+{
+    if (a.code == TI_OP_SWAP && b.code == TI_OP_SWAP && a.type != b.type) {
+        const ti_op turned = {a.code, a.other, a.other_colour, a.type, a.colour, a.slot, a.value};
+        a = turned;
+    }
+    return a.code == b.code && a.type == b.type && a.colour == b.colour && a.other == b.other &&
+           a.other_colour == b.other_colour && a.slot == b.slot && a.value == b.value;
+}

@@ -50,5 +50,7 @@ typedef struct ti_op {
 /* Changes SCENE; false when OP makes no sense there (object missing, place taken) or would change
  * nothing. */
 bool ti_op_apply(ti_scene *scene, ti_op op);
+/* Whether two operations ask for the same: a swap may name its two things in either order. */
+bool ti_op_same(ti_op a, ti_op b);
 
 #endif

@@ -77,6 +77,23 @@ static void test_truth_passes(void **state)
     assert_true(quiet >= 0.97 * unchanged);
 }
 
+/* A swap may name its things in either order, in their own colours; nothing else may. */
+static void test_either_order(void **state)
+{
+    (void)state;
+    const ti_op swap = {.code = TI_OP_SWAP, .type = 1, .colour = 2, .other = 3, .other_colour = 4};
+    ti_op turned = {.code = TI_OP_SWAP, .type = 3, .colour = 4, .other = 1, .other_colour = 2};
+    assert_true(ti_op_same(swap, swap));
+    assert_true(ti_op_same(swap, turned));
+    turned.colour = 5;
+    assert_false(ti_op_same(swap, turned));
+    ti_op replace = swap, back = {.type = 3, .colour = 4, .other = 1, .other_colour = 2};
+    replace.code = back.code = TI_OP_REPLACE;
+    assert_true(ti_op_same(replace, replace));
+    assert_false(ti_op_same(replace, back));
+    assert_false(ti_op_same(replace, swap));
+}
+
 /* The input handed back, or another edit's picture and words, must not pass. */
 static void test_wrong_fails(void **state)
 {
@@ -179,9 +196,8 @@ static void test_another_tone_fails(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_truth_passes),
-        cmocka_unit_test(test_wrong_fails),
-        cmocka_unit_test(test_another_edit_fails),
+        cmocka_unit_test(test_truth_passes),       cmocka_unit_test(test_either_order),
+        cmocka_unit_test(test_wrong_fails),        cmocka_unit_test(test_another_edit_fails),
         cmocka_unit_test(test_another_tone_fails),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
