@@ -24,6 +24,24 @@ static void test_help(void **state)
     assert_true(g_str_has_prefix(run_output, "thinkedit "));
 }
 
+/* OpenMP's threads sleep soon when they wait, unless the person says otherwise; asked to, the
+ * library prints what it was told. */
+static void test_waiting(void **state)
+{
+    (void)state;
+    g_setenv("OMP_DISPLAY_ENV", "verbose", TRUE);
+    g_unsetenv("OMP_WAIT_POLICY");
+    g_unsetenv("GOMP_SPINCOUNT");
+    assert_int_equal(run("--version", NULL), 0);
+    assert_non_null(strstr(run_errors, "GOMP_SPINCOUNT = '10000'"));
+    g_setenv("GOMP_SPINCOUNT", "77", TRUE);
+    assert_int_equal(run("--version", NULL), 0);
+    assert_non_null(strstr(run_errors, "GOMP_SPINCOUNT = '77'"));
+    assert_null(strstr(run_errors, "GOMP_SPINCOUNT = '10000'"));
+    g_unsetenv("GOMP_SPINCOUNT");
+    g_unsetenv("OMP_DISPLAY_ENV");
+}
+
 static void test_bad_usage(void **state)
 {
     (void)state;
@@ -109,9 +127,9 @@ static void test_info(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_help),          cmocka_unit_test(test_bad_usage),
-        cmocka_unit_test(test_missing_files), cmocka_unit_test(test_wrong_files),
-        cmocka_unit_test(test_info),
+        cmocka_unit_test(test_help),        cmocka_unit_test(test_waiting),
+        cmocka_unit_test(test_bad_usage),   cmocka_unit_test(test_missing_files),
+        cmocka_unit_test(test_wrong_files), cmocka_unit_test(test_info),
     };
     return cmocka_run_group_tests(tests, spawn_set_up, spawn_tear_down);
 }
