@@ -16,7 +16,7 @@ typedef struct ti_fitter {
     double noise; /* variance of the tokeniser's error in one channel, of both pictures together */
     float *error; /* [n] the same around a pixel, as far as the input's own error tells */
     double coverage; /* share of changed tokens */
-    float light;     /* 1: the edit is a change of light over the whole picture .. 0: of things */
+    float light;     /* 1: the edit is a change of light, or of everything .. 0: of things */
     gboolean grey;   /* the edit took all colour */
     float *token;    /* [n] 1 where the token changed */
     float *weight;   /* [n] of a pixel in the fits */

@@ -208,7 +208,10 @@ static void trust_curve(ti_fitter *f)
         change += w * d * d;
     }
     float trust = f->grey ? 1 : ti_smoothstep(0.4f, 0.75f, (float)(1 - left / (change + 1e-12)));
-    f->light = trust * ti_smoothstep(0.1f, 0.3f, (float)f->coverage);
+    /* Where nearly every token changed, the codes of what stayed flickered too: no edit of things
+     * alone. */
+    const float tones = trust * ti_smoothstep(0.1f, 0.3f, (float)f->coverage);
+    f->light = MAX(tones, ti_smoothstep(0.6f, 0.9f, (float)f->coverage));
     for (int r = 0; r < 3; r++) {
         for (int k = 0; k < 10; k++)
             f->fit->curve[r][k] = trust * f->fit->curve[r][k] + (1 - trust) * (k == r + 1);

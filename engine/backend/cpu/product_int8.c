@@ -151,6 +151,16 @@ static void finish(const ti_int8_kernel *kernel, const ti_product *p, int panel,
     }
 }
 
+/* Where finish() will write: the lines come while the tiles before it run. */
+static void fetch_y(const ti_product *p, int panel, int row, int n_rows)
+{
+    const int out = panel * PANEL, n = p->n_out - out < PANEL ? p->n_out - out : PANEL;
+    for (int i = 0; i < n_rows; i++) {
+        const float *y = p->y + (size_t)(row + i) * (size_t)p->n_out + out;
+        for (int j = 0; j < n; j += 16) __builtin_prefetch(y + j, 1);
+    }
+}
+
 /* One tile over the blocks [k, k + n) and the extra blocks among them. */
 static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, float *sum,
                      const unsigned char *x, const unsigned char *panel, int k, int n)
@@ -197,6 +207,8 @@ static void multiply(const ti_cpu *cpu, const stretch *s, int job, int from, int
     for (int row = from; row < to; row += kernel->rows) {
         const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
         const int n_rows = to - row < kernel->rows ? to - row : kernel->rows;
+        for (int i = gate; i < lanes; i++)
+            fetch_y(s->p, panel[i], s->first + row, n_rows);
         for (int i = 0; i < lanes; i++)
             run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
         for (int i = gate; i < lanes; i++)
