@@ -51,6 +51,22 @@ static te_status image_floats(const te_image *image, int w, int h, float **out, 
                        err);
 }
 
+/* The share of the small picture that the selection touches, above 0 .. 1. */
+static te_status share_chosen(const carrier *c, int w, int h, double *share, te_error *err)
+{
+    const size_t n = (size_t)w * (size_t)h;
+    uint8_t *mask = NULL;
+    *share = 1;
+    if (!c->job->selection) return TE_OK;
+    te_status st = ti_picture_sample_mask(&mask, c->job->selection, &c->area, w, h, err);
+    if (st) return st;
+    size_t chosen = 0;
+    for (size_t i = 0; i < n; i++) chosen += mask[i] > 0;
+    *share = (double)MAX(chosen, 1) / (double)n;
+    g_free(mask);
+    return TE_OK;
+}
+
 static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
 {
     const ti_carry *job = c->job;
@@ -58,13 +74,15 @@ static te_status fit_small(carrier *c, ti_fit **fit, te_error *err)
     int w = MIN(job->input->width, c->area.width), h = MIN(job->input->height, c->area.height);
     float *input = NULL, *edited = NULL;
     te_image *sample = NULL;
-    te_status st = image_floats(job->input, w, h, &input, err);
+    double chosen = 1;
+    te_status st = share_chosen(c, w, h, &chosen, err);
+    if (!st) st = image_floats(job->input, w, h, &input, err);
     if (!st) st = image_floats(job->edited, w, h, &edited, err);
     if (!st) st = ti_picture_sample(&sample, job->original, &c->area, w, h, err);
     if (!st) st = image_floats(sample, w, h, &c->guide, err);
     if (!st)
         st = ti_fit_create(fit, input, edited, c->guide, w, h, job->change, MAX(job->grid_width, 1),
-                           MAX(job->grid_height, 1), err);
+                           MAX(job->grid_height, 1), chosen, err);
     c->fit = *fit;
     ti_picture_image_free(sample);
     g_free(input);

@@ -121,7 +121,7 @@ static void fit_all(ti_fitter *f, const float *edited, const float *original, fl
 
 te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
                         const float *original, int width, int height, const uint8_t *change,
-                        int grid_width, int grid_height, te_error *err)
+                        int grid_width, int grid_height, double chosen, te_error *err)
 {
     size_t n = (size_t)width * (size_t)height;
     ti_fit *fit = g_try_new0(ti_fit, 1);
@@ -133,7 +133,13 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
     fit->change = g_try_new0(float, n);
     fit->fresh = g_try_new0(float, n);
     fit->edited = g_try_new0(float, 3 * n);
-    ti_fitter f = {.fit = fit, .in = input, .out = fit->edited, .w = width, .h = height, .n = n};
+    ti_fitter f = {.fit = fit,
+                   .in = input,
+                   .out = fit->edited,
+                   .w = width,
+                   .h = height,
+                   .n = n,
+                   .chosen = chosen};
     f.patch = MAX(1.0, (double)width / grid_width);
     f.error = g_try_new(float, n);
     f.token = g_try_new(float, n);

@@ -197,6 +197,46 @@ void ti_fit_measure_noise(ti_fitter *f)
     f->noise = CLAMP(n ? squares[n / 2] / (f->grey ? 0.3 : 0.79) : 0, 1e-4, 2.5e-3);
 }
 
+/* Correlation of input and edit over windows of a token's size, where tokens changed: a change of
+ * light keeps what is there, however it looks then; -1 for a negative. */
+static float likeness(ti_fitter *f)
+{
+    const int r = MAX(2, (int)(f->patch + 0.5));
+    const size_t n = f->n;
+    float *s = f->sums; /* means of a, b, a squared, b squared, a b */
+    double in = 0, out = 0, both = 0;
+    for (size_t c = 0; c < 3; c++) {
+        for (size_t i = 0; i < n; i++) {
+            const float a = f->in[3 * i + c], b = f->out[3 * i + c];
+            s[i] = a;
+            s[n + i] = b;
+            s[2 * n + i] = a * a;
+            s[3 * n + i] = b * b;
+            s[4 * n + i] = a * b;
+        }
+        for (size_t k = 0; k < 5; k++) ti_fit_box_mean(f, s + k * n, r);
+        for (size_t i = 0; i < n; i++) {
+            if (f->token[i] < 0.5f) continue;
+            in += s[2 * n + i] - s[i] * s[i];
+            out += s[3 * n + i] - s[n + i] * s[n + i];
+            both += s[4 * n + i] - s[i] * s[n + i];
+        }
+    }
+    return (float)(both / sqrt(MAX(in * out, 1e-12)));
+}
+
+/* A change of light keeps what is there, and is all over what may change: the more of it changed,
+ * the less likeness tells of it, noise being in both pictures. Where nearly every token of the
+ * picture changed, the codes of what stayed flickered too: no edit of things alone. */
+static void find_light(ti_fitter *f)
+{
+    const float covered = (float)(f->coverage / f->chosen);
+    const float least = 0.7f - 0.3f * ti_smoothstep(0.5f, 0.8f, covered);
+    const float tones = ti_smoothstep(0.1f, 0.25f, covered) *
+                        ti_smoothstep(least, least + 0.2f, fabsf(likeness(f)));
+    f->light = MAX(tones, ti_smoothstep(0.6f, 0.9f, (float)f->coverage));
+}
+
 /* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of
  * tone though a mean colour can be fitted to it; then the pictures start out as the same. */
 static void trust_curve(ti_fitter *f)
@@ -208,10 +248,6 @@ static void trust_curve(ti_fitter *f)
         change += w * d * d;
     }
     float trust = f->grey ? 1 : ti_smoothstep(0.4f, 0.75f, (float)(1 - left / (change + 1e-12)));
-    /* Where nearly every token changed, the codes of what stayed flickered too: no edit of things
-     * alone. */
-    const float tones = trust * ti_smoothstep(0.1f, 0.3f, (float)f->coverage);
-    f->light = MAX(tones, ti_smoothstep(0.6f, 0.9f, (float)f->coverage));
     for (int r = 0; r < 3; r++) {
         for (int k = 0; k < 10; k++)
             f->fit->curve[r][k] = trust * f->fit->curve[r][k] + (1 - trust) * (k == r + 1);
@@ -235,6 +271,7 @@ void ti_fit_curve(ti_fitter *f)
     ti_fit_measure_noise(f);
     trust_curve(f);
     predict(f);
+    find_light(f);
 }
 
 /* ---- windows ----------------------------------------------------------------------------- */

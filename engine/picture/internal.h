@@ -67,10 +67,11 @@ typedef struct ti_fit {
     float *edited; /* [height][width][3]: without colour where the edit took all colour */
 } ti_fit;
 
-/* input, edited, and the original at their size: [height][width][3]; change as in ti_carry. */
+/* input, edited, and the original at their size: [height][width][3]; change as in ti_carry. CHOSEN:
+ * the share of the picture that may change, above 0 .. 1. */
 te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
                         const float *original, int width, int height, const uint8_t *change,
-                        int grid_width, int grid_height, te_error *err);
+                        int grid_width, int grid_height, double chosen, te_error *err);
 void ti_fit_free(ti_fit *fit);
 void ti_fit_tone(const ti_fit *fit, const float local[12], const float in[3], float out[3]);
 

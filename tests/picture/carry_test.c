@@ -235,6 +235,51 @@ static void test_nothing_changed(void **state)
     image_free(in);
 }
 
+/* A change of light within a small selection keeps the photo's detail there, too: it is all of what
+ * may change, however little of the picture. */
+static void test_tone_in_a_selection(void **state)
+{
+    (void)state;
+    enum { SIZE = 5 * SMALL, FROM = 9, TO = 14 }; /* tokens */
+    const int at = 5 * PATCH * FROM, side = 5 * PATCH * (TO - FROM);
+    uint8_t change[GRID * GRID] = {0};
+    GeglBuffer *photo = scene_buffer(SIZE, SIZE, "R'G'B' u8");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone_darker, 50, ERROR, PATCH);
+    for (int y = 0; y < SMALL; y++)
+        for (int x = 0; x < SMALL; x++) {
+            const size_t pixel = 3 * (size_t)(y * SMALL + x);
+            const int i = y / PATCH, j = x / PATCH;
+            if (i >= FROM && i < TO && j >= FROM && j < TO)
+                change[i * GRID + j] = 1;
+            else
+                memcpy((uint8_t *)edit->pixels + pixel, (uint8_t *)in->pixels + pixel, 3);
+        }
+    GeglBuffer *selection = gegl_buffer_new(gegl_buffer_get_extent(photo), babl_format("Y float"));
+    const GeglRectangle chosen = {at, at, side, side};
+    GeglColor *white = gegl_color_new("white");
+    gegl_buffer_set_color(selection, &chosen, white);
+    ti_carry job = {
+        .original = photo, .input = in, .edited = edit, .change = change, .selection = selection};
+    GeglBuffer *out = carry(&job, NULL);
+    assert_int_equal(differences(photo, out, &chosen, FALSE), 0);
+    float *before = g_new(float, 3 * side * side), *after = g_new(float, 3 * side * side);
+    gegl_buffer_get(photo, &chosen, 1, babl_format("R'G'B' float"), before, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    gegl_buffer_get(out, &chosen, 1, babl_format("R'G'B' float"), after, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    const double edges = edge_correlation(before, after, side, side);
+    if (edges < 0.95) fail_msg("edges correlate %.3f, less than 0.95", edges);
+    g_free(before);
+    g_free(after);
+    g_object_unref(white);
+    g_object_unref(selection);
+    g_object_unref(photo);
+    g_object_unref(out);
+    image_free(in);
+    image_free(edit);
+}
+
 static void test_selection_and_area(void **state)
 {
     (void)state;
@@ -409,6 +454,7 @@ int main(void)
         cmocka_unit_test(test_new_things),
         cmocka_unit_test(test_no_ghosts),
         cmocka_unit_test(test_nothing_changed),
+        cmocka_unit_test(test_tone_in_a_selection),
         cmocka_unit_test(test_selection_and_area),
         cmocka_unit_test(test_transparency),
         cmocka_unit_test(test_sizes),
