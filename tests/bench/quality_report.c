@@ -138,18 +138,19 @@ static const char *row_name(int category)
 }
 
 /* Which kinds fail most, for those who train. */
-static void print_weakest(FILE *file, const quality_answer *answers, size_t n)
+static void print_weakest(FILE *file, const quality_answer *answers, size_t n, int strategy)
 {
-    fputs("\n### Kinds below 85 % image alignment as delivered, parallel decoding\n\n| kind | n | "
-          "text % | image % | image, delivered % | output, delivered % "
-          "|\n|---|---|---|---|---|---|\n",
-          file);
+    fprintf(file,
+            "\n### Kinds below 85 %% image alignment as delivered, %s decoding\n\n| kind | n | "
+            "text %% | "
+            "image %% | image, delivered %% | output, delivered %% |\n|---|---|---|---|---|---|\n",
+            quality_strategy_name(strategy));
     for (size_t i = 0; i < n; i++) {
         int rows = 0, text = 0, image = 0, delivered = 0, output = 0;
-        bool first = answers[i].strategy == TE_PARALLEL;
+        bool first = answers[i].strategy == strategy;
         for (size_t k = 0; k < n && first; k++) {
             const quality_answer *a = &answers[k];
-            if (a->strategy != TE_PARALLEL || a->category != answers[i].category ||
+            if (a->strategy != strategy || a->category != answers[i].category ||
                 strcmp(a->kind, answers[i].kind) != 0)
                 continue;
             if (k < i) first = false;
@@ -194,7 +195,8 @@ te_status quality_report(FILE *file, const quality_answer *answers, size_t n, te
         print_head(file, "category");
         for (int c = 0; c <= CONTENT; c++) print_row(file, row_name(c), answers, n, s, c, values);
     }
-    print_weakest(file, answers, n);
+    for (int s = 0; s < QUALITY_STRATEGIES; s++)
+        if (has_strategy(answers, n, s)) print_weakest(file, answers, n, s);
     free(values);
     return TE_OK;
 }

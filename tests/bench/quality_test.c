@@ -78,6 +78,7 @@ static void test_report(void **state)
     assert_non_null(strstr(text, "| temporal | 100 | 100.0 (100.0-100.0) | 100.0 (100.0-100.0) |"));
     assert_non_null(strstr(text, "| parallel | 200 | 100.0 (100.0-100.0) | 75.0 ("));
     assert_non_null(strstr(text, "| spatial / kind0 | 100 | 100 | 50 | 80 | 50 |"));
+    assert_non_null(strstr(text, "as delivered, parallel decoding"));
     assert_null(strstr(text, "temporal / kind1"));
     assert_null(strstr(text, "sequential decoding"));
     free(text);
