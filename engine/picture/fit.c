@@ -11,7 +11,9 @@
  * Filtering, 2010.)
  *
  * What no tone explains is told by structure: where prediction and edit do not vary together, the
- * edit shows something new. */
+ * edit shows something new. How much of a difference counts depends on the edit: a change of light
+ * must not draw the tokeniser's smears into the photo, an edit of things must not let what it took
+ * away shine through (find_light() in fit_tone.c, weigh_error() in fit_fresh.c). */
 #include "picture/fit_internal.h"
 
 #include <math.h>

@@ -1,10 +1,12 @@
-/* quality.c - how well a model edits: held-out edits and generations of the procedural world,
- * judged.
+/* quality.c - how well a model edits: held-out edits and generations of the procedural world.
  *
  *     quality-bench MODEL -o RESULTS.jsonl [--edits N] [--generations N] [--strategy NAME]...
  *                   [--shard I/N] [--option NAME=VALUE]... [--threads N] [--pictures DIR]
- * [--ceiling] quality-bench --report RESULTS.jsonl...                Markdown tables on standard
- * output
+ *                   [--ceiling]
+ *     quality-bench --report RESULTS.jsonl...
+ *
+ * --report writes Markdown tables to standard output. Judged are the picture that the model draws
+ * and what a person gets, the edit carried over onto the input.
  *
  * Runs through the public API. Every answer is one line of RESULTS, written as soon as it is known;
  * a run that was cut goes on where it stopped, and shards (1/2, 2/2) may run side by side into
