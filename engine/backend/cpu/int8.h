@@ -50,6 +50,8 @@ typedef struct ti_int8_kernel {
      * lies the one that the next call will want; it is fetched meanwhile. */
     void (*tile)(float *y, const unsigned char *x, const unsigned char *w, int n_blocks, bool add,
                  size_t ahead);
+    /* y[i] (+)= scale * sums[i] */
+    void (*store)(float *y, const float *sums, float scale, bool add, int n);
     /* y[i] = silu(g[i]) * u[i] */
     void (*gate)(float *y, const float *g, const float *u, int n);
 } ti_int8_kernel;
@@ -74,6 +76,18 @@ static inline float ti_int8_scale(float extreme, float *inverse)
 {
     *inverse = extreme != 0.0f ? -128.0f / extreme : 0.0f;
     return extreme / -128.0f;
+}
+
+/* What every kernel compiles as its store(). */
+static inline __attribute__((always_inline)) void ti_int8_store(float *y, const float *sums,
+                                                                float scale, bool add, int n)
+{
+    if (add && n == TI_INT8_PANEL)
+        for (int j = 0; j < TI_INT8_PANEL; j++) y[j] += scale * sums[j];
+    else if (add)
+        for (int j = 0; j < n; j++) y[j] += scale * sums[j];
+    else
+        for (int j = 0; j < n; j++) y[j] = scale * sums[j];
 }
 
 /* Asks for the BYTES at FROM, which need not be there: only a hint. */

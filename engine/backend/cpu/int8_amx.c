@@ -132,6 +132,11 @@ AMX static void tile(float *y, const unsigned char *x, const unsigned char *w, i
         for (int h = 0; h < 2; h++) _mm512_storeu_ps(y + i * PANEL + h * HALF, f[i][h]);
 }
 
+AMX static void store(float *y, const float *sums, float scale, bool add, int n)
+{
+    ti_int8_store(y, sums, scale, add, n);
+}
+
 AMX static void gate(float *y, const float *g, const float *u, int n)
 {
     ti_cpu_gate_values(y, g, u, n);
@@ -150,6 +155,7 @@ const ti_int8_kernel ti_int8_amx = {.rows = ROWS,
                                     .unpack_x = unpack_x,
                                     .pack_w = pack_w,
                                     .tile = tile,
+                                    .store = store,
                                     .gate = gate,
                                     .decode = decode};
 

@@ -119,6 +119,11 @@ AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, 
     }
 }
 
+AVX2 static void store(float *y, const float *sums, float scale, bool add, int n)
+{
+    ti_int8_store(y, sums, scale, add, n);
+}
+
 AVX2 static void gate(float *y, const float *g, const float *u, int n)
 {
     ti_cpu_gate_values(y, g, u, n);
@@ -137,6 +142,7 @@ const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
                                      .unpack_x = unpack_x,
                                      .pack_w = pack_w,
                                      .tile = tile,
+                                     .store = store,
                                      .gate = gate,
                                      .decode = decode};
 

@@ -139,19 +139,9 @@ TI_INLINE void q4_k_codes(ti_int8_block *to, const unsigned char *rows, size_t s
     }
 }
 
-/* The blocks after these come from memory at so many places at once that the processor would not
- * foresee them. */
-TI_INLINE void fetch_next(const unsigned char *rows, size_t stride, int n_out, size_t at,
-                          size_t bytes)
-{
-    for (int o = 0; o < n_out; o++) ti_int8_fetch(rows + (size_t)o * stride + at, bytes);
-}
-
 TI_INLINE void ti_int8_decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride,
                               int n_out, int first, int n)
 {
-    const size_t block = type == TI_Q8_0 ? 34 : TI_Q4_K_BYTES / TI_INT8_DECODED;
-    fetch_next(rows, stride, n_out, (size_t)(first + n) * block, (size_t)n * block);
     if (n_out < TI_INT8_PANEL)
         for (int b = 0; b < n; b++) {
             memset(to[b].code[n_out], 0, (size_t)(TI_INT8_PANEL - n_out) * TI_INT8_BLOCK);

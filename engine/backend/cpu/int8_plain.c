@@ -54,6 +54,11 @@ static void tile(float *y, const unsigned char *x, const unsigned char *w, int n
     }
 }
 
+static void store(float *y, const float *sums, float scale, bool add, int n)
+{
+    ti_int8_store(y, sums, scale, add, n);
+}
+
 static void gate(float *y, const float *g, const float *u, int n)
 {
     ti_cpu_gate_values(y, g, u, n);
@@ -72,5 +77,6 @@ const ti_int8_kernel ti_int8_plain = {.rows = ROWS,
                                       .unpack_x = unpack_x,
                                       .pack_w = pack_w,
                                       .tile = tile,
+                                      .store = store,
                                       .gate = gate,
                                       .decode = decode};

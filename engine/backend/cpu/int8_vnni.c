@@ -213,6 +213,11 @@ VNNI static void tile_coarse(float *y, const unsigned char *x, const unsigned ch
     run(y, x, w, n_blocks, add, ahead, true);
 }
 
+VNNI static void store(float *y, const float *sums, float scale, bool add, int n)
+{
+    ti_int8_store(y, sums, scale, add, n);
+}
+
 VNNI static void gate(float *y, const float *g, const float *u, int n)
 {
     ti_cpu_gate_values(y, g, u, n);
@@ -231,6 +236,7 @@ const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
                                      .unpack_x = unpack_x,
                                      .pack_w = pack_w,
                                      .tile = tile,
+                                     .store = store,
                                      .gate = gate,
                                      .decode = decode};
 
@@ -242,6 +248,7 @@ const ti_int8_kernel ti_int8_vnni_coarse = {.coarse = true,
                                             .unpack_x = unpack_x_coarse,
                                             .pack_w = pack_w_coarse,
                                             .tile = tile_coarse,
+                                            .store = store,
                                             .gate = gate,
                                             .decode = decode};
 

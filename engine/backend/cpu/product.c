@@ -79,7 +79,7 @@ static void product_float(ti_cpu *cpu, const ti_product *p)
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p)
 {
     if (p->n_rows <= 0) return;
-    const bool coded = ti_cpu_product_int8_takes(cpu, p);
+    const bool coded = ti_cpu_product_int8_takes(p);
     if (coded || rounds(p->w))
         cpu->rounded = p->y;
     else if (cpu->rounded == p->y)

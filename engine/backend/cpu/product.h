@@ -24,7 +24,7 @@ typedef struct ti_product {
 
 void ti_cpu_product(ti_cpu *cpu, const ti_product *p);
 /* The same through int8.h, if it takes these weights: quantised, and both of a gate. */
-bool ti_cpu_product_int8_takes(const ti_cpu *cpu, const ti_product *p);
+bool ti_cpu_product_int8_takes(const ti_product *p);
 void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p);
 
 #endif

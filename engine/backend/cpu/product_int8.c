@@ -1,11 +1,11 @@
 /* product_int8.c - the products of product.h with quantised weights.
  *
  * x becomes codes first, all threads together (or stays from the last product). Then k is walked in
- * stretches, so that a stretch of all rows of x fits the last-level cache and is read from there
- * once per panel; y gathers the stretches' sums. In a stretch a thread takes a panel of 32 outputs,
- * lays it out for the kernel, and passes the rows of x by it and its neighbour: the panels lie in
- * the second-level cache, a group of rows in the first. A gate has no y to gather in, so it goes in
- * one stretch; the panels of its two weights lie side by side, and its values need no second pass.
+ * stretches, so that a stretch of all rows of x stays in the last-level cache; y gathers the
+ * stretches' sums. In a stretch a thread takes a panel of 32 outputs and walks k once more, in
+ * chunks: it lays a chunk of the panel out for the kernel, in the first-level cache, and passes all
+ * rows of x by it; the sums so far come and go. A gate has no y to gather in, so it goes in one
+ * stretch: first the sums of the one weight, then those of the other, and its values.
  */
 #include "backend/cpu/product.h"
 
@@ -16,15 +16,18 @@
 enum {
     PANEL = TI_INT8_PANEL,
     BLOCK = TI_INT8_BLOCK,
-    STRETCH = 192, /* blocks along k laid out at a time, at most */
-    PART_ROWS = 96 /* rows that are worth laying a panel out for */
+    STRETCH = 192,   /* blocks of a stretch, at most */
+    CHUNK = 16,      /* and of a chunk: whole q4_k super-blocks */
+    AHEAD = 16,      /* blocks of x that encode() has fetched */
+    PART_ROWS = 96,  /* rows that are worth laying a panel out for */
+    MOST_ROWS = 4096 /* rows whose sums a thread keeps */
 };
 
 /* What one thread works in. */
 typedef struct room {
     ti_int8_block decoded[TI_INT8_DECODED];
-    float sums[2][TI_INT8_MAX_ROWS * PANEL]; /* of the two panels */
-    unsigned char panels[];                  /* two stretches */
+    float sums[2][(MOST_ROWS + TI_INT8_MAX_ROWS) * PANEL]; /* of both weights of a gate */
+    unsigned char panel[];                                 /* a chunk */
 } room;
 
 /* ---- x becomes codes ------------------------------------------------------------------------ */
@@ -88,8 +91,10 @@ static void encode_group(const group *g)
     for (int i = 0; i < g->kernel->rows; i++) {
         const float *x = g->x + (size_t)i * (size_t)l->n_blocks * BLOCK;
         unsigned char *to = g->to;
-        for (int b = 0; b < l->n_blocks; b++, to += g->kernel->x_bytes)
+        for (int b = 0; b < l->n_blocks; b++, to += g->kernel->x_bytes) {
+            ti_int8_fetch((const unsigned char *)(x + (b + AHEAD) * BLOCK), BLOCK * sizeof *x);
             g->largest[b] = g->kernel->pack_x(to, i, i < g->n_rows ? x + b * BLOCK : NULL);
+        }
         if (i < g->n_rows) mark_outliers(g, i);
     }
     add_extra(g);
@@ -116,17 +121,27 @@ static void encode(ti_cpu *cpu, const ti_int8_kernel *kernel, const ti_product *
 
 /* ---- panels --------------------------------------------------------------------------------- */
 
+/* The bytes [at, at + bytes) of all rows of a panel, from so many places of the file at once that
+ * the processor would not foresee them. */
+static void fetch_w(const char *rows, size_t stride, int n_rows, size_t at, size_t bytes)
+{
+    for (int o = 0; o < n_rows; o++)
+        ti_int8_fetch((const unsigned char *)rows + (size_t)o * stride + at, bytes + 63);
+}
+
 /* Blocks [first, first + n) of a panel of w, into TO. */
 static void lay_out(const ti_int8_kernel *kernel, const ti_product *p, const ti_weight *w,
                     int panel, int first, int n, ti_int8_block *decoded, unsigned char *to)
 {
     const size_t stride = ti_type_row_bytes(w->tensor.type, w->cols);
-    const int out = panel * PANEL, left = p->n_out - out;
+    const size_t bytes = stride * BLOCK / (size_t)w->cols; /* of a block, on average */
+    const int out = panel * PANEL, left = p->n_out - out, n_rows = left < PANEL ? left : PANEL;
     const char *rows = (const char *)w->tensor.data + (size_t)(p->first_out + out) * stride;
+    fetch_w(rows, stride, n_rows, (size_t)first * bytes, TI_INT8_DECODED * bytes);
     for (int b = 0; b < n; b += TI_INT8_DECODED) {
         const int count = n - b < TI_INT8_DECODED ? n - b : TI_INT8_DECODED;
-        kernel->decode(decoded, w->tensor.type, rows, stride, left < PANEL ? left : PANEL,
-                       first + b, count);
+        fetch_w(rows, stride, n_rows, (size_t)(first + b + count) * bytes, TI_INT8_DECODED * bytes);
+        kernel->decode(decoded, w->tensor.type, rows, stride, n_rows, first + b, count);
         for (int i = 0; i < count; i++, to += kernel->w_bytes) kernel->pack_w(to, &decoded[i]);
     }
 }
@@ -143,11 +158,9 @@ static void finish(const ti_int8_kernel *kernel, const ti_product *p, int panel,
         if (gate)
             kernel->gate(y, gate + i * PANEL, sum, n);
         else if (p->finish == TI_FINISH_ADD)
-            for (int j = 0; j < n; j++) y[j] += sum[j];
-        else if (add)
-            for (int j = 0; j < n; j++) y[j] += p->scale * sum[j];
+            kernel->store(y, sum, 1.0f, true, n);
         else
-            for (int j = 0; j < n; j++) y[j] = p->scale * sum[j];
+            kernel->store(y, sum, p->scale, add, n);
     }
 }
 
@@ -161,18 +174,21 @@ static void fetch_y(const ti_product *p, int panel, int row, int n_rows)
     }
 }
 
-/* One tile over the blocks [k, k + n) and the extra blocks among them. */
-static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, float *sum,
-                     const unsigned char *x, const unsigned char *panel, int k, int n)
+/* One tile over the blocks [k, k + n) and the extra blocks among them; the next tile's sums come
+ * meanwhile. */
+static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, float *sums,
+                     const unsigned char *x, const unsigned char *panel, int k, int n, bool add)
 {
     const int32_t *list = (const int32_t *)(const void *)(x + l->list_at);
     __builtin_prefetch(list);
-    kernel->tile(sum, x + (size_t)k * kernel->x_bytes, panel, n, false, l->group_bytes);
-    for (int e = 0; e < list[0]; e++) {
+    for (int i = 0; i < kernel->rows * PANEL; i += 16)
+        __builtin_prefetch(sums + kernel->rows * PANEL + i, 1);
+    kernel->tile(sums, x + (size_t)k * kernel->x_bytes, panel, n, add, l->group_bytes);
+    for (int e = 0; e < list[0] && list[1 + e] < k + n; e++) {
         const int b = list[1 + e];
-        if (b < k || b >= k + n) continue;
-        kernel->tile(sum, x + l->extra_at + (size_t)e * kernel->x_bytes,
-                     panel + (size_t)(b - k) * kernel->w_bytes, 1, true, 0);
+        if (b >= k)
+            kernel->tile(sums, x + l->extra_at + (size_t)e * kernel->x_bytes,
+                         panel + (size_t)(b - k) * kernel->w_bytes, 1, true, 0);
     }
 }
 
@@ -185,51 +201,45 @@ typedef struct stretch {
     int k, n;          /* blocks */
 } stretch;
 
-/* Jobs of a product are two panels that pass the same rows: of both weights of a gate, or
- * neighbours. */
-static int count_jobs(const ti_product *p)
-{
-    const int n_panels = (p->n_out + PANEL - 1) / PANEL;
-    return p->w_gate ? n_panels : (n_panels + 1) / 2;
-}
-
-/* Rows [from, to) of the codes by the panels of JOB. */
-static void multiply(const ti_cpu *cpu, const stretch *s, int job, int from, int to, room *r)
+/* Rows [from, to) of the codes, at most MOST_ROWS, by a panel of the weights. */
+static void multiply(const ti_cpu *cpu, const stretch *s, int panel, int from, int to, room *r)
 {
     const ti_int8_kernel *kernel = s->kernel;
-    const bool gate = s->p->w_gate != NULL;
-    const ti_weight *weights[2] = {gate ? s->p->w_gate : s->p->w, s->p->w};
-    const int panel[2] = {gate ? job : 2 * job, gate ? job : 2 * job + 1};
-    const int lanes = panel[1] * PANEL < s->p->n_out ? 2 : 1;
-    unsigned char *panels[2] = {r->panels, r->panels + (size_t)s->n * kernel->w_bytes};
-    for (int i = 0; i < lanes; i++)
-        lay_out(kernel, s->p, weights[i], panel[i], s->k, s->n, r->decoded, panels[i]);
-    for (int row = from; row < to; row += kernel->rows) {
-        const unsigned char *x = cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
-        const int n_rows = to - row < kernel->rows ? to - row : kernel->rows;
-        for (int i = gate; i < lanes; i++)
-            fetch_y(s->p, panel[i], s->first + row, n_rows);
-        for (int i = 0; i < lanes; i++)
-            run_tile(kernel, s->layout, r->sums[i], x, panels[i], s->k, s->n);
-        for (int i = gate; i < lanes; i++)
-            finish(kernel, s->p, panel[i], s->first + row, n_rows, s->k > 0,
-                   gate ? r->sums[0] : NULL, r->sums[i]);
-    }
+    const ti_weight *weights[2] = {s->p->w_gate, s->p->w};
+    for (int i = s->p->w_gate ? 0 : 1; i < 2; i++)
+        for (int k = 0; k < s->n; k += CHUNK) {
+            const int n = s->n - k < CHUNK ? s->n - k : CHUNK;
+            const bool last = i == 1 && k + n == s->n;
+            lay_out(kernel, s->p, weights[i], panel, s->k + k, n, r->decoded, r->panel);
+            for (int row = from; row < to; row += kernel->rows) {
+                const unsigned char *x =
+                    cpu->codes + (size_t)(row / kernel->rows) * s->layout->group_bytes;
+                const int n_rows = to - row < kernel->rows ? to - row : kernel->rows;
+                float *sums = r->sums[i] + (size_t)(row - from) * PANEL;
+                if (last) fetch_y(s->p, panel, s->first + row, n_rows);
+                run_tile(kernel, s->layout, sums, x, r->panel, s->k + k, n, k > 0);
+                if (last)
+                    finish(kernel, s->p, panel, s->first + row, n_rows, s->k > 0,
+                           s->p->w_gate ? r->sums[0] + (size_t)(row - from) * PANEL : NULL, sums);
+            }
+        }
 }
 
-/* Where jobs are fewer than the threads can share evenly, each is cut into parts of the rows. */
+/* Where panels are fewer than the threads can share evenly, each is passed by parts of the rows. */
 static void run_stretch(ti_cpu *cpu, const stretch *s)
 {
-    const int n_jobs = count_jobs(s->p), height = s->kernel->rows;
-    int parts = (4 * cpu->threads + n_jobs - 1) / n_jobs, worth = s->n_rows / PART_ROWS;
-    parts = parts < worth ? parts : worth > 1 ? worth : 1;
+    const int n_panels = (s->p->n_out + PANEL - 1) / PANEL, height = s->kernel->rows;
+    int parts = (4 * cpu->threads + n_panels - 1) / n_panels, worth = s->n_rows / PART_ROWS;
+    const int least = (s->n_rows + MOST_ROWS - 1) / MOST_ROWS;
+    parts = parts < worth ? parts : worth;
+    parts = parts > least ? parts : least;
     const int part_rows = ((s->n_rows + parts - 1) / parts + height - 1) / height * height;
 #pragma omp parallel for collapse(2) num_threads(cpu->threads) schedule(dynamic)
-    for (int job = 0; job < n_jobs; job++)
+    for (int panel = 0; panel < n_panels; panel++)
         for (int part = 0; part < parts; part++) {
             const int from = part * part_rows, to = from + part_rows;
             if (from >= s->n_rows) continue;
-            multiply(cpu, s, job, from, to < s->n_rows ? to : s->n_rows,
+            multiply(cpu, s, panel, from, to < s->n_rows ? to : s->n_rows,
                      ti_cpu_scratch(cpu, omp_get_thread_num()));
         }
 }
@@ -265,10 +275,8 @@ void ti_cpu_product_int8(ti_cpu *cpu, const ti_product *p)
     }
 }
 
-bool ti_cpu_product_int8_takes(const ti_cpu *cpu, const ti_product *p)
+bool ti_cpu_product_int8_takes(const ti_product *p)
 {
-    if (!ti_int8_takes(p->w->tensor.type)) return false;
-    if (!p->w_gate) return true;
-    size_t panels = 2 * kernel_of(cpu, p)->w_bytes * (size_t)(p->w->cols / BLOCK);
-    return ti_int8_takes(p->w_gate->tensor.type) && sizeof(room) + panels <= TI_CPU_SCRATCH;
+    return ti_int8_takes(p->w->tensor.type) &&
+           (!p->w_gate || ti_int8_takes(p->w_gate->tensor.type));
 }
