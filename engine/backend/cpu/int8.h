@@ -34,6 +34,7 @@ typedef struct ti_int8_block {
 typedef struct ti_int8_kernel {
     bool coarse;    /* scales of x have two bits after the leading one: for q4_k, not for q8_0 */
     int rows;       /* of x in a tile */
+    int chunk;      /* blocks of a panel best laid out at a time: a multiple of TI_INT8_DECODED */
     size_t x_bytes; /* of one block of a group of rows */
     size_t w_bytes; /* of one block of a panel */
     /* Block of row ROW of a group; returns the largest magnitude. VALUES NULL: zeros. */

@@ -23,6 +23,7 @@
 #define AMX __attribute__((target("amx-tile,amx-int8,avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")))
 
 enum { ROWS = 8, QUADS = 8, PANEL = TI_INT8_PANEL, HALF = 16 };
+enum { CHUNK = 192 }; /* a call sets the tiles up: seldom */
 
 /* One block of a group, and one of a panel. */
 typedef struct x_block {
@@ -149,6 +150,7 @@ AMX static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t
 }
 
 const ti_int8_kernel ti_int8_amx = {.rows = ROWS,
+                                    .chunk = CHUNK,
                                     .x_bytes = sizeof(x_block),
                                     .w_bytes = sizeof(w_block),
                                     .pack_x = pack_x,

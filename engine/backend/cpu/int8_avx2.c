@@ -13,7 +13,7 @@
 
 #define AVX2 __attribute__((target("avx2,fma")))
 
-enum { ROWS = 4, PAIRS = TI_INT8_BLOCK / 2, PANEL = TI_INT8_PANEL };
+enum { ROWS = 4, PAIRS = TI_INT8_BLOCK / 2, PANEL = TI_INT8_PANEL, CHUNK = 8 };
 
 typedef struct x_block {
     int16_t code[PAIRS][ROWS][2];
@@ -136,6 +136,7 @@ AVX2 static void decode(ti_int8_block *to, ti_type type, const void *rows, size_
 }
 
 const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
+                                     .chunk = CHUNK,
                                      .x_bytes = sizeof(x_block),
                                      .w_bytes = sizeof(w_block),
                                      .pack_x = pack_x,

@@ -15,7 +15,7 @@
 #define DOT __attribute__((target("arch=armv8.2-a+dotprod")))
 #endif
 
-enum { ROWS = 4, QUADS = TI_INT8_BLOCK / 4, PANEL = TI_INT8_PANEL };
+enum { ROWS = 4, QUADS = TI_INT8_BLOCK / 4, PANEL = TI_INT8_PANEL, CHUNK = 16 };
 
 typedef struct x_block {
     int8_t code[QUADS][ROWS][4];
@@ -119,6 +119,7 @@ static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t str
 }
 
 const ti_int8_kernel ti_int8_neon = {.rows = ROWS,
+                                     .chunk = CHUNK,
                                      .x_bytes = sizeof(x_block),
                                      .w_bytes = sizeof(w_block),
                                      .pack_x = pack_x,

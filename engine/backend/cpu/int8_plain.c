@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ROWS = 4, BLOCK = TI_INT8_BLOCK, PANEL = TI_INT8_PANEL };
+enum { ROWS = 4, BLOCK = TI_INT8_BLOCK, PANEL = TI_INT8_PANEL, CHUNK = 8 };
 
 typedef struct x_block {
     int8_t code[ROWS][BLOCK];
@@ -71,6 +71,7 @@ static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t str
 }
 
 const ti_int8_kernel ti_int8_plain = {.rows = ROWS,
+                                      .chunk = CHUNK,
                                       .x_bytes = sizeof(x_block),
                                       .w_bytes = sizeof(ti_int8_block),
                                       .pack_x = pack_x,

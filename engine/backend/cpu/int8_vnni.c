@@ -20,7 +20,7 @@
 
 #define VNNI __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512vnni,avx2,fma")))
 
-enum { ROWS = 6, QUADS = 8, SUMS = QUADS * TI_INT8_PANEL * 4 };
+enum { ROWS = 6, QUADS = 8, CHUNK = 16, SUMS = QUADS * TI_INT8_PANEL * 4 };
 
 /* One block of a panel: codes[quad][output][4], start[output] int32, scale[output] float. */
 enum { START_AT = SUMS, SCALE_AT = SUMS + 4 * TI_INT8_PANEL, W_BYTES = SUMS + 8 * TI_INT8_PANEL };
@@ -230,6 +230,7 @@ VNNI static void decode(ti_int8_block *to, ti_type type, const void *rows, size_
 }
 
 const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
+                                     .chunk = CHUNK,
                                      .x_bytes = X_BYTES,
                                      .w_bytes = W_BYTES,
                                      .pack_x = pack_x,
@@ -242,6 +243,7 @@ const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
 
 const ti_int8_kernel ti_int8_vnni_coarse = {.coarse = true,
                                             .rows = ROWS,
+                                            .chunk = CHUNK,
                                             .x_bytes = COARSE_X_BYTES,
                                             .w_bytes = COARSE_W_BYTES,
                                             .pack_x = pack_x_coarse,

@@ -2,9 +2,9 @@
  *
  * x becomes codes first, all threads together (or stays from the last product). Then k is walked in
  * stretches, so that a stretch of all rows of x stays in the last-level cache; y gathers the
- * stretches' sums. In a stretch a thread takes a panel of 32 outputs and walks k once more, in
- * chunks: it lays a chunk of the panel out for the kernel, in the first-level cache, and passes all
- * rows of x by it; the sums so far come and go. A gate has no y to gather in, so it goes in one
+ * stretches' sums. In a stretch a thread takes a panel of 32 outputs and walks k once more, in the
+ * kernel's chunks: it lays a chunk of the panel out, in the first-level cache, and passes all rows
+ * of x by it; the sums so far come and go. A gate has no y to gather in, so it goes in one
  * stretch: first the sums of the one weight, then those of the other, and its values.
  */
 #include "backend/cpu/product.h"
@@ -17,7 +17,6 @@ enum {
     PANEL = TI_INT8_PANEL,
     BLOCK = TI_INT8_BLOCK,
     STRETCH = 192,   /* blocks of a stretch, at most */
-    CHUNK = 16,      /* and of a chunk: whole q4_k super-blocks */
     AHEAD = 16,      /* blocks of x that encode() has fetched */
     PART_ROWS = 96,  /* rows that are worth laying a panel out for */
     MOST_ROWS = 4096 /* rows whose sums a thread keeps */
@@ -181,8 +180,11 @@ static void run_tile(const ti_int8_kernel *kernel, const ti_int8_layout *l, floa
 {
     const int32_t *list = (const int32_t *)(const void *)(x + l->list_at);
     __builtin_prefetch(list);
-    for (int i = 0; i < kernel->rows * PANEL; i += 16)
-        __builtin_prefetch(sums + kernel->rows * PANEL + i, 1);
+    const float *next = sums + kernel->rows * PANEL;
+    for (int i = 0; i < kernel->rows; i++, next += PANEL) {
+        __builtin_prefetch(next, 1);
+        __builtin_prefetch(next + PANEL / 2, 1);
+    }
     kernel->tile(sums, x + (size_t)k * kernel->x_bytes, panel, n, add, l->group_bytes);
     for (int e = 0; e < list[0] && list[1 + e] < k + n; e++) {
         const int b = list[1 + e];
@@ -207,8 +209,8 @@ static void multiply(const ti_cpu *cpu, const stretch *s, int panel, int from, i
     const ti_int8_kernel *kernel = s->kernel;
     const ti_weight *weights[2] = {s->p->w_gate, s->p->w};
     for (int i = s->p->w_gate ? 0 : 1; i < 2; i++)
-        for (int k = 0; k < s->n; k += CHUNK) {
-            const int n = s->n - k < CHUNK ? s->n - k : CHUNK;
+        for (int k = 0; k < s->n; k += kernel->chunk) {
+            const int n = s->n - k < kernel->chunk ? s->n - k : kernel->chunk;
             const bool last = i == 1 && k + n == s->n;
             lay_out(kernel, s->p, weights[i], panel, s->k + k, n, r->decoded, r->panel);
             for (int row = from; row < to; row += kernel->rows) {
