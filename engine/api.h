@@ -20,7 +20,7 @@ struct te_model {
     ti_image_tokenizer *pictures;
     ti_tokenizer *words;
     ti_layout layout;
-    te_options defaults;
+    te_options defaults, generation; /* of an edit and of a generation */
     te_model_info info;
     char *name;
     char hash[17];
@@ -58,8 +58,8 @@ te_status ti_model_bind(te_model *m, const char *device, int threads, te_error *
 bool ti_model_retreat(te_model *m, te_status failure, const te_error *why);
 
 /* options.c: the defaults of the model in FILE, seed left open. */
-te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf *file,
-                              te_error *err);
+te_status ti_options_defaults(te_options *edit, te_options *generation, ti_profile profile,
+                              const ti_gguf *file, te_error *err);
 
 /* locate.c: where the embedded model lies; the caller frees it. */
 te_status ti_locate_embedded(char **path, te_error *err);

@@ -335,7 +335,7 @@ static te_status run(task *t, int width, int height, te_error *err)
 {
     te_status st = check_parts(t->model, t->picture != NULL, err);
     if (!st) st = check_prompt(t->prompt, err);
-    if (!st) st = te_options_resolve(&t->options, t->model, err);
+    if (!st) st = te_options_resolve(&t->options, t->model, !t->picture, err);
     if (!st && t->picture) st = ti_picture_check(t->picture, err);
     if (!st) st = choose_grid(t, width, height, err);
     if (!st) st = prepare(t, err);
@@ -452,7 +452,8 @@ uint64_t te_model_memory_needed(const te_model *model, const te_options *opt)
 {
     const ti_layout *l = &model->layout;
     te_options resolved = opt ? *opt : model->defaults;
-    if (check_parts(model, true, NULL) || te_options_resolve(&resolved, model, NULL)) return 0;
+    if (check_parts(model, true, NULL) || te_options_resolve(&resolved, model, false, NULL))
+        return 0;
     static const int32_t some_codes[1];
     ti_sequence_input in = {.layout = l,
                             .n_instruction = USUAL_INSTRUCTION,

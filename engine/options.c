@@ -237,7 +237,7 @@ te_status te_options_preset(te_options *opt, const te_model *model, const char *
         return ti_fail(err, TE_INVALID, "there is no preset \"%s\"; choose fast, balanced or paper",
                        preset);
     int64_t seed = opt->seed;
-    *opt = *d;
+    te_options_init(opt);
     opt->seed = seed;
     opt->text_steps = (d->text_steps * divide_text + 3) / 4;
     opt->image_steps = (d->image_steps * divide_image + 3) / 4;
@@ -253,12 +253,13 @@ static int64_t seed_from_clock(void)
     return words[0] >> 1; /* fits the 32-bit integers of callers */
 }
 
-te_status te_options_resolve(te_options *opt, const te_model *model, te_error *err)
+te_status te_options_resolve(te_options *opt, const te_model *model, bool generation, te_error *err)
 {
+    const te_options *defaults = generation ? &model->generation : &model->defaults;
     for (int i = 0; i < N_OPTIONS; i++) {
         double value = get_number(opt, i);
         if (isnan(value))
-            set_number(opt, i, i ? get_number(&model->defaults, i) : (double)seed_from_clock());
+            set_number(opt, i, i ? get_number(defaults, i) : (double)seed_from_clock());
         else if (check_range(&table[i], value, err))
             return TE_INVALID;
     }
@@ -291,12 +292,13 @@ static const te_options profile_defaults[] = {
                       .schedule_pow = 1},
 };
 
-/* thinkedit.defaults.image_steps and so on: the option's name with underscores; choices as strings.
- */
-static te_status read_default(te_options *opt, int i, const ti_gguf *file, te_error *err)
+/* thinkedit.defaults.image_steps and so on: PREFIX and the option's name with underscores; choices
+ * as strings. */
+static te_status read_default(te_options *opt, int i, const char *prefix, const ti_gguf *file,
+                              te_error *err)
 {
-    char key[96] = "thinkedit.defaults.", value[64];
-    size_t used = strlen(key);
+    char key[96], value[64];
+    size_t used = (size_t)snprintf(key, sizeof key, "%s", prefix);
     for (const char *c = table[i].name; *c && used + 1 < sizeof key; c++)
         key[used++] = *c == '-' ? '_' : *c;
     key[used] = '\0';
@@ -319,11 +321,15 @@ static te_status read_default(te_options *opt, int i, const ti_gguf *file, te_er
     return st;
 }
 
-te_status ti_options_defaults(te_options *out, ti_profile profile, const ti_gguf *file,
-                              te_error *err)
+te_status ti_options_defaults(te_options *edit, te_options *generation, ti_profile profile,
+                              const ti_gguf *file, te_error *err)
 {
-    *out = profile_defaults[profile];
+    *edit = profile_defaults[profile];
     te_status st = TE_OK;
-    for (int i = 1; i < N_OPTIONS && !st; i++) st = read_default(out, i, file, err);
+    for (int i = 1; i < N_OPTIONS && !st; i++)
+        st = read_default(edit, i, "thinkedit.defaults.", file, err);
+    *generation = *edit;
+    for (int i = 1; i < N_OPTIONS && !st; i++)
+        st = read_default(generation, i, "thinkedit.defaults.generation.", file, err);
     return st;
 }

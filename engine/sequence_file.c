@@ -151,7 +151,7 @@ static te_status build(const reader *r, const te_model *model, ti_sequence **out
     int n = 0;
     te_status st = read_layout(r, &layout);
     if (!st) st = read_options(r, opt);
-    if (!st) st = te_options_resolve(opt, model, r->err);
+    if (!st) st = te_options_resolve(opt, model, false, r->err);
     if (!st) st = read_tokens(r, "prefix", &prefix, &n);
     if (!st && !prefix) st = bad(r, "there is no \"prefix\"");
     if (!st)

@@ -101,7 +101,8 @@ static te_status open_parts(te_model *m, const te_model_options *opt, te_error *
     if (!st && (ti_gguf_find(m->file, "token_embd.weight") ||
                 ti_gguf_has(m->file, "thinkedit.layout.profile")))
         st = ti_layout_read(&m->layout, m->file, err);
-    if (!st) st = ti_options_defaults(&m->defaults, m->layout.profile, m->file, err);
+    if (!st)
+        st = ti_options_defaults(&m->defaults, &m->generation, m->layout.profile, m->file, err);
     if (!st) st = ti_model_bind(m, opt ? opt->device : NULL, opt ? opt->threads : 0, err);
     if (!st) st = open_words(m, err);
     if (!st) st = check_parts_agree(m, err);

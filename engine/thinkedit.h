@@ -164,11 +164,14 @@ TE_API te_status te_options_set(te_options *opt, const char *name, const char *v
 /* The value of option NAME as te_options_set() takes it, into VALUE of SIZE bytes. */
 TE_API te_status te_options_get(const te_options *opt, const char *name, char *value, size_t size,
                                 te_error *err);
-/* Presets: "fast", "balanced", "paper". */
+/* Presets: "fast", "balanced", "paper". Sets the steps; all else but the seed becomes the model's
+ * default. */
 TE_API te_status te_options_preset(te_options *opt, const te_model *model, const char *preset,
                                    te_error *err);
-/* Fills every default from the model and checks ranges; what te_edit() itself does first. */
-TE_API te_status te_options_resolve(te_options *opt, const te_model *model, te_error *err);
+/* Fills every default from the model, those of an edit or of a GENERATION, and checks ranges; what
+ * te_edit() and te_generate() themselves do first. */
+TE_API te_status te_options_resolve(te_options *opt, const te_model *model, bool generation,
+                                    te_error *err);
 
 /* ---- running ------------------------------------------------------------------------------ */
 

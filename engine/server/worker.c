@@ -156,7 +156,8 @@ static JsonNode *preset_json(const te_model *model, const char *preset, const te
 {
     te_options opt;
     te_options_init(&opt);
-    if (te_options_preset(&opt, model, preset, NULL) || te_options_resolve(&opt, model, NULL))
+    if (te_options_preset(&opt, model, preset, NULL) ||
+        te_options_resolve(&opt, model, false, NULL))
         opt = *defaults;
     JsonNode *all = ti_options_json(&opt), *plain = ti_options_json(defaults);
     JsonObject *object = json_node_get_object(all);
@@ -214,7 +215,7 @@ static JsonObject *describe(const te_model *model)
     json_object_set_null_member(known, "problem");
     te_options defaults;
     te_options_init(&defaults);
-    te_options_resolve(&defaults, model, NULL);
+    te_options_resolve(&defaults, model, false, NULL);
     json_object_set_int_member(known, "edit_bytes",
                                (gint64)te_model_memory_needed(model, &defaults));
     defaults.seed = -1;
@@ -384,7 +385,7 @@ static te_status resolve_options(ti_worker *w, ti_job *job, te_options *opt)
     for (guint i = 0; !st && i + 1 < job->options->len; i += 2)
         st = te_options_set(opt, g_ptr_array_index(job->options, i),
                             g_ptr_array_index(job->options, i + 1), &job->error);
-    if (!st) st = te_options_resolve(opt, w->model, &job->error);
+    if (!st) st = te_options_resolve(opt, w->model, !job->image.pixels, &job->error);
     if (!st && opt->seed < 0) opt->seed = g_random_int_range(0, G_MAXINT32);
     return st;
 }

@@ -40,8 +40,10 @@ static te_status put_layout(ti_gguf_writer *w, const ti_layout *l, te_error *err
     return st;
 }
 
-/* The `defaults` object: whole numbers, reals and texts become keys of their own kind. */
-static te_status put_defaults(ti_gguf_writer *w, json_t *defaults, te_error *err)
+/* The `defaults` object: whole numbers, reals and texts become keys of their own kind; an object in
+ * it, `generation`, has keys of the same kinds. */
+static te_status put_defaults(ti_gguf_writer *w, const char *prefix, json_t *defaults,
+                              te_error *err)
 {
     const char *name;
     json_t *value;
@@ -49,8 +51,10 @@ static te_status put_defaults(ti_gguf_writer *w, json_t *defaults, te_error *err
     json_object_foreach(defaults, name, value)
     {
         char key[96];
-        snprintf(key, sizeof key, "thinkedit.defaults.%s", name);
-        if (json_is_integer(value))
+        snprintf(key, sizeof key, "%s.%s", prefix, name);
+        if (json_is_object(value) && !strcmp(name, "generation"))
+            st = put_defaults(w, key, value, err);
+        else if (json_is_integer(value))
             st = ti_gguf_put_int(w, key, (uint32_t)json_integer_value(value), err);
         else if (json_is_real(value))
             st = ti_gguf_put_real(w, key, (float)json_real_value(value), err);
@@ -91,7 +95,7 @@ static te_status write_file(ti_project *p, ti_gguf_writer *w, const char *name, 
     if (!st)
         st =
             ti_gguf_put_int(w, "thinkedit.defaults.text_len", (uint32_t)p->objective.text_len, err);
-    if (!st) st = put_defaults(w, json_object_get(o, "defaults"), err);
+    if (!st) st = put_defaults(w, "thinkedit.defaults", json_object_get(o, "defaults"), err);
     if (!st) st = ti_llada_declare(p->llada, w, type, err);
     if (!st) st = ti_magvit_declare(p->magvit, w, image_type, err);
     if (!st) st = ti_llada_write(p->llada, w, type, err);

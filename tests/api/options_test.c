@@ -13,7 +13,6 @@ static te_model model; /* only its defaults are looked at */
 static int fill_model(void **state)
 {
     (void)state;
-    te_options_init(&model.defaults);
     model.defaults = (te_options){.seed = -1,
                                   .text_steps = 128,
                                   .image_steps = 30,
@@ -22,6 +21,8 @@ static int fill_model(void **state)
                                   .image_cfg = 3.5,
                                   .image_temperature = 1,
                                   .schedule_pow = 1};
+    model.generation = model.defaults;
+    model.generation.image_cfg = 1.5;
     return 0;
 }
 
@@ -121,18 +122,21 @@ static void test_resolve(void **state)
     te_error err;
     te_options_init(&opt);
     opt.image_steps = 7;
-    assert_ok(te_options_resolve(&opt, &model, &err), err);
+    te_options generation = opt;
+    assert_ok(te_options_resolve(&opt, &model, false, &err), err);
     assert_true(opt.seed >= 0);
     assert_int_equal(opt.image_steps, 7);
     assert_int_equal(opt.text_steps, 128);
     assert_int_equal(opt.strategy, TE_PARALLEL);
     assert_true(opt.image_cfg == 3.5 && opt.text_cfg == 0);
+    assert_ok(te_options_resolve(&generation, &model, true, &err), err);
+    assert_true(generation.image_cfg == 1.5 && generation.text_steps == 128);
     opt.text_temperature = 11;
-    assert_int_equal(te_options_resolve(&opt, &model, &err), TE_INVALID);
+    assert_int_equal(te_options_resolve(&opt, &model, false, &err), TE_INVALID);
     assert_non_null(strstr(err.message, "text-temperature"));
     opt.text_temperature = 0;
     opt.schedule = (te_schedule)9;
-    assert_int_equal(te_options_resolve(&opt, &model, &err), TE_INVALID);
+    assert_int_equal(te_options_resolve(&opt, &model, false, &err), TE_INVALID);
 }
 
 static void test_presets(void **state)
@@ -148,6 +152,7 @@ static void test_presets(void **state)
         assert_ok(te_options_preset(&opt, &model, names[i], &err), err);
         assert_int_equal(opt.seed, 3);
         assert_true(opt.text_steps > before && opt.image_steps <= opt.text_steps);
+        expect_option(&opt, "image-cfg", "default"); /* an edit's and a generation's differ */
         before = opt.text_steps;
     }
     assert_int_equal(opt.text_steps, 128);
@@ -182,24 +187,30 @@ static ti_gguf *file_with(const char *key, const char *text, float real)
 static void test_model_defaults(void **state)
 {
     (void)state;
-    te_options opt;
+    te_options opt, generation;
     te_error err;
     ti_gguf *file = file_with("thinkedit.defaults.schedule", "sigmoid", 0);
-    assert_ok(ti_options_defaults(&opt, TI_PROFILE_M, file, &err), err);
+    assert_ok(ti_options_defaults(&opt, &generation, TI_PROFILE_M, file, &err), err);
     assert_int_equal(opt.schedule, TE_SIGMOID);
     assert_int_equal(opt.image_steps, 12);
     assert_int_equal(opt.text_block, 64);
     ti_gguf_free(file);
     file = file_with("thinkedit.defaults.image_cfg", NULL, 2.5f);
-    assert_ok(ti_options_defaults(&opt, TI_PROFILE_A, file, &err), err);
+    assert_ok(ti_options_defaults(&opt, &generation, TI_PROFILE_A, file, &err), err);
     assert_true(opt.image_cfg == 2.5);
     assert_int_equal(opt.text_block, 0);
+    assert_true(generation.image_cfg == 2.5);
+    ti_gguf_free(file);
+    file = file_with("thinkedit.defaults.generation.image_cfg", NULL, 2.5f);
+    assert_ok(ti_options_defaults(&opt, &generation, TI_PROFILE_A, file, &err), err);
+    assert_true(opt.image_cfg == 4 && generation.image_cfg == 2.5);
+    assert_int_equal(generation.image_steps, 12);
     ti_gguf_free(file);
     file = file_with("thinkedit.defaults.image_cfg", NULL, -1);
-    assert_int_equal(ti_options_defaults(&opt, TI_PROFILE_M, file, &err), TE_INVALID);
+    assert_int_equal(ti_options_defaults(&opt, &generation, TI_PROFILE_M, file, &err), TE_INVALID);
     ti_gguf_free(file);
     file = file_with("thinkedit.defaults.strategy", "backwards", 0);
-    assert_int_equal(ti_options_defaults(&opt, TI_PROFILE_M, file, &err), TE_INVALID);
+    assert_int_equal(ti_options_defaults(&opt, &generation, TI_PROFILE_M, file, &err), TE_INVALID);
     ti_gguf_free(file);
 }
 

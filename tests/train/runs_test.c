@@ -97,7 +97,7 @@ static void sft_config_from(const char *name, int threads, int stop_at, const ch
              " \"objective\": {\"text_len\": 8, \"independent\": 0.5, \"instruction_len\": 12,"
              "  \"names\": 0.5, \"words_alone\": 0.25},"
              " \"export\": {\"path\": \"%s/model.gguf\", \"defaults\": {\"text_steps\": 4, "
-             "\"image_cfg\": 1.5}}}",
+             "\"image_cfg\": 1.5, \"generation\": {\"image_cfg\": 2.5}}}}",
              folder, name, *start ? "\"start\": \"" : "", start, *start ? "\"," : "", folder,
              folder, folder, name, stop_at, *start ? 0.0 : 1e-3, threads, folder);
     snprintf(file, sizeof file, "%s.json", name);
@@ -259,6 +259,7 @@ static void exported_model_opens(void **state)
     ti_image_tokenizer *image = NULL;
     ti_layout layout;
     int64_t value;
+    double guidance;
     sft_config("sft-a", 1, 4);
     assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
     assert_ok(ti_command_export(path_of("sft-a.json"), &err), err);
@@ -274,6 +275,9 @@ static void exported_model_opens(void **state)
     assert_int_equal(value, 4);
     assert_ok(ti_gguf_int(file, "thinkedit.defaults.text_len", 0, &value, &err), err);
     assert_int_equal(value, 8);
+    assert_ok(ti_gguf_real(file, "thinkedit.defaults.generation.image_cfg", 0, &guidance, &err),
+              err);
+    assert_true(guidance == 2.5);
     ti_image_tokenizer_free(image);
     ti_backbone_free(backbone);
     ti_backend_free(backend);
