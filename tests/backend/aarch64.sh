@@ -20,8 +20,8 @@ for file in "$source"/engine/backend/cpu/*.c "$source"/engine/backend/create.c "
     [ "$object" -nt "$file" ] || $cc $flags -c "$file" -o "$object"
     objects="$objects $object"
 done
-for test in gemm ops image_ops int8; do
-    $cc $flags "$source/tests/backend/${test}_test.c" $objects -L/usr/lib/aarch64-linux-gnu -lcmocka -lm -o "$work/$test"
+for test in gemm ops sampler image_ops int8; do
+    $cc $flags "$source/tests/backend/${test}_test.c" "$source/tests/backend/devices.c" $objects -L/usr/lib/aarch64-linux-gnu -lcmocka -lm -o "$work/$test"
     # Threads that spin would starve each other under emulation. Loader and C library are both Debian's arm64 ones:
     # mixed with the cross compiler's, threads cannot be made.
     qemu-aarch64-static -cpu max -E OMP_WAIT_POLICY=passive "$work/$test"

@@ -11,6 +11,7 @@
 #define TI_BACKEND_CPU_INT8_DECODE_H
 
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "backend/cpu/int8.h"
@@ -38,35 +39,40 @@ TI_INLINE void q8_0_codes(ti_int8_block *to, const unsigned char *rows, size_t s
     }
 }
 
-/* One block of 32 weights of each output: w = d q - m. */
-typedef struct nibbles {
-    float d[TI_INT8_PANEL], m[TI_INT8_PANEL];
-    unsigned char q[TI_INT8_PANEL][TI_INT8_BLOCK];
-} nibbles;
+/* A super-block of every output as numbers, [output][block]: w = d q - m = (a q - b) d / a. */
+enum { TI_BLOCKS = TI_INT8_PANEL * TI_INT8_DECODED };
+typedef struct ti_q4_k_blocks {
+    float d[TI_BLOCKS], m[TI_BLOCKS], scale[TI_BLOCKS];
+    uint16_t a[TI_BLOCKS]; /* 0: no fraction fits */
+    uint8_t b[TI_BLOCKS];
+} ti_q4_k_blocks;
 
-/* ggml's packing of eight 6-bit scales and minima into twelve bytes. */
-TI_INLINE void scale_and_min(const unsigned char *packed, int b, int *scale, int *min)
+/* ggml's packing of eight 6-bit scales and minima into twelve bytes, taken apart four at a time. */
+TI_INLINE void read_sixes(unsigned char scales[TI_INT8_DECODED],
+                          unsigned char minima[TI_INT8_DECODED], const unsigned char *from)
 {
-    if (b < 4) {
-        *scale = packed[b] & 63;
-        *min = packed[b + 4] & 63;
-    } else {
-        *scale = (packed[b + 4] & 15) | (packed[b - 4] >> 6 << 4);
-        *min = (packed[b + 4] >> 4) | (packed[b] >> 6 << 4);
-    }
+    uint32_t packed[3], words[4];
+    memcpy(packed, from, sizeof packed);
+    words[0] = packed[0] & 0x3f3f3f3f;
+    words[1] = (packed[2] & 0x0f0f0f0f) | (packed[0] >> 2 & 0x30303030);
+    words[2] = packed[1] & 0x3f3f3f3f;
+    words[3] = (packed[2] >> 4 & 0x0f0f0f0f) | (packed[1] >> 2 & 0x30303030);
+    memcpy(scales, words, TI_INT8_DECODED);
+    memcpy(minima, words + 2, TI_INT8_DECODED);
 }
 
-TI_INLINE void read_nibbles(nibbles *to, const unsigned char *from, int o)
+TI_INLINE void read_scales(ti_q4_k_blocks *w, const unsigned char *rows, size_t stride, int n_out)
 {
-    float d = read_half(from), m = read_half(from + 2);
-    for (int b = 0; b < TI_INT8_DECODED; b++) {
-        int scale, min, shift = b % 2 * 4;
-        scale_and_min(from + 4, b, &scale, &min);
-        to[b].d[o] = d * (float)scale;
-        to[b].m[o] = m * (float)min;
-        const unsigned char *pairs = from + 16 + b / 2 * 32;
-        for (int k = 0; k < TI_INT8_BLOCK; k++)
-            to[b].q[o][k] = (unsigned char)(pairs[k] >> shift & 15);
+    unsigned char scales[TI_BLOCKS], minima[TI_BLOCKS];
+    for (int o = 0; o < n_out; o++)
+        read_sixes(scales + o * TI_INT8_DECODED, minima + o * TI_INT8_DECODED,
+                   rows + (size_t)o * stride + 4);
+    for (int o = 0; o < n_out; o++) {
+        const float d = read_half(rows + (size_t)o * stride);
+        const float m = read_half(rows + (size_t)o * stride + 2);
+        const int at = o * TI_INT8_DECODED;
+        for (int i = 0; i < TI_INT8_DECODED; i++) w->d[at + i] = d * (float)scales[at + i];
+        for (int i = 0; i < TI_INT8_DECODED; i++) w->m[at + i] = m * (float)minima[at + i];
     }
 }
 
@@ -77,66 +83,99 @@ TI_INLINE float nearest(float x)
     return (x + shift) - shift;
 }
 
-/* For each output the a (as float; 0 if none) and b of the best fraction. */
-TI_INLINE void best_fractions(const nibbles *from, float a[TI_INT8_PANEL], float b[TI_INT8_PANEL])
+/* The b of a fraction b / FACTOR near to T with which all codes fit into a byte. */
+TI_INLINE float numerator(float t, float factor)
 {
-    float t[TI_INT8_PANEL], error[TI_INT8_PANEL];
-    for (int o = 0; o < TI_INT8_PANEL; o++) {
-        float ratio = from->d[o] != 0.0f ? from->m[o] / from->d[o] : 1000.0f;
-        t[o] = fabsf(ratio) < 1000.0f ? ratio : 1000.0f;
-        a[o] = b[o] = 0.0f;
-        error[o] = 1e30f;
-    }
-    for (int i = 1; i <= TI_MOST_FACTOR; i++) {
-        const float factor = (float)i, inverse = 1.0f / factor;
-        for (int o = 0; o < TI_INT8_PANEL; o++) {
-            float whole = nearest(factor * t[o]), miss = fabsf(t[o] - whole * inverse);
-            int fits = (whole <= 128.0f) & (15.0f * factor - whole <= 127.0f) & (miss < error[o]);
-            a[o] = fits ? factor : a[o];
-            b[o] = fits ? whole : b[o];
-            error[o] = fits ? miss : error[o];
-        }
-    }
+    const float least = 15.0f * factor - 127.0f, whole = nearest(factor * t);
+    const float most = least > whole ? least : whole;
+    return most < 128.0f ? most : 128.0f;
 }
 
-TI_INLINE void round_weights(ti_int8_block *to, const nibbles *from, int o)
+typedef union ti_float_bits {
+    float f;
+    uint32_t bits;
+} ti_float_bits;
+
+/* The best fraction of each block: its miss, as bits of a float that is not negative, and its
+ * factor in the lowest four of them; so the least of these is the best, of equals the smallest.
+ * Returns whether every block has one. */
+TI_INLINE bool best_fractions(ti_q4_k_blocks *w)
 {
-    float low = -from->m[o], high = 15.0f * from->d[o] - from->m[o];
+    float t[TI_BLOCKS];
+    int32_t best[TI_BLOCKS], misfits = 0;
+    for (int o = 0; o < TI_BLOCKS; o++) {
+        float ratio = w->d[o] != 0.0f ? w->m[o] / w->d[o] : 1000.0f;
+        t[o] = fabsf(ratio) < 1000.0f ? ratio : 1000.0f;
+        best[o] = INT32_MAX;
+    }
+    for (int i = 0; i < TI_MOST_FACTOR; i++) {
+        const float factor = (float)(i + 1), inverse = 1.0f / factor;
+        for (int o = 0; o < TI_BLOCKS; o++) {
+            ti_float_bits miss = {.f = fabsf(t[o] - numerator(t[o], factor) * inverse)};
+            int32_t key = (int32_t)(miss.bits & ~15u) | i;
+            best[o] = key < best[o] ? key : best[o];
+        }
+    }
+    for (int o = 0; o < TI_BLOCKS; o++) {
+        const int factor = (best[o] & 15) + 1;
+        const int32_t fits = numerator(t[o], 1.0f) == nearest(t[o]) ? -1 : 0;
+        misfits |= ~fits;
+        w->a[o] = (uint16_t)(factor & fits);
+        w->b[o] = (uint8_t)(int)numerator(t[o], (float)factor);
+        w->scale[o] = w->d[o] / (float)factor;
+    }
+    return misfits == 0;
+}
+
+typedef uint16_t ti_pairs __attribute__((vector_size(TI_INT8_BLOCK)));
+typedef uint8_t ti_bytes __attribute__((vector_size(TI_INT8_BLOCK)));
+
+/* a q - b of the block in the lower or (SHIFT 4) upper halves of 32 bytes. No product of a and q
+ * exceeds a byte, so two at a time are multiplied as one number of 16 bits. */
+TI_INLINE void code_block(int8_t *codes, const unsigned char *from, int shift, uint16_t a,
+                          uint8_t b)
+{
+    ti_pairs pairs;
+    memcpy(&pairs, from, sizeof pairs);
+    pairs = (pairs >> shift & 0x0f0f) * a;
+    const ti_bytes bytes = (ti_bytes)pairs - b;
+    memcpy(codes, &bytes, sizeof bytes);
+}
+
+TI_INLINE void round_weights(int8_t *codes, float *scale, float d, float m,
+                             const unsigned char *pairs, int shift)
+{
+    float low = -m, high = 15.0f * d - m;
     float most = fabsf(low) > fabsf(high) ? fabsf(low) : fabsf(high);
     float inverse = most > 0.0f ? 127.0f / most : 0.0f;
-    to->scale[o] = most / 127.0f;
+    *scale = most / 127.0f;
     for (int k = 0; k < TI_INT8_BLOCK; k++)
-        to->code[o][k] =
-            (int8_t)nearest(inverse * (from->d[o] * (float)from->q[o][k] - from->m[o]));
+        codes[k] = (int8_t)nearest(inverse * (d * (float)(pairs[k] >> shift & 15) - m));
 }
 
+/* The eight blocks of a super-block, of every output. */
 TI_INLINE void q4_k_codes(ti_int8_block *to, const unsigned char *rows, size_t stride, int n_out,
-                          int first, int n)
+                          int first)
 {
-    nibbles eight[TI_INT8_DECODED];
-    memset(eight, 0, sizeof eight);
-    for (int s = 0; s < n; s += TI_INT8_DECODED) {
-        for (int o = 0; o < n_out; o++)
-            read_nibbles(eight,
-                         rows + (size_t)o * stride +
-                             (size_t)((first + s) / TI_INT8_DECODED) * TI_Q4_K_BYTES,
-                         o);
-        for (int i = 0; i < TI_INT8_DECODED && s + i < n; i++) {
-            ti_int8_block *block = &to[s + i];
-            float a[TI_INT8_PANEL], b[TI_INT8_PANEL];
-            best_fractions(&eight[i], a, b);
-            for (int o = 0; o < n_out; o++) {
-                if (a[o] == 0.0f) {
-                    round_weights(block, &eight[i], o);
-                    continue;
-                }
-                const int factor = (int)a[o], offset = (int)b[o];
-                block->scale[o] = eight[i].d[o] / a[o];
-                for (int k = 0; k < TI_INT8_BLOCK; k++)
-                    block->code[o][k] = (int8_t)(factor * eight[i].q[o][k] - offset);
+    ti_q4_k_blocks w;
+    if (n_out < TI_INT8_PANEL) memset(&w, 0, sizeof w);
+    rows += (size_t)(first / TI_INT8_DECODED) * TI_Q4_K_BYTES;
+    read_scales(&w, rows, stride, n_out);
+    const bool all = best_fractions(&w);
+    for (int o = 0; o < n_out; o++)
+        for (int i = 0; i < TI_INT8_DECODED; i += 2) {
+            const unsigned char *pairs = rows + (size_t)o * stride + 16 + i * (TI_INT8_BLOCK / 2);
+#pragma GCC unroll 2
+            for (int half = 0; half < 2; half++) {
+                ti_int8_block *block = &to[i + half];
+                const int at = o * TI_INT8_DECODED + i + half;
+                block->scale[o] = w.scale[at];
+                code_block(block->code[o], pairs, 4 * half, w.a[at], w.b[at]);
+                if (!all && !w.a[at])
+                    round_weights(block->code[o], &block->scale[o], w.d[at], w.m[at], pairs,
+                                  4 * half);
             }
         }
-    }
 }
 
 TI_INLINE void ti_int8_decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride,
@@ -150,7 +189,7 @@ TI_INLINE void ti_int8_decode(ti_int8_block *to, ti_type type, const void *rows,
     if (type == TI_Q8_0)
         q8_0_codes(to, rows, stride, n_out, first, n);
     else
-        q4_k_codes(to, rows, stride, n_out, first, n);
+        q4_k_codes(to, rows, stride, n_out, first);
 }
 
 #endif
