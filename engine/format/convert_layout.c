@@ -243,13 +243,13 @@ static te_status put_systems(const layout *l, ti_gguf_writer *w, te_error *err)
     return st;
 }
 
-static te_status put_option(const layout *l, ti_gguf_writer *w, const char *name, json_t *value,
-                            te_error *err)
+static te_status put_option(const layout *l, ti_gguf_writer *w, const char *prefix,
+                            const char *name, json_t *value, te_error *err)
 {
-    char key[64];
+    char key[96];
     for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
         if (strcmp(options[i].json, name)) continue;
-        snprintf(key, sizeof key, "thinkedit.defaults.%s", options[i].key);
+        snprintf(key, sizeof key, "%s.%s", prefix, options[i].key);
         if (options[i].type == IGNORED) return TE_OK;
         if (options[i].type == TEXT && json_is_string(value))
             return ti_put_text(w, key, json_string_value(value), err);
@@ -264,19 +264,31 @@ static te_status put_option(const layout *l, ti_gguf_writer *w, const char *name
     return ti_fail(err, TE_FORMAT, "%s: \"%s\" is no option (models/FORMAT.md)", l->path, name);
 }
 
+/* Those of edits; in an object `generation`, those that are others for generations. */
+static te_status put_options(const layout *l, ti_gguf_writer *w, te_error *err)
+{
+    const char *name;
+    json_t *value, *generation = json_object_get(l->options, "generation");
+    te_status st = TE_OK;
+    json_object_foreach(l->options, name, value) if (!st && value != generation) st =
+        put_option(l, w, "thinkedit.defaults", name, value, err);
+    json_object_foreach(generation, name, value) if (!st) st =
+        put_option(l, w, "thinkedit.defaults.generation", name, value, err);
+    if (!st && generation && !json_is_object(generation))
+        st = ti_fail(err, TE_FORMAT, "%s: \"generation\" is no object", l->path);
+    return st;
+}
+
 te_status ti_convert_layout(ti_conversion *c, te_error *err)
 {
     layout l = {.path = c->opt->layout};
-    const char *name;
-    json_t *value;
     te_status st = l.path ? read_file(&l, err) : TE_OK;
     if (!st) st = choose_profile(&l, c->opt->profile, err);
     if (!st) st = take_all(&l, err);
     if (!st) st = check(&l, c, err);
     if (!st) st = put_ids(&l, c->writer, err);
     if (!st) st = put_systems(&l, c->writer, err);
-    json_object_foreach(l.options, name, value) if (!st) st =
-        put_option(&l, c->writer, name, value, err);
+    if (!st) st = put_options(&l, c->writer, err);
     json_decref(l.root);
     return st;
 }

@@ -145,6 +145,7 @@ static void test_generate(void **state)
     te_image *step;
     assert_ok(te_generate(m, "a house", 0, 0, &opt, NULL, &r, &err), err);
     expect_image(te_result_image(r), 16, 16);
+    assert_true(te_result_options(r)->image_cfg == 2.25); /* the stand-in's, for generations */
     assert_null(te_result_input(r));
     assert_null(te_result_change(r, NULL, NULL));
     assert_ok(te_result_step_image_pixels(m, r, 0, &step, &err), err);

@@ -95,6 +95,25 @@ static void test_generation_needs_no_picture(void **state)
     free(answer);
 }
 
+/* A generation has the model's defaults for generations, whatever the preset. */
+static void test_generations_have_their_own_defaults(void **state)
+{
+    const serving *f = *state;
+    const char *const parameters[] = {serving_edit,
+                                      "{\"instruction\": \"a\", \"preset\": \"fast\"}"};
+    for (int i = 0; i < 4; i++) {
+        const bool edit = i % 2;
+        char *answer = serving_submit(f, parameters[i / 2], edit, "event: done\ndata: ");
+        char id[17], path[64];
+        serving_job_id(answer, id);
+        free(answer);
+        g_snprintf(path, sizeof path, "/v1/jobs/%s", id);
+        answer = serving_get(f, path);
+        assert_non_null(strstr(answer, edit ? "\"image-cfg\":3.5" : "\"image-cfg\":2.25"));
+        free(answer);
+    }
+}
+
 static void test_refusals(void **state)
 {
     const serving *f = *state;
@@ -421,6 +440,7 @@ int main(void)
         cmocka_unit_test(test_info_and_size),
         cmocka_unit_test(test_one_edit_as_events),
         cmocka_unit_test(test_generation_needs_no_picture),
+        cmocka_unit_test(test_generations_have_their_own_defaults),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_chunks_have_a_limit_too),
         cmocka_unit_test(test_an_instruction_has_a_limit),

@@ -15,7 +15,22 @@ const char serving_slow[] =
     "{\"instruction\": \"x\", \"options\": {\"seed\": 7, \"text-steps\": 256, "
     "\"text-len\": 256, \"image-steps\": 16}}";
 
-static void convert(const char *model)
+/* The golden layout, with generations guided less than edits. */
+static void write_layout(const char *path)
+{
+    char *text;
+    GError *error = NULL;
+    assert_true(g_file_get_contents(TE_GOLDEN "/standin/layout.json", &text, NULL, &error));
+    char **parts = g_strsplit(text, "\"options\": {", 2);
+    char *joined = g_strjoinv("\"options\": {\"generation\": {\"image_cfg\": 2.25},", parts);
+    assert_int_equal(g_strv_length(parts), 2);
+    assert_true(g_file_set_contents(path, joined, -1, &error));
+    g_strfreev(parts);
+    g_free(joined);
+    g_free(text);
+}
+
+static void convert(const char *model, const char *layout)
 {
     const char *const argv[] = {TE_BINARY,
                                 "convert",
@@ -25,7 +40,7 @@ static void convert(const char *model)
                                 "--profile",
                                 "mmada-parallel-m",
                                 "--layout",
-                                TE_GOLDEN "/standin/layout.json",
+                                layout,
                                 "--image-tokenizer",
                                 TE_GOLDEN "/magvit-tiny",
                                 "--tokenizer",
@@ -81,7 +96,11 @@ serving *serving_start(const char *const *more)
     s->model = g_build_filename(s->folder, "standin.gguf", NULL);
     s->token_file = g_build_filename(s->folder, "token", NULL);
     g_file_set_contents(s->token_file, "the-token-of-this-test\n", -1, NULL);
-    convert(s->model);
+    char *layout = g_build_filename(s->folder, "layout.json", NULL);
+    write_layout(layout);
+    convert(s->model, layout);
+    g_unlink(layout);
+    g_free(layout);
     /* For a server under AddressSanitizer: what is freed leaves memory soon, so that it can be
      * measured; libsoup itself loses the path of a malformed request. */
     g_setenv("ASAN_OPTIONS", "quarantine_size_mb=1:detect_leaks=0", TRUE);

@@ -101,6 +101,7 @@ static void put_layout(ti_gguf_writer *w, json_t *layout)
     }
     if (!strcmp(profile, "mmada-parallel-m")) /* golden data has no generation; any id serves */
         assert_ok(ti_gguf_put_int(w, "thinkedit.layout.id.task_generate", 88, &err), err);
+    assert_ok(ti_gguf_put_real(w, "thinkedit.defaults.generation.image_cfg", 2.25f, &err), err);
 }
 
 static void put_tokenizer(ti_gguf_writer *w, const char *path)

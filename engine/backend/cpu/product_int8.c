@@ -28,6 +28,7 @@ typedef struct room {
     float sums[2][(MOST_ROWS + TI_INT8_MAX_ROWS) * PANEL]; /* of both weights of a gate */
     unsigned char panel[];                                 /* a chunk */
 } room;
+_Static_assert(sizeof(room) <= TI_CPU_SCRATCH / 2, "and a chunk of any kernel beside it");
 
 /* ---- x becomes codes ------------------------------------------------------------------------ */
 
