@@ -179,7 +179,7 @@ typedef struct te_progress {
     int step, steps;     /* denoising steps done and in all */
     double seconds;      /* since the job began */
     double seconds_left; /* estimate; negative while unknown */
-    const char *stage;   /* "reading the picture", "denoising", "drawing the picture" */
+    const char *stage;   /* constants: "reading the picture", "denoising", "drawing the picture" */
     const char *text;    /* reasoning so far, one U+2588 per masked token; NULL if unchanged */
     int masked_text, masked_image; /* tokens still masked */
     const te_image *preview; /* current picture, RGB u8, working size; NULL if not redrawn now */

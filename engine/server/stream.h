@@ -2,7 +2,8 @@
  *
  * One chunk is in libsoup's hands at a time; what waits behind it is ours, so that a slow reader
  * costs at most one progress, one text and one preview event (the newest) plus the events that are
- * never dropped. A comment line every second finds out whether anybody still listens. */
+ * never dropped; the first progress of every stage is one of these. A comment line every second
+ * finds out whether anybody still listens. */
 #ifndef TI_SERVER_STREAM_H
 #define TI_SERVER_STREAM_H
 

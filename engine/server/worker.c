@@ -52,7 +52,7 @@ struct ti_worker {
 typedef struct report {
     ti_worker *worker;
     ti_job *job;
-    enum { REPORT_STARTED, REPORT_EVENT, REPORT_ENDED } kind;
+    enum { REPORT_STARTED, REPORT_PROGRESS, REPORT_EVENT, REPORT_ENDED } kind;
     ti_stream_slot slot;
     const char *name;
     char *json;
@@ -66,16 +66,16 @@ static gboolean deliver_report(gpointer data)
     const ti_worker_events *e = &r->worker->events;
     if (r->kind == REPORT_STARTED) {
         e->started(r->job, r->json, e->user);
-    } else if (r->kind == REPORT_EVENT) {
-        if (r->slot == TI_STREAM_PROGRESS) {
+    } else if (r->kind == REPORT_ENDED) {
+        e->ended(r->job, e->user);
+    } else {
+        if (r->kind == REPORT_PROGRESS) {
             r->job->step = r->step;
             r->job->steps = r->steps;
             r->job->seconds = r->seconds;
             r->job->seconds_left = r->seconds_left;
         }
         e->event(r->job, r->slot, r->name, r->json, e->user);
-    } else {
-        e->ended(r->job, e->user);
     }
     ti_job_unref(r->job);
     g_free(r);
@@ -230,20 +230,22 @@ static char *preview_text(const te_progress *p)
 typedef struct run_context {
     ti_worker *worker;
     ti_job *job;
+    const char *stage; /* told last */
 } run_context;
 
 static void on_progress(const te_progress *p, void *user)
 {
     run_context *c = user;
-    report r = {.worker = c->worker, .job = c->job, .kind = REPORT_EVENT};
-    r.slot = TI_STREAM_PROGRESS;
-    r.name = "progress";
+    report r = {.worker = c->worker, .job = c->job, .kind = REPORT_PROGRESS, .name = "progress"};
+    r.slot = g_strcmp0(c->stage, p->stage) ? TI_STREAM_KEEP : TI_STREAM_PROGRESS;
+    c->stage = p->stage;
     r.step = p->step;
     r.steps = p->steps;
     r.seconds = p->seconds;
     r.seconds_left = p->seconds_left;
     r.json = progress_text(p);
     send_report(r);
+    r.kind = REPORT_EVENT;
     if (p->text) {
         r.slot = TI_STREAM_TEXT;
         r.name = "text";
@@ -303,7 +305,7 @@ static void run_job(ti_worker *w, ti_job *job)
 {
     te_options opt;
     te_model_info before, after;
-    run_context context = {w, job};
+    run_context context = {w, job, NULL};
     if (!w->model) {
         te_progress loading = {.stage = "loading the model", .seconds_left = -1};
         on_progress(&loading, &context);

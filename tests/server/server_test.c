@@ -27,6 +27,10 @@ static void test_one_edit_as_events(void **state)
     assert_true(strstr(answer, order[0]) < strstr(answer, order[1]));
     assert_true(strstr(answer, order[1]) < strstr(answer, order[5]));
     assert_non_null(strstr(answer, "\"seed\":7"));
+    static const char *const stages[] = {"reading the picture", "denoising", "drawing the picture"};
+    const char *at = answer;
+    for (size_t i = 0; i < TEST_LENGTH(stages); i++) /* none goes untold, however fast it passes */
+        if (!(at = strstr(at, stages[i]))) fail_msg("no %s in its place in: %s", stages[i], answer);
     char id[17], path[64];
     serving_job_id(answer, id);
     free(answer);
