@@ -9,6 +9,7 @@ static const char usage[] =
     "       thinkedit-train image-tokens CONFIG [--resume]\n"
     "       thinkedit-train pool CONFIG                   every sample of sft beforehand\n"
     "       thinkedit-train sft CONFIG [--resume]         backbone\n"
+    "       thinkedit-train average CONFIG                mean of several runs' weights\n"
     "       thinkedit-train export CONFIG                 model file from the checkpoints\n"
     "       thinkedit-train import CONFIG                 checkpoints from the model file, to "
     "train on\n"
@@ -42,6 +43,7 @@ static int run(int argc, char **argv, te_error *err)
         return (int)ti_command_image_tokens(positional, resume, err);
     if (!strcmp(command, "sft")) return (int)ti_command_sft(positional, resume, err);
     if (!strcmp(command, "pool")) return (int)ti_command_pool(positional, err);
+    if (!strcmp(command, "average")) return (int)ti_command_average(positional, err);
     if (!strcmp(command, "import")) return (int)ti_command_import(positional, err);
     if (!strcmp(command, "export")) return (int)ti_command_export(positional, err);
     return -1;

@@ -66,6 +66,7 @@ static te_status make_key(const ti_pool *p, uint64_t *key, te_error *err)
     const int32_t sizes[] = {p->tokens, p->config.text_len, TI_MAX_INSTRUCTION,
                              p->quadruplets != NULL};
     h = hash(h, sizes, sizeof sizes);
+    if (p->config.first) h = hash(h, &p->config.first, sizeof p->config.first);
     const ti_world_mix *mix = &p->config.mix;
     h = hash(h, mix->category, sizeof mix->category);
     for (int i = 0; i < mix->n_kinds; i++) {
@@ -222,7 +223,7 @@ static te_status put_scenes(const ti_pool *p, int64_t index, const ti_world_fact
     uint8_t *before = ti_malloc_array(2 * n, 1);
     if (!before) return ti_fail_memory(err, "a map of the world", 2 * n);
     uint8_t *after = before + n;
-    const ti_random random = {.seed = (uint64_t)index, .stream = 0x776f726473};
+    const ti_random random = {.seed = (uint64_t)(p->config.first + index), .stream = 0x776f726473};
     te_status st = ti_scene_map(&facts->after, after, p->side, err);
     if (input && !st) st = ti_scene_map(&facts->before, before, p->side, err);
     if (!input) memcpy(before, after, n);
@@ -247,8 +248,8 @@ static bool token_unchanged(const ti_pool *p, const uint8_t *unchanged, int t)
 static te_status draw(const ti_pool *p, int64_t index, ti_world_sample *s, te_error *err)
 {
     if (p->quadruplets) return ti_quadruplets_read(p->quadruplets, index, s, err);
-    return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)index, TI_WORLD_TRAIN, &p->config.mix,
-                               p->encoder->size, err);
+    return ti_world_make_mixed(s, WORLD_SEEDS + (uint64_t)(p->config.first + index), TI_WORLD_TRAIN,
+                               &p->config.mix, p->encoder->size, err);
 }
 
 /* The record of a drawn sample whose codes are at INPUT and OUTPUT. */

@@ -26,9 +26,9 @@ typedef struct ti_pool ti_pool;
 typedef struct ti_pool_config {
     const char *path;        /* of the cache */
     const char *quadruplets; /* JSONL; NULL: the world */
-    int64_t samples;
-    ti_world_mix mix; /* of the world; all weights 0: the usual one */
-    int text_len;     /* reasoning tokens kept, without bos: text_len - 1 */
+    int64_t samples, first;  /* sample 0 is the world's sample FIRST: a later run sees others */
+    ti_world_mix mix;        /* of the world; all weights 0: the usual one */
+    int text_len;            /* reasoning tokens kept, without bos: text_len - 1 */
 } ti_pool_config;
 
 typedef struct ti_pool_sample {

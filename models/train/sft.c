@@ -120,6 +120,7 @@ static te_status read_pool(ti_pool_config *c, const ti_project *p, te_error *err
                             &c->mix.category[i], err);
     if (!st) st = read_kinds(&c->mix, json_object_get(o, "kinds"), err);
     if (!st) st = ti_config_int(o, "samples", 1, (int64_t)1 << 40, 100000, &c->samples, err);
+    if (!st) st = ti_config_int(o, "first", 0, (int64_t)1 << 40, 0, &c->first, err);
     return st;
 }
 

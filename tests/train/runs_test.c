@@ -249,6 +249,50 @@ static void one_run_begins_with_another(void **state)
     assert_non_null(strstr(err.message, "\"optimiser\""));
 }
 
+/* A checkpoint whose every weight, and average, is the shares' of the two runs' averages. */
+static void several_runs_have_a_mean(void **state)
+{
+    (void)state;
+    te_error err;
+    char text[1200], path[3][512];
+    ti_checkpoint *file[3] = {NULL};
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    sft_config("sft-f", 1, 1);
+    replace_text(path_of("sft-f.json"), "\"steps\": 4", "\"steps\": 4, \"seed\": 9");
+    assert_ok(ti_command_sft(path_of("sft-f.json"), false, &err), err);
+    snprintf(path[0], sizeof path[0], "%s", path_of("sft-a.safetensors"));
+    snprintf(path[1], sizeof path[1], "%s", path_of("sft-f.safetensors"));
+    snprintf(path[2], sizeof path[2], "%s", path_of("mean.safetensors"));
+    sft_config("mean", 1, 4);
+    snprintf(text, sizeof text, "\"average\": {\"%s\": 0.25, \"%s\": 0.75}, \"export\"", path[0],
+             path[1]);
+    replace_text(path_of("mean.json"), "\"export\"", text);
+    assert_ok(ti_command_average(path_of("mean.json"), &err), err);
+    for (int i = 0; i < 3; i++) assert_ok(ti_checkpoint_open(&file[i], path[i], &err), err);
+    static const char *const names[] = {"model.transformer.wte.weight",
+                                        "model.transformer.blocks.1.up_proj.weight",
+                                        "model.transformer.ln_f.weight"};
+    for (int i = 0; i < 3; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "%s:average", names[i]);
+        const ti_tensor *t[3], *value = ti_checkpoint_find(file[2], names[i]);
+        for (int k = 0; k < 3; k++) assert_non_null(t[k] = ti_checkpoint_find(file[k], name));
+        const float *a = t[0]->data, *b = t[1]->data, *mean = t[2]->data;
+        assert_memory_not_equal(a, b, t[0]->bytes);
+        assert_memory_equal(mean, value->data, t[0]->bytes);
+        for (size_t k = 0; k < t[0]->bytes / sizeof *a; k++)
+            assert_float_equal(mean[k], 0.25f * a[k] + 0.75f * b[k], 1e-7);
+    }
+    for (int i = 0; i < 3; i++) ti_checkpoint_free(file[i]);
+    assert_ok(ti_command_export(path_of("mean.json"), &err), err);
+    replace_text(path_of("mean.json"), "0.75", "0.7");
+    assert_int_equal(ti_command_average(path_of("mean.json"), &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "sum to 0.95"));
+    replace_text(path_of("mean.json"), "sft-f.safetensors\": 0.7", "image-a.safetensors\": 0.75");
+    assert_int_equal(ti_command_average(path_of("mean.json"), &err), TE_FORMAT);
+}
+
 static void exported_model_opens(void **state)
 {
     (void)state;
@@ -389,6 +433,40 @@ static void tokens_show_what_is_said(void **state)
     ti_project_close(&p);
 }
 
+/* Sample K of a pool that begins at the world's sample 4 is sample K + 4 of one that begins at 0.
+ */
+static void a_pool_can_begin_later(void **state)
+{
+    (void)state;
+    enum { FIRST = 4, SAMPLES = 3, TEXT_LEN = 40 };
+    te_error err;
+    ti_project p;
+    ti_pool *all = NULL, *later = NULL;
+    sft_config("sft-e", 2, 4);
+    assert_ok(ti_project_open(&p, path_of("sft-e.json"), 1, &err), err);
+    ti_pool_config c = {
+        .path = path_of("all.pool"), .samples = FIRST + SAMPLES, .text_len = TEXT_LEN};
+    assert_ok(ti_pool_open(&all, &c, p.magvit, p.tokenizer, &err), err);
+    assert_ok(ti_pool_fill(all, 0, FIRST + SAMPLES, &err), err);
+    c.samples = SAMPLES;
+    c.first = FIRST;
+    assert_int_equal(ti_pool_open(&later, &c, p.magvit, p.tokenizer, &err), TE_FORMAT);
+    c.path = path_of("later.pool");
+    assert_ok(ti_pool_open(&later, &c, p.magvit, p.tokenizer, &err), err);
+    assert_ok(ti_pool_fill(later, 0, SAMPLES, &err), err);
+    const size_t tokens = (size_t)(p.layout.grid_h * p.layout.grid_w);
+    for (int k = 0; k < SAMPLES; k++) {
+        const ti_pool_sample a = ti_pool_get(all, FIRST + k), b = ti_pool_get(later, k);
+        assert_int_equal(a.n_instruction, b.n_instruction);
+        assert_memory_equal(a.instruction, b.instruction, (size_t)a.n_instruction * 2);
+        assert_memory_equal(a.output, b.output, tokens * 2);
+        assert_memory_equal(a.output_words, b.output_words, tokens * 2);
+    }
+    ti_pool_free(all);
+    ti_pool_free(later);
+    ti_project_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,11 +475,13 @@ int main(void)
         cmocka_unit_test(decoder_grows),
         cmocka_unit_test(sft_resume),
         cmocka_unit_test(one_run_begins_with_another),
+        cmocka_unit_test(several_runs_have_a_mean),
         cmocka_unit_test(exported_model_opens),
         cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),
         cmocka_unit_test(refuses_a_foreign_pool),
         cmocka_unit_test(pools_know_their_mixture),
+        cmocka_unit_test(a_pool_can_begin_later),
         cmocka_unit_test(tokens_show_what_is_said),
     };
     return cmocka_run_group_tests(tests, make_models, remove_folder);
