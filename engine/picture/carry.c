@@ -1,12 +1,14 @@
 /* carry.c - an edit of the model's size onto the original's pixels. fit.c says what the edit is;
  * here every pixel of the original looks up the 4 x 4 small pixels around it, weighs those more
  * that it resembles (joint bilateral up-sampling, so that the edge of a change is the edge in the
- * photo, not a ramp thirty pixels wide), and goes through the tone it finds there. */
+ * photo, not a ramp thirty pixels wide), and goes through the tone it finds there; structure.c sees
+ * to it that a change of light leaves the photo its edges. */
 #include "picture/internal.h"
 
 #include <math.h>
 
 #define LIKENESS 0.01f  /* squared sRGB distance at which a small pixel counts half */
+#define SEEN     200000 /* pixels that are looked at for the structure */
 #define VISIBLE  0.002f /* a share of the edit below this moves no 8-bit value */
 
 typedef struct taps4 {
@@ -20,6 +22,7 @@ typedef struct carrier {
     const ti_carry *job;
     GeglRectangle area;
     const ti_fit *fit;
+    ti_structure structure;
     float *guide;    /* [h][w][3]: the original at the small size */
     uint8_t *active; /* [h + 1][w + 1]: whether the 4 x 4 around this corner holds any change */
     taps4 *across, *down;
@@ -198,6 +201,7 @@ static gboolean carry_row(const carrier *c, int y, float *pixels, const float *s
         if (share < VISIBLE) continue;
         float tone[3], fresh[3] = {0};
         ti_fit_tone(c->fit, f.local, p, tone);
+        if (c->structure.share > 0) ti_structure_keep(&c->structure, p, tone);
         if (f.fresh > 0) draw_edited(c, across, down, fresh);
         mask[x] = share > 0.999f ? 1 : share;
         float blend = c->job->unmasked ? 1 : mask[x];
@@ -208,6 +212,36 @@ static gboolean carry_row(const carrier *c, int y, float *pixels, const float *s
         any = TRUE;
     }
     return any;
+}
+
+/* ---- structure --------------------------------------------------------------------------- */
+
+/* What the tone does to the edges, from pairs of rows all over the area; of a change of light
+ * alone, as other edits are there to change structure. */
+static te_status find_structure(carrier *c, te_error *err)
+{
+    const size_t width = (size_t)c->area.width, small = (size_t)c->fit->width * c->fit->height;
+    const int pairs = MIN(CLAMP(SEEN / c->area.width, 8, 256), c->area.height / 2);
+    double fresh = 0;
+    for (size_t i = 0; i < small; i++) fresh += c->fit->fresh[i];
+    if (c->fit->light < 0.5f || fresh > 0.03 * (double)small || width < 2 || !pairs) return TE_OK;
+    const size_t row = 4 * width, all = 2 * row * (size_t)pairs;
+    float *before = g_try_new(float, 2 * all);
+    if (!before) return ti_picture_no_memory(err);
+    float *after = before + all;
+    for (int k = 0; k < pairs; k++) {
+        const int y = (int)((int64_t)k * (c->area.height - 2) / MAX(pairs - 1, 1));
+        const GeglRectangle rows = {c->area.x, c->area.y + y, c->area.width, 2};
+        float *pair = after + 2 * row * (size_t)k;
+        gegl_buffer_get(c->job->original, &rows, 1.0, babl_format("R'G'B'A float"), pair,
+                        GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
+        memcpy(before + 2 * row * (size_t)k, pair, 2 * row * sizeof *pair);
+        carry_row(c, y, pair, NULL, c->mask);
+        carry_row(c, y + 1, pair + row, NULL, c->mask);
+    }
+    te_status st = ti_structure_find(&c->structure, before, after, c->area.width, pairs, err);
+    g_free(before);
+    return st;
 }
 
 /* ---- bands ------------------------------------------------------------------------------- */
@@ -302,6 +336,7 @@ te_status ti_picture_carry(const ti_carry *job, GeglBuffer **out, GeglBuffer **m
     te_status st = check_job(job, &c.area, err);
     if (!st) st = fit_small(&c, &fit, err);
     if (!st) st = carrier_init(&c, format, err);
+    if (!st) st = find_structure(&c, err);
     if (!st) {
         gboolean same = format == gegl_buffer_get_format(job->original);
         *out = same ? gegl_buffer_dup(job->original) : ti_picture_convert(job->original, format);

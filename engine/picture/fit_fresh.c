@@ -9,7 +9,7 @@ static void compare_structure(ti_fitter *f, float *fresh)
 {
     int r = MAX(2, (int)(f->patch + 0.5));
     size_t n = f->n;
-    const float least = 0.4f - 0.15f * f->light;
+    const float least = 0.4f - 0.15f * f->fit->light;
     float *s = f->sums; /* count; tone 3; edit 3; tone squared, edit squared, product: each over
                            channels */
     for (size_t i = 0; i < n; i++) {
@@ -26,7 +26,7 @@ static void compare_structure(ti_fitter *f, float *fresh)
     }
     for (size_t k = 0; k < 10; k++) ti_fit_box(f, s + k * n, s + k * n, r);
     for (size_t i = 0; i < n; i++) {
-        const float slack = (4 + 8 * f->light) * f->error[i] + 0.002f;
+        const float slack = (4 + 8 * f->fit->light) * f->error[i] + 0.002f;
         float count = s[i], tone = s[7 * n + i] / count, edit = s[8 * n + i] / count;
         float both = s[9 * n + i] / count;
         for (size_t c = 0; c < 3; c++) {
@@ -78,16 +78,19 @@ static void weigh_error(ti_fitter *f)
 {
     const float noise = (float)f->noise;
     for (size_t i = 0; i < f->n; i++)
-        f->error[i] = noise + f->light * MAX(f->error[i] - noise, 0.0f);
+        f->error[i] = noise + f->fit->light * MAX(f->error[i] - noise, 0.0f);
 }
 
 /* New is what the tone misses, by structure or by value, where anything changed to speak of. Where
  * nothing did, a tone that strays from its neighbours (the glow around a new thing) is kept out of
- * the change. */
+ * the change. Another light falls on everything: what is so dark that its tokens stayed the same is
+ * in it too, unless the edit says otherwise. */
 void ti_fit_find_fresh(ti_fitter *f)
 {
     float *fresh = f->fit->fresh, *missed = f->sums, *moved = f->sums + f->n;
-    const float doubt = 1 + f->light;
+    const float doubt = 1 + f->fit->light;
+    const float whole =
+        f->fit->light * ti_smoothstep(0.6f, 0.85f, (float)(f->coverage / f->chosen));
     weigh_error(f);
     compare_structure(f, fresh);
     compare_values(f, f->tone, f->out, MAX(1, (int)(f->patch / 3)), missed);
@@ -95,7 +98,9 @@ void ti_fit_find_fresh(ti_fitter *f)
     for (size_t i = 0; i < f->n; i++) {
         float here = ti_smoothstep(2, 6, moved[i]);
         fresh[i] = MAX(fresh[i], ti_smoothstep(1.5f * doubt, 4.5f * doubt, missed[i])) * here;
-        if (!f->grey) f->fit->change[i] *= 1 - ti_smoothstep(2, 5, missed[i]) * (1 - here);
+        const float agrees = 1 - ti_smoothstep(2, 5, missed[i]);
+        float *change = &f->fit->change[i];
+        if (!f->grey) *change = MAX(*change * (agrees + here - agrees * here), whole * agrees);
     }
     spread(f, fresh, MAX(1, (int)(f->patch / 4))); /* so that its outline is drawn, not toned */
     ti_fit_box_mean(f, fresh, 1);

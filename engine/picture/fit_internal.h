@@ -17,7 +17,6 @@ typedef struct ti_fitter {
     float *error; /* [n] the same around a pixel, as far as the input's own error tells */
     double coverage; /* share of changed tokens */
     double chosen;   /* share of the picture that may change */
-    float light;     /* 1: the edit is a change of light, or of everything .. 0: of things */
     gboolean grey;   /* the edit took all colour */
     float *token;    /* [n] 1 where the token changed */
     float *weight;   /* [n] of a pixel in the fits */

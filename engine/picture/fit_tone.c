@@ -234,7 +234,7 @@ static void find_light(ti_fitter *f)
     const float least = 0.7f - 0.3f * ti_smoothstep(0.5f, 0.8f, covered);
     const float tones = ti_smoothstep(0.1f, 0.25f, covered) *
                         ti_smoothstep(least, least + 0.2f, fabsf(likeness(f)));
-    f->light = MAX(tones, ti_smoothstep(0.6f, 0.9f, (float)f->coverage));
+    f->fit->light = MAX(tones, ti_smoothstep(0.6f, 0.9f, (float)f->coverage));
 }
 
 /* How much of the change the one tone explains, 0 .. 1. A new thing in the picture is no change of

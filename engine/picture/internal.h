@@ -59,6 +59,7 @@ te_status ti_resample(ti_row_fn read, void *source, int width, int height, int c
  * = x clamped to [low, high], phi(c) = 1, r, g, b, rr, gg, bb, rg, rb, gb. */
 typedef struct ti_fit {
     int width, height;
+    float light; /* 1: a change of light, or of everything .. 0: of things */
     float curve[3][10], slope[3][3];
     float low[3], high[3];
     float *local;  /* [height][width][12]: rows of A with b behind each */
@@ -74,5 +75,21 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
                         int grid_width, int grid_height, double chosen, te_error *err);
 void ti_fit_free(ti_fit *fit);
 void ti_fit_tone(const ti_fit *fit, const float local[12], const float in[3], float out[3]);
+
+/* ---- structure.c: edges outlast a change of light ----------------------------------------- */
+
+/* A tone may flatten one end of the range until edges there are lost. Then lightness goes, by SHARE
+ * of the way, to the line base + slope (original's lightness) that is nearest to the tone: it has
+ * the tone's mean and contrast, and all of the original's edges. */
+typedef struct ti_structure {
+    float share, base, slope;
+} ti_structure;
+
+/* The least share that keeps the edges. BEFORE, AFTER: pairs of neighbouring rows in R'G'B'A of
+ * sRGB, [pairs][2][width][4]. */
+te_status ti_structure_find(ti_structure *s, const float *before, const float *after, int width,
+                            int pairs, te_error *err);
+/* Moves TONE, of the pixel IN; hue and saturation stay where sRGB has room for them. */
+void ti_structure_keep(const ti_structure *s, const float in[3], float tone[3]);
 
 #endif

@@ -17,6 +17,7 @@ typedef struct {
     ti_draw *draw;
     cairo_t *cr;
     ti_rgb palette[PALETTE];
+    bool loud; /* one strong colour all over */
 } canvas;
 
 static double between(canvas *c, double low, double high)
@@ -41,16 +42,21 @@ static ti_rgb draw_hsv(canvas *c, double h0, double h1, double s0, double s1, do
 }
 
 /* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an
- * accent. */
+ * accent; some are loud, of one colour: a flower close up, a leaf, the blue hour. */
 static void draw_palette(canvas *c)
 {
     static const double hues[8] = {0.1, 0.4, 0.6, 0.9, 1.5, 2.1, 3.4, 3.7};
     double h0 = hues[ti_draw_below(c->draw, 8)], h1;
     h0 += between(c, -0.3, 0.3);
     h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
+    c->loud = ti_draw_chance(c->draw, 0.25);
+    if (c->loud) {
+        h0 = between(c, 0, 6);
+        h1 = h0 + between(c, -0.4, 0.4);
+    }
     for (int i = 0; i < PALETTE; i++) {
         double s = between(c, 0, 1);
-        s = i < 2 ? 0.35 + 0.6 * s : 0.7 * s * s;
+        s = c->loud ? 0.6 + 0.4 * s : i < 2 ? 0.35 + 0.6 * s : 0.7 * s * s;
         c->palette[i] =
             draw_hsv(c, (i % 2 ? h1 : h0) - 0.2, (i % 2 ? h1 : h0) + 0.2, s, s, 0.08, 0.98);
     }
@@ -160,6 +166,52 @@ static void buildings(canvas *c)
     }
 }
 
+/* Layers of hills with bushes before them. */
+static void hills(canvas *c, double horizon, ti_rgb haze)
+{
+    for (int layer = 0; layer < 3; layer++) {
+        double y = horizon + layer * 14;
+        ti_rgb land = ti_mix(pick(c), haze, 0.5 - 0.25 * layer);
+        cairo_move_to(c->cr, 0, 130);
+        for (int x = 0; x <= 128; x += 16)
+            cairo_line_to(c->cr, x, y - between(c, 0, 20 - 5 * layer));
+        cairo_line_to(c->cr, 130, 130);
+        ti_fill(c->cr, land);
+    }
+    ti_rgb green = draw_hsv(c, 1, 2, 0.2, 0.7, 0.15, 0.6);
+    for (int i = 0; i < 50; i++) {
+        double x = between(c, 0, 128), y = horizon + 28 + between(c, 0, 80);
+        double rx = between(c, 2, 9), ry = between(c, 2, 6);
+        ti_oval(c->cr, x, y, rx, ry, ti_shade(green, between(c, 0, 0.5)));
+    }
+}
+
+/* A straight horizon, perhaps of the sea, and ground that is blades, ruts or waves. */
+static void plain(canvas *c, double horizon, ti_rgb haze)
+{
+    double shore = ti_draw_chance(c->draw, 0.6) ? horizon + between(c, 6, 40) : horizon;
+    ti_rgb sea = draw_hsv(c, 2.8, 3.8, 0.2, 0.8, 0.3, 0.8), ground = pick(c);
+    ti_box(c->cr, 0, horizon, 128, 130, ti_mix(sea, haze, between(c, 0, 0.4)));
+    cairo_move_to(c->cr, 0, 130);
+    double rise = between(c, 0, 12);
+    for (int x = 0; x <= 128; x += 16) cairo_line_to(c->cr, x, shore - between(c, 0, rise));
+    cairo_line_to(c->cr, 130, 130);
+    ti_fill(c->cr, ground);
+    bool upright = ti_draw_chance(c->draw, 0.6);
+    double length = between(c, 4, 30), light = between(c, 0.1, 0.5);
+    for (int i = 0; i < 160; i++) {
+        double x = between(c, -4, 132), y = shore + between(c, 0, 1.1) * (130 - shore);
+        double near = 0.3 + (y - shore) / (130 - shore + 1), lean = between(c, -0.4, 0.4) * length;
+        double along = length * near * between(c, 0.5, 1.5), t = between(c, -light, light);
+        ti_rgb blade = t < 0 ? ti_shade(ground, -t) : ti_tint(ground, t);
+        cairo_set_source_rgb(c->cr, blade.r, blade.g, blade.b);
+        cairo_set_line_width(c->cr, between(c, 0.5, 2.5) * near);
+        cairo_move_to(c->cr, x, y);
+        cairo_line_to(c->cr, upright ? x + lean : x + along, upright ? y - along : y + 0.05 * lean);
+        cairo_stroke(c->cr);
+    }
+}
+
 static void landscape(canvas *c)
 {
     double horizon = between(c, 35, 95);
@@ -175,21 +227,10 @@ static void landscape(canvas *c)
         double x = between(c, 0, 128), y = between(c, 0, horizon), r = between(c, 10, 34);
         ti_halo(c->cr, x, y, r, ti_hex(0xffffff), between(c, 0.3, 0.9));
     }
-    for (int layer = 0; layer < 3; layer++) {
-        double y = horizon + layer * 14;
-        ti_rgb land = ti_mix(pick(c), low, 0.5 - 0.25 * layer);
-        cairo_move_to(c->cr, 0, 130);
-        for (int x = 0; x <= 128; x += 16)
-            cairo_line_to(c->cr, x, y - between(c, 0, 20 - 5 * layer));
-        cairo_line_to(c->cr, 130, 130);
-        ti_fill(c->cr, land);
-    }
-    ti_rgb green = draw_hsv(c, 1, 2, 0.2, 0.7, 0.15, 0.6);
-    for (int i = 0; i < 50; i++) {
-        double x = between(c, 0, 128), y = horizon + 28 + between(c, 0, 80);
-        double rx = between(c, 2, 9), ry = between(c, 2, 6);
-        ti_oval(c->cr, x, y, rx, ry, ti_shade(green, between(c, 0, 0.5)));
-    }
+    if (ti_draw_chance(c->draw, 0.5))
+        hills(c, horizon, low);
+    else
+        plain(c, horizon, low);
 }
 
 /* Things on a table before a blurred wall: what people photograph indoors. */
@@ -348,13 +389,16 @@ static void expose(canvas *c, uint8_t *rgb, int size)
         low = percentile(histogram, 0.02, size) / 255.0;
         high = fmax(percentile(histogram, 0.98, size) / 255.0, low + 0.4);
     }
-    double gamma = between(c, 0.65, 1.6), top = between(c, 0.75, 1), lift = between(c, 0, 0.06);
+    bool low_key = ti_draw_chance(c->draw, 0.12);
+    double gamma = low_key ? between(c, 1.6, 2.8) : between(c, 0.65, 1.6);
+    double top = between(c, 0.75, 1), lift = between(c, 0, 0.06);
     uint8_t curve[256];
     for (int i = 0; i < 256; i++) {
         double v = fmin(fmax((i / 255.0 - low) / (high - low), 0), 1);
         curve[i] = to_u8(lift + (top - lift) * pow(v, gamma));
     }
-    double colour = between(c, 0.3, 1); /* stretching makes colours louder than nature's */
+    double colour =
+        between(c, c->loud ? 0.8 : 0.3, 1); /* stretching makes them louder than nature's */
     for (int i = 0; i < size * size; i++, rgb += 3) {
         double v[3] = {curve[rgb[0]], curve[rgb[1]], curve[rgb[2]]};
         double luma = 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
@@ -389,16 +433,17 @@ te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
                        ? TE_OK
                        : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
     if (!st) {
-        uint32_t recipe = ti_draw_below(draw, 11);
+        static const uint8_t again[] = {4, 5, 6}; /* come twice */
+        uint32_t recipe = ti_draw_below(draw, 12);
         draw_palette(&c);
         field(&c, f, size);
-        if (recipe == 10) {
+        if (recipe == 11) {
             colour_field(&c, f, rgb, size);
         } else {
             cairo_scale(c.cr, (double)size / TI_CANVAS, (double)size / TI_CANVAS);
             shade_source(&c, 64, 64, 80, pick(&c));
             cairo_paint(c.cr);
-            recipes[recipe >= 8 ? recipe - 3 : recipe](&c); /* 5 and 6 come twice */
+            recipes[recipe >= 8 ? again[recipe - 8] : recipe](&c);
             surface_to_rgb(surface, rgb, size);
             roughen(f, between(&c, 0, 0.35), rgb, size);
         }
