@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-#define ENOUGH 0.93 /* correlation of edges: what a tone may cost */
+#define ENOUGH 0.92 /* correlation of edges: what a tone may cost */
 enum { STEPS = 8 };
 
 static float to_linear(float v)
@@ -100,20 +100,25 @@ static double correlation_at(const ti_structure *s, const float *before, const f
     return correlation(light_before, light, width, pairs);
 }
 
-/* The straight line of lightness after on lightness before. */
+/* The straight line of lightness after on lightness before, no steeper than black and white allow.
+ */
 static void find_line(ti_structure *s, const float *before, const float *after, size_t n)
 {
-    double sa = 0, sb = 0, saa = 0, sab = 0;
+    double sa = 0, sb = 0, saa = 0, sab = 0, low = 100, high = 0;
     for (size_t i = 0; i < n; i++) {
         const double a = (double)before[i], b = (double)after[i];
         sa += a;
         sb += b;
         saa += a * a;
         sab += a * b;
+        low = MIN(low, a);
+        high = MAX(high, a);
     }
-    const double spread = saa - sa * sa / (double)n;
-    const double slope = spread > 0 ? (sab - sa * sb / (double)n) / spread : 0;
-    *s = (ti_structure){.slope = (float)slope, .base = (float)((sb - slope * sa) / (double)n)};
+    const double from = sa / (double)n, to = sb / (double)n, spread = saa - sa * from;
+    double slope = spread > 0 ? (sab - sa * to) / spread : 0;
+    if (low < from) slope = MIN(slope, to / (from - low));
+    if (high > from) slope = MIN(slope, (100 - to) / (high - from));
+    *s = (ti_structure){.slope = (float)slope, .base = (float)(to - slope * from)};
 }
 
 te_status ti_structure_find(ti_structure *s, const float *before, const float *after, int width,

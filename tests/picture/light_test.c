@@ -1,0 +1,181 @@
+/* What a change of light does to a photo as a whole: its edges outlast it, and it falls on what is
+ * so dark that no token changed. */
+#include "testing.h"
+#include "picture/internal.h"
+#include "picture/scenes.h"
+#include "start_gegl.h"
+
+#include <math.h>
+
+enum { WIDTH = 300, PAIRS = 40, PIXELS = 2 * WIDTH * PAIRS };
+
+/* ---- structure --------------------------------------------------------------------------- */
+
+static double lightness(const float rgb[3])
+{
+    static const double weight[3] = {0.2126, 0.7152, 0.0722};
+    double y = 0;
+    for (int c = 0; c < 3; c++) {
+        const double v = (double)rgb[c];
+        y += weight[c] * (v <= 0.04045 ? v / 12.92 : pow((v + 0.055) / 1.055, 2.4));
+    }
+    return y > 0.008856 ? 116 * cbrt(y) - 16 : 903.3 * y;
+}
+
+/* Pearson's correlation of the sizes of the steps from pixel to pixel. */
+static double edges_kept(const float *a, const float *b)
+{
+    double n = 0, sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
+    for (int i = 0; i + 1 < PIXELS; i++) {
+        if (i % WIDTH == WIDTH - 1) continue;
+        const double p = fabs(lightness(a + 4 * (i + 1)) - lightness(a + 4 * i));
+        const double q = fabs(lightness(b + 4 * (i + 1)) - lightness(b + 4 * i));
+        n++;
+        sa += p;
+        sb += q;
+        saa += p * p;
+        sbb += q * q;
+        sab += p * q;
+    }
+    return (n * sab - sa * sb) / sqrt((n * saa - sa * sa) * (n * sbb - sb * sb));
+}
+
+/* Dark on the left, bright on the right, as much texture on both sides; greenish. */
+static void draw_rows(float *rgba)
+{
+    uint32_t state = 7;
+    for (int i = 0; i < PIXELS; i++, rgba += 4) {
+        state = state * 1664525u + 1013904223u;
+        const float noise = (float)(state >> 8) / (1 << 24);
+        const float v = i % WIDTH < WIDTH / 2 ? 0.06f + 0.2f * noise : 0.6f + 0.2f * noise;
+        rgba[0] = 0.7f * v;
+        rgba[1] = v;
+        rgba[2] = 0.5f * v;
+        rgba[3] = 1;
+    }
+}
+
+/* Every channel c becomes gain c + offset, not below 0. */
+static void tone_rows(const float *from, float gain, float offset, float *to)
+{
+    for (int i = 0; i < PIXELS; i++, from += 4, to += 4) {
+        for (int c = 0; c < 3; c++) to[c] = fmaxf(gain * from[c] + offset, 0);
+        to[3] = 1;
+    }
+}
+
+static void test_edges_outlast_a_tone_that_swallows_the_dark(void **state)
+{
+    (void)state;
+    static float before[4 * PIXELS], after[4 * PIXELS], kept[4 * PIXELS];
+    te_error err;
+    ti_structure s;
+    draw_rows(before);
+    tone_rows(before, 1, -0.25f, after);
+    assert_ok(ti_structure_find(&s, before, after, WIDTH, PAIRS, &err), err);
+    if (edges_kept(before, after) > 0.85) fail_msg("the tone does not hurt");
+    assert_true(s.share > 0 && s.share <= 1);
+    memcpy(kept, after, sizeof kept);
+    double was = 0, is = 0;
+    for (int i = 0; i < PIXELS; i++) {
+        ti_structure_keep(&s, before + 4 * i, kept + 4 * i);
+        was += lightness(after + 4 * i) / PIXELS;
+        is += lightness(kept + 4 * i) / PIXELS;
+        const float *t = after + 4 * i, *k = kept + 4 * i;
+        if (t[2] > 0.01f) /* the same hue: the channels keep their order */
+            assert_true(k[1] > k[0] && k[0] > k[2]);
+    }
+    if (edges_kept(before, kept) < 0.9) fail_msg("%.3f of the edges", edges_kept(before, kept));
+    if (fabs(was - is) > 1.5) fail_msg("the tone's lightness %.1f became %.1f", was, is);
+}
+
+static void test_other_tones_stay_as_they_are(void **state)
+{
+    (void)state;
+    static float before[4 * PIXELS], after[4 * PIXELS];
+    static const struct {
+        float gain, offset;
+    } tones[] = {{1, 0}, {0.8f, 0.05f}, {1.1f, 0}, {-1, 1}, {0, 0.5f}};
+    te_error err;
+    draw_rows(before);
+    for (size_t i = 0; i < TEST_LENGTH(tones); i++) {
+        ti_structure s = {.share = 1};
+        tone_rows(before, tones[i].gain, tones[i].offset, after);
+        assert_ok(ti_structure_find(&s, before, after, WIDTH, PAIRS, &err), err);
+        if (s.share != 0) fail_msg("tone %zu moves by %.2f", i, (double)s.share);
+    }
+}
+
+/* ---- the dark ---------------------------------------------------------------------------- */
+
+enum { SIZE = 512, SMALL = 128, GRID = 16, CORNER = 6 /* tokens */ };
+
+static float photo_value(int x, int y)
+{
+    const int corner = SIZE - CORNER * SIZE / GRID;
+    if (x < corner || y < corner) return 0.45f + 0.3f * sinf((float)x / 9) * cosf((float)y / 7);
+    return x % 8 ? 0.02f : 0.4f; /* thin lines in the dark, lost at the model's size */
+}
+
+static void test_light_falls_on_the_dark_as_well(void **state)
+{
+    (void)state;
+    uint8_t change[GRID * GRID];
+    const GeglRectangle all = {0, 0, SIZE, SIZE};
+    float *values = g_new(float, 3 * SIZE * SIZE);
+    for (int i = 0; i < SIZE * SIZE; i++)
+        for (int c = 0; c < 3; c++) values[3 * i + c] = photo_value(i % SIZE, i / SIZE);
+    GeglBuffer *photo = gegl_buffer_new(&all, babl_format("R'G'B' u8")), *out = NULL;
+    gegl_buffer_set(photo, &all, 0, babl_format("R'G'B' float"), values, GEGL_AUTO_ROWSTRIDE);
+    te_image *in = NULL, *edit = NULL;
+    te_error err;
+    assert_ok(ti_picture_sample(&in, photo, NULL, SMALL, SMALL, &err), err);
+    assert_ok(ti_picture_sample(&edit, photo, NULL, SMALL, SMALL, &err), err);
+    uint8_t *p = edit->pixels;
+    for (int i = 0; i < SMALL * SMALL * 3; i++) p[i] /= 4;
+    for (int i = 0; i < GRID * GRID; i++)
+        change[i] = i % GRID < GRID - CORNER || i / GRID < GRID - CORNER;
+    ti_carry job = {.original = photo,
+                    .input = in,
+                    .edited = edit,
+                    .change = change,
+                    .grid_width = GRID,
+                    .grid_height = GRID};
+    assert_ok(ti_picture_carry(&job, &out, NULL, &err), err);
+    gegl_buffer_get(out, &all, 1, babl_format("R'G'B' float"), values, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    for (int y = SIZE - 60; y < SIZE; y++)
+        for (int x = SIZE - 64; x < SIZE; x += 8) {
+            const float v = values[3 * (y * SIZE + x)];
+            if (v > 0.2f) fail_msg("at %d,%d the old light of 0.4 is still %.2f", x, y, (double)v);
+        }
+    g_free(values);
+    g_object_unref(photo);
+    g_object_unref(out);
+    ti_picture_image_free(in);
+    ti_picture_image_free(edit);
+}
+
+static int set_up(void **state)
+{
+    (void)state;
+    test_gegl_init();
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    gegl_exit();
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_edges_outlast_a_tone_that_swallows_the_dark),
+        cmocka_unit_test(test_other_tones_stay_as_they_are),
+        cmocka_unit_test(test_light_falls_on_the_dark_as_well),
+    };
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
