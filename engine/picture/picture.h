@@ -74,7 +74,8 @@ GeglBuffer *ti_picture_to_buffer(const te_image *image);
  * not, because something is there that was not, the edited picture itself is taken; where nothing
  * changed, the original's bytes are copied: bit-identical.
  *
- * The three meet along soft masks that follow the original's edges. */
+ * The three meet along soft masks that follow the original's edges. A change of light covers all of
+ * the area, and leaves the original's edges visible where its tone alone would swallow them. */
 typedef struct ti_carry {
     GeglBuffer *original;
     const GeglRectangle *area;      /* what was sampled for the model; NULL: all of it */
