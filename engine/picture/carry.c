@@ -8,7 +8,7 @@
 #include <math.h>
 
 #define LIKENESS 0.01f  /* squared sRGB distance at which a small pixel counts half */
-#define SEEN     200000 /* pixels that are looked at for the structure */
+#define SEEN     200000 /* pairs of pixels that are looked at for the structure */
 #define VISIBLE  0.002f /* a share of the edit below this moves no 8-bit value */
 
 typedef struct taps4 {
@@ -226,20 +226,20 @@ static te_status find_structure(carrier *c, te_error *err)
     for (size_t i = 0; i < small; i++) fresh += c->fit->fresh[i];
     if (c->fit->light < 0.5f || fresh > 0.03 * (double)small || width < 2 || !pairs) return TE_OK;
     const size_t row = 4 * width, all = 2 * row * (size_t)pairs;
-    float *before = g_try_new(float, 2 * all);
+    float *before = g_try_new(float, 2 * all + all / 4);
     if (!before) return ti_picture_no_memory(err);
-    float *after = before + all;
+    float *after = before + all, *mask = after + all;
     for (int k = 0; k < pairs; k++) {
         const int y = (int)((int64_t)k * (c->area.height - 2) / MAX(pairs - 1, 1));
         const GeglRectangle rows = {c->area.x, c->area.y + y, c->area.width, 2};
-        float *pair = after + 2 * row * (size_t)k;
+        float *pair = after + 2 * row * (size_t)k, *in = mask + 2 * width * (size_t)k;
         gegl_buffer_get(c->job->original, &rows, 1.0, babl_format("R'G'B'A float"), pair,
                         GEGL_AUTO_ROWSTRIDE, GEGL_ABYSS_NONE);
         memcpy(before + 2 * row * (size_t)k, pair, 2 * row * sizeof *pair);
-        carry_row(c, y, pair, NULL, c->mask);
-        carry_row(c, y + 1, pair + row, NULL, c->mask);
+        carry_row(c, y, pair, NULL, in);
+        carry_row(c, y + 1, pair + row, NULL, in + width);
     }
-    te_status st = ti_structure_find(&c->structure, before, after, c->area.width, pairs, err);
+    te_status st = ti_structure_find(&c->structure, before, after, mask, c->area.width, pairs, err);
     g_free(before);
     return st;
 }

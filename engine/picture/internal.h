@@ -86,9 +86,10 @@ typedef struct ti_structure {
 } ti_structure;
 
 /* The least share that keeps the edges. BEFORE, AFTER: pairs of neighbouring rows in R'G'B'A of
- * sRGB, [pairs][2][width][4]. */
-te_status ti_structure_find(ti_structure *s, const float *before, const float *after, int width,
-                            int pairs, te_error *err);
+ * sRGB, [pairs][2][width][4]; MASK [pairs][2][width]: how much of the edit is in a pixel. What is
+ * outside the edit says nothing of its tone. */
+te_status ti_structure_find(ti_structure *s, const float *before, const float *after,
+                            const float *mask, int width, int pairs, te_error *err);
 /* Moves TONE, of the pixel IN; hue and saturation stay where sRGB has room for them. */
 void ti_structure_keep(const ti_structure *s, const float in[3], float tone[3]);
 

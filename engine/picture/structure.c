@@ -37,18 +37,22 @@ static float lightness_of(const float rgb[3])
 
 void ti_structure_keep(const ti_structure *s, const float in[3], float tone[3])
 {
-    float linear[3], top = 0;
-    for (int c = 0; c < 3; c++) linear[c] = to_linear(tone[c]);
+    float linear[3], most = 1, top = 0; /* beyond 1 only where the tone is */
+    for (int c = 0; c < 3; c++) {
+        linear[c] = to_linear(tone[c]);
+        most = MAX(most, linear[c]);
+    }
     const float line = s->base + s->slope * lightness_of(in);
     float lightness = lightness_of(tone);
     lightness += s->share * (line - lightness);
-    const float was = luminance(linear), y = luminance_of(CLAMP(lightness, 0.0f, 100.0f));
+    const float was = luminance(linear), y = luminance_of(MAX(lightness, 0.0f));
     for (int c = 0; c < 3; c++) {
         linear[c] = was > 1e-4f ? linear[c] * y / was : y;
         top = MAX(top, linear[c]);
     }
-    const float colour = top > 1 && top > y ? (1 - y) / (top - y) : 1; /* what is too loud, paler */
-    for (int c = 0; c < 3; c++) tone[c] = to_srgb(y + colour * (linear[c] - y));
+    const float grey = MIN(y, most);
+    const float colour = top > most && top > grey ? (most - grey) / (top - grey) : 1; /* paler */
+    for (int c = 0; c < 3; c++) tone[c] = to_srgb(grey + colour * (linear[c] - grey));
 }
 
 /* ---- how much is needed ------------------------------------------------------------------ */
@@ -68,12 +72,13 @@ static double edge(const float *row, int width, int x)
     return hypot((double)(row[x + 1] - row[x]), (double)(row[width + x] - row[x]));
 }
 
-/* Pearson's correlation of the edges of two pictures, given as pairs of rows. */
-static double correlation(const float *a, const float *b, int width, int pairs)
+/* Pearson's correlation of the edges of two pictures, given as pairs of rows, where MASK says. */
+static double correlation(const float *a, const float *b, const float *mask, int width, int pairs)
 {
     double n = 0, sa = 0, sb = 0, saa = 0, sbb = 0, sab = 0;
-    for (int k = 0; k < pairs; k++, a += 2 * width, b += 2 * width)
+    for (int k = 0; k < pairs; k++, a += 2 * width, b += 2 * width, mask += 2 * width)
         for (int x = 0; x + 1 < width; x++) {
+            if (mask[x] < 0.5f || mask[x + 1] < 0.5f || mask[width + x] < 0.5f) continue;
             const double p = edge(a, width, x), q = edge(b, width, x);
             n++;
             sa += p;
@@ -88,8 +93,8 @@ static double correlation(const float *a, const float *b, int width, int pairs)
 
 /* The same, of the tone as far on its way to the line as S says. PIXELS and LIGHT: room. */
 static double correlation_at(const ti_structure *s, const float *before, const float *after,
-                             const float *light_before, int width, int pairs, float *pixels,
-                             float *light)
+                             const float *mask, const float *light_before, int width, int pairs,
+                             float *pixels, float *light)
 {
     const size_t n = 2 * (size_t)width * (size_t)pairs;
     memcpy(pixels, after, 4 * n * sizeof *pixels);
@@ -97,16 +102,19 @@ static double correlation_at(const ti_structure *s, const float *before, const f
     for (size_t i = 0; i < (s->share > 0 ? n : 0); i++)
         ti_structure_keep(s, before + 4 * i, pixels + 4 * i);
     read_lightness(pixels, n, light);
-    return correlation(light_before, light, width, pairs);
+    return correlation(light_before, light, mask, width, pairs);
 }
 
 /* The straight line of lightness after on lightness before, no steeper than black and white allow.
  */
-static void find_line(ti_structure *s, const float *before, const float *after, size_t n)
+static void find_line(ti_structure *s, const float *before, const float *after, const float *mask,
+                      size_t n)
 {
-    double sa = 0, sb = 0, saa = 0, sab = 0, low = 100, high = 0;
+    double m = 0, sa = 0, sb = 0, saa = 0, sab = 0, low = 100, high = 0;
     for (size_t i = 0; i < n; i++) {
+        if (mask[i] < 0.5f) continue;
         const double a = (double)before[i], b = (double)after[i];
+        m++;
         sa += a;
         sb += b;
         saa += a * a;
@@ -114,15 +122,15 @@ static void find_line(ti_structure *s, const float *before, const float *after, 
         low = MIN(low, a);
         high = MAX(high, a);
     }
-    const double from = sa / (double)n, to = sb / (double)n, spread = saa - sa * from;
+    const double from = sa / MAX(m, 1), to = sb / MAX(m, 1), spread = saa - sa * from;
     double slope = spread > 0 ? (sab - sa * to) / spread : 0;
     if (low < from) slope = MIN(slope, to / (from - low));
     if (high > from) slope = MIN(slope, (100 - to) / (high - from));
     *s = (ti_structure){.slope = (float)slope, .base = (float)(to - slope * from)};
 }
 
-te_status ti_structure_find(ti_structure *s, const float *before, const float *after, int width,
-                            int pairs, te_error *err)
+te_status ti_structure_find(ti_structure *s, const float *before, const float *after,
+                            const float *mask, int width, int pairs, te_error *err)
 {
     const size_t n = 2 * (size_t)width * (size_t)pairs;
     float *room = g_try_new(float, 6 * n);
@@ -131,10 +139,10 @@ te_status ti_structure_find(ti_structure *s, const float *before, const float *a
     float *pixels = room, *light_before = room + 4 * n, *light = room + 5 * n;
     read_lightness(before, n, light_before);
     read_lightness(after, n, light);
-    find_line(s, light_before, light, n);
+    find_line(s, light_before, light, mask, n);
     if (s->slope > 0.05f) /* a negative's edges are not the original's, and nothing has none */
-        while (s->share < 1 &&
-               correlation_at(s, before, after, light_before, width, pairs, pixels, light) < ENOUGH)
+        while (s->share < 1 && correlation_at(s, before, after, mask, light_before, width, pairs,
+                                              pixels, light) < ENOUGH)
             s->share += 1.0f / STEPS;
     g_free(room);
     return TE_OK;

@@ -43,7 +43,7 @@ static const demand demands[] = {
     {"make it night", "night", TI_NIGHT_LIGHT, .lightness = -8, .b = -1},
     {"give it a sepia tone", "sepia", TI_SEPIA, .b = 0},
     {"golden hour light", "golden-hour", TI_GOLDEN_LIGHT, .b = 4},
-    {"what would this look like in snow light", "snow-light", TI_SNOW_LIGHT, .chroma = -2},
+    {"what would this look like in snow light", "snow-light", TI_SNOW_LIGHT, .b = -1},
     {"put it in fog", "fog", TI_FOGGY, .chroma = -2},
     {"make the colours faded", "faded", TI_FADED, .chroma = -2},
 };

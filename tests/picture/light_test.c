@@ -55,6 +55,8 @@ static void draw_rows(float *rgba)
     }
 }
 
+static float everywhere[PIXELS];
+
 /* Every channel c becomes gain c + offset, not below 0. */
 static void tone_rows(const float *from, float gain, float offset, float *to)
 {
@@ -72,7 +74,7 @@ static void test_edges_outlast_a_tone_that_swallows_the_dark(void **state)
     ti_structure s;
     draw_rows(before);
     tone_rows(before, 1, -0.25f, after);
-    assert_ok(ti_structure_find(&s, before, after, WIDTH, PAIRS, &err), err);
+    assert_ok(ti_structure_find(&s, before, after, everywhere, WIDTH, PAIRS, &err), err);
     if (edges_kept(before, after) > 0.85) fail_msg("the tone does not hurt");
     assert_true(s.share > 0 && s.share <= 1);
     memcpy(kept, after, sizeof kept);
@@ -101,9 +103,42 @@ static void test_other_tones_stay_as_they_are(void **state)
     for (size_t i = 0; i < TEST_LENGTH(tones); i++) {
         ti_structure s = {.share = 1};
         tone_rows(before, tones[i].gain, tones[i].offset, after);
-        assert_ok(ti_structure_find(&s, before, after, WIDTH, PAIRS, &err), err);
+        assert_ok(ti_structure_find(&s, before, after, everywhere, WIDTH, PAIRS, &err), err);
         if (s.share != 0) fail_msg("tone %zu moves by %.2f", i, (double)s.share);
     }
+}
+
+/* A selection in a picture whose rest is light and stays: the line is the selection's own. */
+static void test_what_stays_says_nothing_of_the_tone(void **state)
+{
+    (void)state;
+    static float before[4 * PIXELS], after[4 * PIXELS], mask[PIXELS];
+    te_error err;
+    ti_structure own, mixed;
+    draw_rows(before);
+    tone_rows(before, 1, -0.25f, after);
+    assert_ok(ti_structure_find(&own, before, after, everywhere, WIDTH, PAIRS / 2, &err), err);
+    for (int i = 0; i < PIXELS; i++) mask[i] = i < PIXELS / 2;
+    for (int i = 4 * PIXELS / 2; i < 4 * PIXELS; i++) before[i] = after[i] = 0.9f;
+    assert_ok(ti_structure_find(&mixed, before, after, mask, WIDTH, PAIRS, &err), err);
+    assert_true(own.share > 0);
+    assert_float_equal(mixed.share, own.share, 0);
+    assert_float_equal(mixed.base, own.base, 1e-4);
+    assert_float_equal(mixed.slope, own.slope, 1e-6);
+    memset(mask, 0, sizeof mask);
+    assert_ok(ti_structure_find(&mixed, before, after, mask, WIDTH, PAIRS, &err), err);
+    assert_float_equal(mixed.share, 0, 0);
+}
+
+/* Pictures in floats go beyond white, and stay there. */
+static void test_beyond_white(void **state)
+{
+    (void)state;
+    const ti_structure s = {.share = 0.5f, .base = 0, .slope = 1};
+    const float in[3] = {2, 1.8f, 1.5f};
+    float tone[3] = {2, 1.8f, 1.5f};
+    ti_structure_keep(&s, in, tone);
+    for (int c = 0; c < 3; c++) assert_float_equal(tone[c], in[c], 1e-3);
 }
 
 /* ---- the dark ---------------------------------------------------------------------------- */
@@ -159,6 +194,7 @@ static void test_light_falls_on_the_dark_as_well(void **state)
 static int set_up(void **state)
 {
     (void)state;
+    for (int i = 0; i < PIXELS; i++) everywhere[i] = 1;
     test_gegl_init();
     return 0;
 }
@@ -175,6 +211,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_edges_outlast_a_tone_that_swallows_the_dark),
         cmocka_unit_test(test_other_tones_stay_as_they_are),
+        cmocka_unit_test(test_what_stays_says_nothing_of_the_tone),
+        cmocka_unit_test(test_beyond_white),
         cmocka_unit_test(test_light_falls_on_the_dark_as_well),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
