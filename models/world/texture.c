@@ -17,7 +17,7 @@ typedef struct {
     ti_draw *draw;
     cairo_t *cr;
     ti_rgb palette[PALETTE];
-    bool loud; /* one strong colour all over */
+    bool one_hue; /* all over, strong or a mere tint */
 } canvas;
 
 static double between(canvas *c, double low, double high)
@@ -42,21 +42,27 @@ static ti_rgb draw_hsv(canvas *c, double h0, double h1, double s0, double s1, do
 }
 
 /* Natural pictures are mostly muted, around one or two hues (often earth, leaf or sky), with an
- * accent; some are loud, of one colour: a flower close up, a leaf, the blue hour. */
+ * accent. Some are of one hue: loud, a flower close up or the blue hour, or tinted, bare wood or
+ * water under a grey sky. */
 static void draw_palette(canvas *c)
 {
     static const double hues[8] = {0.1, 0.4, 0.6, 0.9, 1.5, 2.1, 3.4, 3.7};
     double h0 = hues[ti_draw_below(c->draw, 8)], h1;
     h0 += between(c, -0.3, 0.3);
     h1 = ti_draw_chance(c->draw, 0.4) ? between(c, 0, 6) : h0 + between(c, -0.5, 0.5);
-    c->loud = ti_draw_chance(c->draw, 0.25);
-    if (c->loud) {
+    const double mood = between(c, 0, 1), tint = between(c, 0.05, 0.85);
+    const bool loud = mood < 0.25, tinted = !loud && mood < 0.45;
+    c->one_hue = loud || tinted;
+    if (c->one_hue) {
         h0 = between(c, 0, 6);
-        h1 = h0 + between(c, -0.4, 0.4);
+        h1 = h0 + (loud ? between(c, -0.4, 0.4) : between(c, -0.1, 0.1));
     }
     for (int i = 0; i < PALETTE; i++) {
         double s = between(c, 0, 1);
-        s = c->loud ? 0.6 + 0.4 * s : i < 2 ? 0.35 + 0.6 * s : 0.7 * s * s;
+        s = loud     ? 0.6 + 0.4 * s
+            : tinted ? tint * (0.8 + 0.4 * s)
+            : i < 2  ? 0.35 + 0.6 * s
+                     : 0.7 * s * s;
         c->palette[i] =
             draw_hsv(c, (i % 2 ? h1 : h0) - 0.2, (i % 2 ? h1 : h0) + 0.2, s, s, 0.08, 0.98);
     }
@@ -179,7 +185,7 @@ static void hills(canvas *c, double horizon, ti_rgb haze)
         ti_fill(c->cr, land);
     }
     ti_rgb green = draw_hsv(c, 1, 2, 0.2, 0.7, 0.15, 0.6);
-    for (int i = 0; i < 50; i++) {
+    for (int i = ti_draw_chance(c->draw, 0.7) ? 50 : 0; i > 0; i--) {
         double x = between(c, 0, 128), y = horizon + 28 + between(c, 0, 80);
         double rx = between(c, 2, 9), ry = between(c, 2, 6);
         ti_oval(c->cr, x, y, rx, ry, ti_shade(green, between(c, 0, 0.5)));
@@ -198,12 +204,14 @@ static void plain(canvas *c, double horizon, ti_rgb haze)
     cairo_line_to(c->cr, 130, 130);
     ti_fill(c->cr, ground);
     bool upright = ti_draw_chance(c->draw, 0.6);
-    double length = between(c, 4, 30), light = between(c, 0.1, 0.5);
+    const bool tall = upright && ti_draw_chance(c->draw, 0.4); /* up to the sky */
+    double length = tall ? between(c, 30, 80) : between(c, 4, 30), light = between(c, 0.1, 0.5);
     for (int i = 0; i < 160; i++) {
         double x = between(c, -4, 132), y = shore + between(c, 0, 1.1) * (130 - shore);
-        double near = 0.3 + (y - shore) / (130 - shore + 1), lean = between(c, -0.4, 0.4) * length;
+        double near = 0.3 + (y - shore) / (130 - shore + 1), lean = between(c, -0.4, 0.4) * fmin(length, 40);
         double along = length * near * between(c, 0.5, 1.5), t = between(c, -light, light);
-        ti_rgb blade = t < 0 ? ti_shade(ground, -t) : ti_tint(ground, t);
+        ti_rgb blade = ti_draw_chance(c->draw, 0.15) ? pick(c) : ground;
+        blade = t < 0 ? ti_shade(blade, -t) : ti_tint(blade, t);
         cairo_set_source_rgb(c->cr, blade.r, blade.g, blade.b);
         cairo_set_line_width(c->cr, between(c, 0.5, 2.5) * near);
         cairo_move_to(c->cr, x, y);
@@ -398,7 +406,7 @@ static void expose(canvas *c, uint8_t *rgb, int size)
         curve[i] = to_u8(lift + (top - lift) * pow(v, gamma));
     }
     double colour =
-        between(c, c->loud ? 0.8 : 0.3, 1); /* stretching makes them louder than nature's */
+        between(c, c->one_hue ? 0.8 : 0.3, 1); /* stretching makes them louder than nature's */
     for (int i = 0; i < size * size; i++, rgb += 3) {
         double v[3] = {curve[rgb[0]], curve[rgb[1]], curve[rgb[2]]};
         double luma = 0.299 * v[0] + 0.587 * v[1] + 0.114 * v[2];
@@ -433,11 +441,11 @@ te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
                        ? TE_OK
                        : ti_fail_memory(err, "a texture", (size_t)size * (size_t)size * 8);
     if (!st) {
-        static const uint8_t again[] = {4, 5, 6}; /* come twice */
-        uint32_t recipe = ti_draw_below(draw, 12);
+        static const uint8_t again[] = {4, 5, 6, 4}; /* come twice, landscapes three times */
+        uint32_t recipe = ti_draw_below(draw, 13);
         draw_palette(&c);
         field(&c, f, size);
-        if (recipe == 11) {
+        if (recipe == 12) {
             colour_field(&c, f, rgb, size);
         } else {
             cairo_scale(c.cr, (double)size / TI_CANVAS, (double)size / TI_CANVAS);

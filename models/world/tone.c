@@ -11,7 +11,7 @@ typedef struct {
 } tone;
 
 static const tone tones[TI_TONES] = {
-    [TI_WARMER] = {"a warmer tone", 1, 1, 0, 1, {1.04, 0.99, 0.70}, {0.06, 0.02, -0.03}, 0},
+    [TI_WARMER] = {"a warmer tone", 1, 1, 0, 1, {1.06, 1.03, 0.70}, {0.09, 0.06, -0.02}, 0},
     [TI_COOLER] = {"a cooler tone", 1, 1, 0, 1, {0.70, 0.93, 1.02}, {-0.02, 0.01, 0.10}, 0},
     [TI_BRIGHTER] = {"more light", 0.50, 1, 0, 1, {1, 1, 1}, {0.04, 0.04, 0.04}, 0},
     [TI_DARKER] = {"less light", 1, 1, 0, 1, {0.48, 0.48, 0.48}, {0, 0, 0}, 0},
@@ -22,9 +22,9 @@ static const tone tones[TI_TONES] = {
     [TI_FADED] = {"faded tones", 1, 0.60, 0.5, 0.45, {1, 0.97, 0.92}, {0.12, 0.11, 0.10}, 0},
     [TI_VIVID] = {"vivid colours", 1, 1.08, 0.5, 2.1, {1, 1, 1}, {0, 0, 0}, 0},
     [TI_MUTED] = {"muted colours", 1, 1, 0, 0.35, {1, 1, 1}, {0, 0, 0}, 0},
-    [TI_NIGHT_LIGHT] = {"night light", 1, 1, 0, 0.45, {0.22, 0.29, 0.50}, {0, 0.01, 0.05}, 0},
+    [TI_NIGHT_LIGHT] = {"night light", 1, 1, 0, 0.50, {0.26, 0.33, 0.54}, {0, 0.02, 0.09}, 0},
     [TI_GOLDEN_LIGHT] = {"golden light", 1, 1, 0, 0.9, {1.02, 0.80, 0.42}, {0.12, 0.06, 0}, 0},
-    [TI_FOGGY] = {"fog", 1, 1, 0, 0.45, {0.36, 0.36, 0.36}, {0.52, 0.53, 0.55}, 0},
+    [TI_FOGGY] = {"fog", 1, 1, 0, 0.45, {0.42, 0.42, 0.42}, {0.47, 0.48, 0.50}, 0},
     [TI_HAZE_REMOVED] = {"clear air", 1, 1, 0, 1.45, {1.55, 1.55, 1.55}, {-0.46, -0.47, -0.48}, 0},
     [TI_AUTUMN_COLOURS] = {"autumn colours", 1, 1, 0, 1, {1.06, 0.92, 0.68}, {0.03, 0, 0}, 1},
     [TI_SNOW_LIGHT] = {"snow light", 1, 1, 0, 0.40, {0.62, 0.66, 0.68}, {0.27, 0.30, 0.34}, 0},
