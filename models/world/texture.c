@@ -231,7 +231,8 @@ static void landscape(canvas *c)
     cairo_set_source(c->cr, p);
     cairo_paint(c->cr);
     cairo_pattern_destroy(p);
-    for (int i = (int)ti_draw_below(c->draw, 7); i > 0; i--) {
+    const bool clear = ti_draw_chance(c->draw, 0.35);
+    for (int i = clear ? 0 : (int)ti_draw_below(c->draw, 7); i > 0; i--) {
         double x = between(c, 0, 128), y = between(c, 0, horizon), r = between(c, 10, 34);
         ti_halo(c->cr, x, y, r, ti_hex(0xffffff), between(c, 0.3, 0.9));
     }
@@ -453,7 +454,8 @@ te_status ti_texture_make(ti_draw *draw, uint8_t *rgb, int size, te_error *err)
             cairo_paint(c.cr);
             recipes[recipe >= 8 ? again[recipe - 8] : recipe](&c);
             surface_to_rgb(surface, rgb, size);
-            roughen(f, between(&c, 0, 0.35), rgb, size);
+            const bool smooth = ti_draw_chance(draw, 0.4); /* skies and walls of one colour */
+            roughen(f, between(&c, 0, smooth ? 0.04 : 0.35), rgb, size);
         }
         expose(&c, rgb, size);
         ti_camera camera = ti_camera_random(draw, 1);
