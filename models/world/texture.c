@@ -208,7 +208,8 @@ static void plain(canvas *c, double horizon, ti_rgb haze)
     double length = tall ? between(c, 30, 80) : between(c, 4, 30), light = between(c, 0.1, 0.5);
     for (int i = 0; i < 160; i++) {
         double x = between(c, -4, 132), y = shore + between(c, 0, 1.1) * (130 - shore);
-        double near = 0.3 + (y - shore) / (130 - shore + 1), lean = between(c, -0.4, 0.4) * fmin(length, 40);
+        double near = 0.3 + (y - shore) / (130 - shore + 1),
+               lean = between(c, -0.4, 0.4) * fmin(length, 40);
         double along = length * near * between(c, 0.5, 1.5), t = between(c, -light, light);
         ti_rgb blade = ti_draw_chance(c->draw, 0.15) ? pick(c) : ground;
         blade = t < 0 ? ti_shade(blade, -t) : ti_tint(blade, t);

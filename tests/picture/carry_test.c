@@ -66,6 +66,60 @@ static void test_tones(void **state)
     check_tone(tone_grey, ERROR, 33, 0.98);
 }
 
+/* Grey tones, warmer by a trace: what a tokeniser makes of black and white. */
+static void tone_grey_with_a_trace(const float in[3], float out[3])
+{
+    tone_grey(in, out);
+    out[0] += 0.03f;
+    out[2] -= 0.03f;
+}
+
+static void tone_tinted(const float in[3], float out[3])
+{
+    tone_grey(in, out);
+    out[0] += 0.06f;
+    out[2] -= 0.06f;
+}
+
+static void tone_mist(const float in[3], float out[3])
+{
+    float grey[3];
+    tone_grey(in, grey);
+    for (int c = 0; c < 3; c++) out[c] = 0.5f + 0.4f * (grey[c] + 0.9f * (in[c] - grey[c]));
+}
+
+/* How far from grey a pixel of the photo is, at most, after TONE. */
+static float colour_after(tone_fn tone)
+{
+    int w = 300, h = 200;
+    GeglBuffer *photo = scene_buffer(w, h, "R'G'B' u8");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, ERROR, PATCH);
+    ti_carry job = {.original = photo, .input = in, .edited = edit};
+    GeglBuffer *out = carry(&job, NULL);
+    float *after = buffer_floats(out), most = 0;
+    for (int i = 0; i < w * h; i++) {
+        const float *p = after + 3 * i;
+        most = MAX(most, MAX(fabsf(p[0] - p[1]), fabsf(p[2] - p[1])));
+    }
+    g_free(after);
+    image_free(in);
+    image_free(edit);
+    g_object_unref(out);
+    g_object_unref(photo);
+    return most;
+}
+
+static void test_grey_has_no_trace_of_colour(void **state)
+{
+    (void)state;
+    const float trace = colour_after(tone_grey_with_a_trace);
+    const float tint = colour_after(tone_tinted), mist = colour_after(tone_mist);
+    if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
+    if (tint < 0.05f) fail_msg("of a tint only %.3f is left", (double)tint);
+    if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
+}
+
 /* A poor tokeniser's smears are in both pictures, and none of them may reach the photo. */
 static void test_tones_through_a_poor_tokeniser(void **state)
 {
@@ -450,6 +504,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_tones),
+        cmocka_unit_test(test_grey_has_no_trace_of_colour),
         cmocka_unit_test(test_tones_through_a_poor_tokeniser),
         cmocka_unit_test(test_new_things),
         cmocka_unit_test(test_no_ghosts),
