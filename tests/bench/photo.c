@@ -155,8 +155,10 @@ static te_status edit(const bench *b, GeglBuffer *photo, const demand *d, GeglBu
         st = te_edit(b->model, small, d->instruction, &b->options, NULL, &perfect, err);
     }
     if (!st) {
-        ti_carry job = {
-            .original = photo, .input = te_result_input(result), .edited = te_result_image(result)};
+        ti_carry job = {.original = photo,
+                        .input = te_result_input(result),
+                        .edited = te_result_image(result),
+                        .format = ti_picture_colour_format(gegl_buffer_get_format(photo))};
         uint8_t every[MOST_TOKENS];
         memset(every, 1, sizeof every);
         job.change = te_result_change(result, &job.grid_width, &job.grid_height);
