@@ -108,7 +108,7 @@ static void find_change(ti_fitter *f)
 static void fit_all(ti_fitter *f, const float *edited, const float *original, float *delta)
 {
     ti_fit_find_error(f, original);
-    ti_fit_take_colour(f, edited);
+    ti_fit_take_colour(f, edited, original);
     ti_fit_curve(f);
     int finest = MAX(3, (int)(0.75 * f->patch));
     memcpy(f->broad, f->tone, 3 * f->n * sizeof *f->broad);

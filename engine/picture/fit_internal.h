@@ -46,7 +46,7 @@ static inline float ti_smoothstep(float low, float high, float x)
 void ti_fit_find_error(ti_fitter *f, const float *original);
 /* Of the edited picture, without its colour where the edit took all colour: grey and fit->edited.
  */
-void ti_fit_take_colour(ti_fitter *f, const float *edited);
+void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original);
 /* One curve for everything that changed. */
 void ti_fit_curve(ti_fitter *f);
 /* Adds the corrections of windows of radius R to the maps. DELTA is [12][n]. */

@@ -76,16 +76,19 @@ static double colour_left(ti_fitter *f, const float *edited)
 
 /* An edit to black and white comes back with a trace of colour from the tokeniser, which means
  * none. It is the more surely such a trace the less it has to do with the input's colour. A darker
- * picture's colours are as much nearer to grey as it is darker, and stay colours. */
-void ti_fit_take_colour(ti_fitter *f, const float *edited)
+ * picture's colours are as much nearer to grey as it is darker, and stay colours. A grey picture
+ * has none that a trace could be left of. */
+void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original)
 {
     double mean_before, high_before, mean, high;
+    chroma(f, original, &mean_before, &high_before);
+    const bool was_grey = high_before < 0.01;
     chroma(f, f->in, &mean_before, &high_before);
     chroma(f, edited, &mean, &high);
     const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
     const double left = darker * colour_left(f, edited), room = left < 0.05 ? 1.4 : 1;
     f->grey = f->coverage > 0.5 && darker * mean < 0.05 * room && darker * high < 0.11 * room &&
-              mean < 0.7 * mean_before && left < 0.25;
+              (was_grey || (mean < 0.7 * mean_before && left < 0.25));
     for (size_t i = 0; i < f->n; i++) {
         const float *p = edited + 3 * i;
         float luma = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];

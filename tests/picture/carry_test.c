@@ -88,14 +88,15 @@ static void tone_mist(const float in[3], float out[3])
     for (int c = 0; c < 3; c++) out[c] = 0.5f + 0.4f * (grey[c] + 0.9f * (in[c] - grey[c]));
 }
 
-/* How far from grey a pixel of the photo is, at most, after TONE. */
-static float colour_after(tone_fn tone)
+/* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most. */
+static float colour_after(const char *format, tone_fn before, tone_fn tone)
 {
     int w = 300, h = 200;
-    GeglBuffer *photo = scene_buffer(w, h, "R'G'B' u8");
-    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR, PATCH);
+    GeglBuffer *photo = scene_buffer(w, h, format);
+    te_image *in = scene_decoded(SMALL, SMALL, before, 1, ERROR, PATCH);
     te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, ERROR, PATCH);
-    ti_carry job = {.original = photo, .input = in, .edited = edit};
+    ti_carry job = {
+        .original = photo, .input = in, .edited = edit, .format = babl_format("R'G'B' u8")};
     GeglBuffer *out = carry(&job, NULL);
     float *after = buffer_floats(out), most = 0;
     for (int i = 0; i < w * h; i++) {
@@ -113,10 +114,16 @@ static float colour_after(tone_fn tone)
 static void test_grey_has_no_trace_of_colour(void **state)
 {
     (void)state;
-    const float trace = colour_after(tone_grey_with_a_trace);
-    const float tint = colour_after(tone_tinted), mist = colour_after(tone_mist);
+    const char *colour = "R'G'B' u8", *grey = "Y' u8";
+    const float trace = colour_after(colour, tone_same, tone_grey_with_a_trace);
+    const float tint = colour_after(colour, tone_same, tone_tinted);
+    const float mist = colour_after(colour, tone_same, tone_mist);
+    const float still = colour_after(grey, tone_grey, tone_grey_with_a_trace);
+    const float tinted = colour_after(grey, tone_grey, tone_tinted);
     if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
     if (tint < 0.05f) fail_msg("of a tint only %.3f is left", (double)tint);
+    if (still != 0) fail_msg("a grey photo got a trace of %.3f", (double)still);
+    if (tinted < 0.05f) fail_msg("of a grey photo's tint only %.3f is there", (double)tinted);
     if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
 }
 
