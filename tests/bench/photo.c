@@ -202,11 +202,11 @@ static te_status judge(const bench *b, const char *path, GeglBuffer *photo, cons
         const double same = edge_correlation(lab, edited, width, height);
         const double far = distance(lab, edited, n);
         const bool was_grey = t.most_chroma <= d->most_chroma; /* as it is asked to be */
-        const bool holds = (far >= 3 || was_grey) &&
-                           moved(u.lightness - t.lightness, d->lightness) &&
-                           moved(u.b - t.b, d->b) && same > 0.9 &&
-                           (moved(u.chroma - t.chroma, d->chroma) || u.chroma <= fmax(t.chroma / 2, 0.5)) &&
-                           (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
+        const bool holds =
+            (far >= 3 || was_grey) && moved(u.lightness - t.lightness, d->lightness) &&
+            moved(u.b - t.b, d->b) && same > 0.9 &&
+            (moved(u.chroma - t.chroma, d->chroma) || u.chroma <= fmax(t.chroma / 2, 0.5)) &&
+            (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
         *missed += !holds;
         printf("| %s | %+.1f | %+.1f | %.1f to %.1f | %.1f | %.3f | %s | %s |\n", d->instruction,
                u.lightness - t.lightness, u.b - t.b, t.chroma, u.chroma, far, same,
