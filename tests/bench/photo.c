@@ -26,8 +26,8 @@ typedef struct {
     double most_chroma;          /* of all pixels but the most colourful thousandth */
 } tones;
 
-/* What an instruction must do: how far the means move, at least (negative: downwards; where there
- * is little chroma, half of it will do), and how much chroma may stay. 0 asks for nothing. */
+/* What an instruction must do: how far the means move, at least (negative: downwards), and how much
+ * chroma may stay. 0 asks for nothing. */
 typedef struct {
     const char *instruction, *name;
     ti_tone tone;
@@ -201,12 +201,10 @@ static te_status judge(const bench *b, const char *path, GeglBuffer *photo, cons
         const tones t = measure(lab, n, b->chroma), u = measure(edited, n, b->chroma);
         const double same = edge_correlation(lab, edited, width, height);
         const double far = distance(lab, edited, n);
-        const bool was_grey = t.most_chroma <= d->most_chroma; /* as it is asked to be */
-        const bool holds =
-            (far >= 3 || was_grey) && moved(u.lightness - t.lightness, d->lightness) &&
-            moved(u.b - t.b, d->b) && same > 0.9 &&
-            (moved(u.chroma - t.chroma, d->chroma) || u.chroma <= fmax(t.chroma / 2, 0.5)) &&
-            (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
+        const bool holds = far >= 3 && moved(u.lightness - t.lightness, d->lightness) &&
+                           moved(u.b - t.b, d->b) && same > 0.9 &&
+                           moved(u.chroma - t.chroma, d->chroma) &&
+                           (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);
         *missed += !holds;
         printf("| %s | %+.1f | %+.1f | %.1f to %.1f | %.1f | %.3f | %s | %s |\n", d->instruction,
                u.lightness - t.lightness, u.b - t.b, t.chroma, u.chroma, far, same,
