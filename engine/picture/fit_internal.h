@@ -45,7 +45,7 @@ static inline float ti_smoothstep(float low, float high, float x)
 /* The input's own error against the original at its size. */
 void ti_fit_find_error(ti_fitter *f, const float *original);
 /* Of the edited picture, without its colour where the edit took all colour: grey and fit->edited.
- */
+ * Whether there was any, ORIGINAL tells: [h][w][3] as the edited one. */
 void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original);
 /* One curve for everything that changed. */
 void ti_fit_curve(ti_fitter *f);

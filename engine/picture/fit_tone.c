@@ -74,21 +74,39 @@ static double colour_left(ti_fitter *f, const float *edited)
     return own > 0 ? both / own : 0;
 }
 
-/* An edit to black and white comes back with a trace of colour from the tokeniser, which means
- * none. It is the more surely such a trace the less it has to do with the input's colour. A darker
+/* Mean change of luma over windows as in chroma(). */
+static double light_moved(ti_fitter *f, const float *edited)
+{
+    static const float luma[3] = {0.299f, 0.587f, 0.114f};
+    float *change = f->sums;
+    double sum = 0;
+    for (size_t i = 0; i < f->n; i++) {
+        change[i] = 0;
+        for (size_t c = 0; c < 3; c++)
+            change[i] += luma[c] * (edited[3 * i + c] - f->in[3 * i + c]);
+    }
+    ti_fit_box_mean(f, change, (int)(1.5 * f->patch + 0.5));
+    for (size_t i = 0; i < f->n; i++) sum += fabs((double)change[i]);
+    return sum / (double)f->n;
+}
+
+/* An edit to black and white comes back with a trace of colour from the tokeniser, which is no
+ * trace of the input's colour; it means none. More of it is believed to be such where the light
+ * stayed, as it does in black and white; snow and fog, pale as they are, move it. A darker
  * picture's colours are as much nearer to grey as it is darker, and stay colours. A grey picture
  * has none that a trace could be left of. */
 void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original)
 {
-    double mean_before, high_before, mean, high;
-    chroma(f, original, &mean_before, &high_before);
-    const bool was_grey = high_before < 0.01;
+    double mean_original, high_original, mean_before, high_before, mean, high;
+    chroma(f, original, &mean_original, &high_original);
     chroma(f, f->in, &mean_before, &high_before);
     chroma(f, edited, &mean, &high);
     const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
-    const double left = darker * colour_left(f, edited), room = left < 0.05 ? 1.4 : 1;
+    const double left = darker * colour_left(f, edited);
+    const bool was_grey = high_original < 0.01, still = light_moved(f, edited) < 0.03;
+    const double room = still && left < 0.05 ? 1.4 : 1;
     f->grey = f->coverage > 0.5 && darker * mean < 0.05 * room && darker * high < 0.11 * room &&
-              (was_grey || (mean < 0.7 * mean_before && left < 0.25));
+              (was_grey || (mean < 0.7 * mean_before && left < (still ? 0.25 : 0.2)));
     for (size_t i = 0; i < f->n; i++) {
         const float *p = edited + 3 * i;
         float luma = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];

@@ -88,6 +88,15 @@ static void tone_mist(const float in[3], float out[3])
     for (int c = 0; c < 3; c++) out[c] = 0.5f + 0.4f * (grey[c] + 0.9f * (in[c] - grey[c]));
 }
 
+/* As tinted as a trace, where the light moved: snow, not black and white. */
+static void tone_snow(const float in[3], float out[3])
+{
+    tone_grey_with_a_trace(in, out);
+    for (int c = 0; c < 3; c++) out[c] = 0.4f + 0.5f * out[c];
+    out[0] += 0.015f;
+    out[2] -= 0.015f;
+}
+
 /* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most. */
 static float colour_after(const char *format, tone_fn before, tone_fn tone)
 {
@@ -118,10 +127,12 @@ static void test_grey_has_no_trace_of_colour(void **state)
     const float trace = colour_after(colour, tone_same, tone_grey_with_a_trace);
     const float tint = colour_after(colour, tone_same, tone_tinted);
     const float mist = colour_after(colour, tone_same, tone_mist);
+    const float snow = colour_after(colour, tone_same, tone_snow);
     const float still = colour_after(grey, tone_grey, tone_grey_with_a_trace);
     const float tinted = colour_after(grey, tone_grey, tone_tinted);
     if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
     if (tint < 0.05f) fail_msg("of a tint only %.3f is left", (double)tint);
+    if (snow < 0.02f) fail_msg("of the colour of snow only %.3f is left", (double)snow);
     if (still != 0) fail_msg("a grey photo got a trace of %.3f", (double)still);
     if (tinted < 0.05f) fail_msg("of a grey photo's tint only %.3f is there", (double)tinted);
     if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
