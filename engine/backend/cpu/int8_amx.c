@@ -10,7 +10,6 @@
  *
  * Never timed: it has run in an emulator only (tests/backend/amx/amx.sh), and so is used on request
  * only (cpu.c). */
-#include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
 #if defined(__x86_64__)
@@ -133,21 +132,7 @@ AMX static void tile(float *y, const unsigned char *x, const unsigned char *w, i
         for (int h = 0; h < 2; h++) _mm512_storeu_ps(y + i * PANEL + h * HALF, f[i][h]);
 }
 
-AMX static void store(float *y, const float *sums, float scale, bool add, int n)
-{
-    ti_int8_store(y, sums, scale, add, n);
-}
-
-AMX static void gate(float *y, const float *g, const float *u, int n)
-{
-    ti_cpu_gate_values(y, g, u, n);
-}
-
-AMX static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                       int first, int n)
-{
-    ti_int8_decode(to, type, rows, stride, n_out, first, n);
-}
+TI_INT8_LOOPS(AMX)
 
 const ti_int8_kernel ti_int8_amx = {.rows = ROWS,
                                     .chunk = CHUNK,

@@ -2,7 +2,6 @@
  *
  * Codes are widened to 16 bits when they are laid out, and vpmaddwd adds pairs of their products:
  * exact, where vpmaddubsw would need x in 7 bits. */
-#include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
 #if defined(__x86_64__)
@@ -119,21 +118,7 @@ AVX2 static void tile(float *y, const unsigned char *x, const unsigned char *w, 
     }
 }
 
-AVX2 static void store(float *y, const float *sums, float scale, bool add, int n)
-{
-    ti_int8_store(y, sums, scale, add, n);
-}
-
-AVX2 static void gate(float *y, const float *g, const float *u, int n)
-{
-    ti_cpu_gate_values(y, g, u, n);
-}
-
-AVX2 static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                        int first, int n)
-{
-    ti_int8_decode(to, type, rows, stride, n_out, first, n);
-}
+TI_INT8_LOOPS(AVX2)
 
 const ti_int8_kernel ti_int8_avx2 = {.rows = ROWS,
                                      .chunk = CHUNK,

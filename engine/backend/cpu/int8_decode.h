@@ -1,5 +1,5 @@
-/* int8_decode.h - signed 8-bit codes from the file's blocks of quantised weights, for int8.h. In a
- * header because every kernel compiles it for its own instructions.
+/* int8_decode.h - signed 8-bit codes from the file's blocks of quantised weights, for int8.h, and
+ * the other plain loops. In a header because every kernel compiles them for its own instructions.
  *
  * A block of q4_k is w = d q - m with q in 0 .. 15 and float d, m: as signed codes it is
  * (a q - b) * (d / a) with b / a close to t = m / d. The four bits to spare make room for a up to
@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "backend/cpu/exp.h"
 #include "backend/cpu/int8.h"
 
 #define TI_INLINE static inline __attribute__((always_inline))
@@ -191,5 +192,22 @@ TI_INLINE void ti_int8_decode(ti_int8_block *to, ti_type type, const void *rows,
     else
         q4_k_codes(to, rows, stride, n_out, first);
 }
+
+/* The loops of a kernel that are left to the compiler, which vectorises them for TARGET: the
+ * attribute of the file's own functions; nothing where it has none. */
+#define TI_INT8_LOOPS(TARGET)                                                                      \
+    TARGET static void store(float *y, const float *sums, float scale, bool add, int n)            \
+    {                                                                                              \
+        ti_int8_store(y, sums, scale, add, n);                                                     \
+    }                                                                                              \
+    TARGET static void gate(float *y, const float *g, const float *u, int n)                       \
+    {                                                                                              \
+        ti_cpu_gate_values(y, g, u, n);                                                            \
+    }                                                                                              \
+    TARGET static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride,    \
+                              int n_out, int first, int n)                                         \
+    {                                                                                              \
+        ti_int8_decode(to, type, rows, stride, n_out, first, n);                                   \
+    }
 
 #endif

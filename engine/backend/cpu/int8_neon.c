@@ -1,6 +1,5 @@
 /* int8_neon.c - the NEON dot product kernel of int8.h: tiles of 4 x 16, twice for a panel. One
  * vector of x holds four bytes of each of the four rows, so a lane of it names a row. */
-#include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
 #if defined(__aarch64__)
@@ -102,21 +101,7 @@ static void tile(float *y, const unsigned char *x, const unsigned char *w, int n
     half(y, xb, wb, 16, n_blocks, add);
 }
 
-static void store(float *y, const float *sums, float scale, bool add, int n)
-{
-    ti_int8_store(y, sums, scale, add, n);
-}
-
-static void gate(float *y, const float *g, const float *u, int n)
-{
-    ti_cpu_gate_values(y, g, u, n);
-}
-
-static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                   int first, int n)
-{
-    ti_int8_decode(to, type, rows, stride, n_out, first, n);
-}
+TI_INT8_LOOPS()
 
 const ti_int8_kernel ti_int8_neon = {.rows = ROWS,
                                      .chunk = CHUNK,

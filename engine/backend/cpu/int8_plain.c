@@ -1,5 +1,4 @@
 /* int8_plain.c - the portable kernel of int8.h, and the readable one. */
-#include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
 #include <math.h>
@@ -54,21 +53,7 @@ static void tile(float *y, const unsigned char *x, const unsigned char *w, int n
     }
 }
 
-static void store(float *y, const float *sums, float scale, bool add, int n)
-{
-    ti_int8_store(y, sums, scale, add, n);
-}
-
-static void gate(float *y, const float *g, const float *u, int n)
-{
-    ti_cpu_gate_values(y, g, u, n);
-}
-
-static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                   int first, int n)
-{
-    ti_int8_decode(to, type, rows, stride, n_out, first, n);
-}
+TI_INT8_LOOPS()
 
 const ti_int8_kernel ti_int8_plain = {.rows = ROWS,
                                       .chunk = CHUNK,

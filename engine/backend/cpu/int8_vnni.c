@@ -8,7 +8,6 @@
  * The coarse kernel takes scales of x that are 1, 1.25, 1.5 or 1.75 times a power of two. A panel
  * holds its own scales times each of the four, and the power of two is added to their exponents:
  * one of the two float operations becomes an integer addition, which those idle ports do. */
-#include "backend/cpu/exp.h"
 #include "backend/cpu/int8_decode.h"
 
 #if defined(__x86_64__)
@@ -213,21 +212,7 @@ VNNI static void tile_coarse(float *y, const unsigned char *x, const unsigned ch
     run(y, x, w, n_blocks, add, ahead, true);
 }
 
-VNNI static void store(float *y, const float *sums, float scale, bool add, int n)
-{
-    ti_int8_store(y, sums, scale, add, n);
-}
-
-VNNI static void gate(float *y, const float *g, const float *u, int n)
-{
-    ti_cpu_gate_values(y, g, u, n);
-}
-
-VNNI static void decode(ti_int8_block *to, ti_type type, const void *rows, size_t stride, int n_out,
-                        int first, int n)
-{
-    ti_int8_decode(to, type, rows, stride, n_out, first, n);
-}
+TI_INT8_LOOPS(VNNI)
 
 const ti_int8_kernel ti_int8_vnni = {.rows = ROWS,
                                      .chunk = CHUNK,
