@@ -1,6 +1,7 @@
 #!/bin/sh
 # The CPU backend's tests on aarch64: compiled by the cross compiler, run under qemu. Needs gcc-aarch64-linux-gnu,
-# qemu-user-static and libcmocka-dev:arm64; without them it says so and exits 77, which ctest counts as skipped.
+# qemu-user-static, libcmocka-dev:arm64 and libgomp1:arm64; without them it says so and exits 77. Run by hand: ctest
+# does not know it.
 # Usage: aarch64.sh SOURCE_DIR WORK_DIR
 set -eu
 source=$1 work=$2
