@@ -11,6 +11,7 @@ te_status ti_command_image_tokens(const char *config, bool resume, te_error *err
 te_status ti_command_pool(const char *config, te_error *err);
 te_status ti_command_sft(const char *config, bool resume, te_error *err);
 te_status ti_command_average(const char *config, te_error *err);
+te_status ti_command_grow(const char *config, te_error *err);
 te_status ti_command_export(const char *config, te_error *err);
 te_status ti_command_import(const char *config, te_error *err);
 

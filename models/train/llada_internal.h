@@ -1,4 +1,5 @@
-/* llada_internal.h - what llada.c (the mathematics) and llada_file.c (model files) share. */
+/* llada_internal.h - what llada.c (the mathematics), llada_init.c (first weights),
+ * llada_file.c (model files) and grow.c share. */
 #ifndef TI_TRAIN_LLADA_INTERNAL_H
 #define TI_TRAIN_LLADA_INTERNAL_H
 

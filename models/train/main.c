@@ -10,6 +10,7 @@ static const char usage[] =
     "       thinkedit-train pool CONFIG                   every sample of sft beforehand\n"
     "       thinkedit-train sft CONFIG [--resume]         backbone\n"
     "       thinkedit-train average CONFIG                mean of several runs' weights\n"
+    "       thinkedit-train grow CONFIG                   a deeper backbone from a shallower one\n"
     "       thinkedit-train export CONFIG                 model file from the checkpoints\n"
     "       thinkedit-train import CONFIG                 checkpoints from the model file, to "
     "train on\n"
@@ -44,6 +45,7 @@ static int run(int argc, char **argv, te_error *err)
     if (!strcmp(command, "sft")) return (int)ti_command_sft(positional, resume, err);
     if (!strcmp(command, "pool")) return (int)ti_command_pool(positional, err);
     if (!strcmp(command, "average")) return (int)ti_command_average(positional, err);
+    if (!strcmp(command, "grow")) return (int)ti_command_grow(positional, err);
     if (!strcmp(command, "import")) return (int)ti_command_import(positional, err);
     if (!strcmp(command, "export")) return (int)ti_command_export(positional, err);
     return -1;

@@ -293,6 +293,59 @@ static void several_runs_have_a_mean(void **state)
     assert_int_equal(ti_command_average(path_of("mean.json"), &err), TE_FORMAT);
 }
 
+/* Layer 1 of three is new and adds nothing; the others are the two of the run before. */
+static void a_deeper_backbone_begins_as_a_shallower_one(void **state)
+{
+    (void)state;
+    te_error err;
+    char text[1200], old[512], grown[512];
+    ti_checkpoint *from = NULL, *to = NULL;
+    sft_config("sft-a", 1, 4);
+    assert_ok(ti_command_sft(path_of("sft-a.json"), false, &err), err);
+    snprintf(old, sizeof old, "%s", path_of("sft-a.safetensors"));
+    snprintf(grown, sizeof grown, "%s", path_of("grown.safetensors"));
+    sft_config("grown", 1, 4);
+    replace_text(path_of("grown.json"), "\"layers\": 2", "\"layers\": 3");
+    assert_int_equal(ti_command_grow(path_of("grown.json"), &err), TE_INVALID);
+    snprintf(text, sizeof text, "\"grow\": {\"checkpoint\": \"%s\", \"layers\": [1]}, \"export\"",
+             old);
+    replace_text(path_of("grown.json"), "\"export\"", text);
+    assert_ok(ti_command_grow(path_of("grown.json"), &err), err);
+    assert_ok(ti_checkpoint_open(&from, old, &err), err);
+    assert_ok(ti_checkpoint_open(&to, grown, &err), err);
+    static const char *const same[][2] = {{"wte.weight", "wte.weight"},
+                                          {"blocks.0.up_proj.weight", "blocks.0.up_proj.weight"},
+                                          {"blocks.1.up_proj.weight", "blocks.2.up_proj.weight"},
+                                          {"blocks.1.ff_out.weight", "blocks.2.ff_out.weight"}};
+    for (int i = 0; i < 4; i++) {
+        char a[96], b[96];
+        snprintf(a, sizeof a, "model.transformer.%s:average", same[i][0]);
+        snprintf(b, sizeof b, "model.transformer.%s", same[i][1]);
+        const ti_tensor *was = ti_checkpoint_find(from, a), *is = ti_checkpoint_find(to, b);
+        assert_non_null(was);
+        assert_non_null(is);
+        assert_memory_equal(was->data, is->data, was->bytes);
+    }
+    static const char *const silent[] = {"attn_out", "ff_out"};
+    for (int i = 0; i < 2; i++) {
+        char name[96];
+        snprintf(name, sizeof name, "model.transformer.blocks.1.%s.weight", silent[i]);
+        const ti_tensor *t = ti_checkpoint_find(to, name);
+        assert_non_null(t);
+        const float *values = t->data;
+        for (size_t k = 0; k < t->bytes / sizeof *values; k++) assert_true(values[k] == 0);
+    }
+    ti_checkpoint_free(from);
+    ti_checkpoint_free(to);
+    assert_ok(ti_command_export(path_of("grown.json"), &err), err);
+    replace_text(path_of("grown.json"), "[1]", "[3]");
+    assert_int_equal(ti_command_grow(path_of("grown.json"), &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "0 to 2"));
+    replace_text(path_of("grown.json"), "[3]", "[0, 1]");
+    assert_int_equal(ti_command_grow(path_of("grown.json"), &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "more than 1 layers"));
+}
+
 static void exported_model_opens(void **state)
 {
     (void)state;
@@ -476,6 +529,7 @@ int main(void)
         cmocka_unit_test(sft_resume),
         cmocka_unit_test(one_run_begins_with_another),
         cmocka_unit_test(several_runs_have_a_mean),
+        cmocka_unit_test(a_deeper_backbone_begins_as_a_shallower_one),
         cmocka_unit_test(exported_model_opens),
         cmocka_unit_test(imported_model_exports_alike),
         cmocka_unit_test(refuses_bad_configurations),
