@@ -103,8 +103,8 @@ void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original
     chroma(f, edited, &mean, &high);
     const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
     const double left = darker * colour_left(f, edited);
-    const bool was_grey = high_original < 0.01, still = light_moved(f, edited) < 0.03;
-    const double room = still && left < 0.05 ? 1.4 : 1;
+    const bool was_grey = high_original < 0.01, still = light_moved(f, edited) < 0.04;
+    const double room = still && left < 0.08 ? 1.4 : 1;
     f->grey = f->coverage > 0.5 && darker * mean < 0.05 * room && darker * high < 0.11 * room &&
               (was_grey || (mean < 0.7 * mean_before && left < (still ? 0.25 : 0.2)));
     for (size_t i = 0; i < f->n; i++) {
