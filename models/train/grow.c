@@ -7,7 +7,6 @@
 #include "project.h"
 
 #include "base/memory.h"
-#include "format/checkpoint.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,14 +81,9 @@ static te_status fill(ti_project *p, const char *path, const bool *is_new, te_er
     if (!st) st = ti_llada_init(p->llada, p->recipe.seed, &(ti_llada_start){0}, err);
     if (!st) silence(p->llada, is_new, zeros);
     for (int i = 0; !st && i < params->n; i++) {
-        const ti_param *item = &params->items[i];
-        const ti_tensor *t = NULL;
         char name[TI_PARAM_NAME + 16];
-        old_name(name, item, is_new);
-        if (!*name) continue;
-        st = ti_checkpoint_need(file, name, item->n_dims, item->shape, &t, err);
-        if (!st && t->type != TI_F32) st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", path, name);
-        if (!st) ti_params_set(params, i, t->data);
+        old_name(name, &params->items[i], is_new);
+        if (*name) st = ti_params_take(params, i, file, name, err);
     }
     free(zeros);
     ti_checkpoint_free(file);

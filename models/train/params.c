@@ -194,20 +194,28 @@ static te_status load_one(ti_params *p, const ti_param *item, const ti_checkpoin
     return st;
 }
 
+te_status ti_params_take(ti_params *p, int index, const ti_checkpoint *file, const char *name,
+                         te_error *err)
+{
+    const ti_param *item = &p->items[index];
+    const ti_tensor *t = NULL;
+    te_status st = ti_checkpoint_need(file, name, item->n_dims, item->shape, &t, err);
+    if (!st && t->type != TI_F32)
+        st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", ti_checkpoint_path(file), name);
+    if (!st) ti_params_set(p, index, t->data);
+    return st;
+}
+
 te_status ti_params_start(ti_params *p, const char *path, const char *grown, te_error *err)
 {
     ti_checkpoint *file = NULL;
     te_status st = ti_checkpoint_open(&file, path, err);
     for (int i = 0; !st && i < p->n; i++) {
-        const ti_param *item = &p->items[i];
         char name[TI_PARAM_NAME + 16];
-        const ti_tensor *t = NULL;
-        kind_name(name, item, AVERAGE);
+        kind_name(name, &p->items[i], AVERAGE);
         if (grown && !strncmp(name, grown, strlen(grown)) && !ti_checkpoint_find(file, name))
             continue;
-        st = ti_checkpoint_need(file, name, item->n_dims, item->shape, &t, err);
-        if (!st && t->type != TI_F32) st = ti_fail(err, TE_FORMAT, "%s: %s is not f32", path, name);
-        if (!st) ti_params_set(p, i, t->data);
+        st = ti_params_take(p, i, file, name, err);
     }
     ti_checkpoint_free(file);
     return st;

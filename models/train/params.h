@@ -11,6 +11,7 @@
 #ifndef TI_TRAIN_PARAMS_H
 #define TI_TRAIN_PARAMS_H
 
+#include "format/checkpoint.h"
 #include "format/tensor.h"
 #include "ops/ops.h"
 #include "recipe.h"
@@ -60,6 +61,9 @@ int ti_params_find(const ti_params *p, const char *name); /* -1 if absent */
 /* Sets one parameter's values, and its average, from host memory; or all of them, [floats]. */
 void ti_params_set(ti_params *p, int index, const float *values);
 void ti_params_set_all(ti_params *p, const float *values);
+/* The same from the tensor NAME of FILE, which must be float32 and of its shape. */
+te_status ti_params_take(ti_params *p, int index, const ti_checkpoint *file, const char *name,
+                         te_error *err);
 /* All values or (AVERAGE) their averages, to host memory [floats]. */
 te_status ti_params_get(const ti_params *p, bool average, float *out, te_error *err);
 
