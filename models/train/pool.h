@@ -7,8 +7,9 @@
  * "instruction", "reasoning", "output"} whose pictures are PNG files of the right size (relative to
  * the JSONL file; without "input": a generation).
  *
- * Where nothing changes in a token's pixels, its output code is the input's: what an edit leaves
- * alone is an exact copy, whatever the encoder makes of the surroundings.
+ * Where nothing changes in a token's pixels nor in those of the four beside it, its output code is
+ * the input's: what an edit leaves alone is an exact copy, whatever the encoder makes of the
+ * surroundings.
  */
 #ifndef TI_TRAIN_POOL_H
 #define TI_TRAIN_POOL_H

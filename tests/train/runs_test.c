@@ -9,6 +9,7 @@
 #include "model/backbone.h"
 #include "project.h"
 #include "vision/image_tokenizer.h"
+#include "world/pngfile.h"
 
 #include <unistd.h>
 
@@ -520,6 +521,49 @@ static void a_pool_can_begin_later(void **state)
     ti_project_close(&p);
 }
 
+/* A picture of 4 x 4 tokens in which token 5 turns white: it and the four beside it get the output
+ * picture's codes; the others the input's, though the encoder, whose norms see all of a picture,
+ * has others for some of them. */
+static void what_an_edit_leaves_alone_keeps_its_codes(void **state)
+{
+    (void)state;
+    enum { SIZE = 16, SIDE = 4, TOKENS = SIDE * SIDE };
+    te_error err;
+    ti_project p;
+    ti_pool *pool = NULL;
+    uint8_t input[3 * SIZE * SIZE], output[sizeof input];
+    for (size_t i = 0; i < sizeof input; i++) input[i] = (uint8_t)(i * i * 37 % 90);
+    memcpy(output, input, sizeof input);
+    for (int y = SIDE; y < 2 * SIDE; y++) memset(output + 3 * (y * SIZE + SIDE), 255, 3 * SIDE);
+    assert_ok(ti_world_png_write(path_of("before.png"), input, SIZE, SIZE, &err), err);
+    assert_ok(ti_world_png_write(path_of("after.png"), output, SIZE, SIZE, &err), err);
+    write_text(path_of("one.jsonl"),
+               "{\"input\": \"before.png\", \"instruction\": \"make it white\", "
+               "\"reasoning\": \"so make it white.\", \"output\": \"after.png\"}\n");
+    sft_config("sft-e", 2, 4);
+    assert_ok(ti_project_open(&p, path_of("sft-e.json"), 1, &err), err);
+    uint16_t in[TOKENS], out[TOKENS];
+    assert_ok(ti_magvit_encode(p.magvit, input, 1, in, &err), err);
+    assert_ok(ti_magvit_encode(p.magvit, output, 1, out, &err), err);
+    char jsonl[256], cache[256];
+    snprintf(jsonl, sizeof jsonl, "%s", path_of("one.jsonl"));
+    snprintf(cache, sizeof cache, "%s", path_of("one.pool"));
+    const ti_pool_config c = {.path = cache, .quadruplets = jsonl, .text_len = 40};
+    assert_ok(ti_pool_open(&pool, &c, p.magvit, p.tokenizer, &err), err);
+    assert_ok(ti_pool_fill(pool, 0, 1, &err), err);
+    const ti_pool_sample s = ti_pool_get(pool, 0);
+    int differ[2] = {0};
+    for (int t = 0; t < TOKENS; t++) {
+        const bool near = t == 5 || t == 1 || t == 4 || t == 6 || t == 9;
+        assert_int_equal(s.input[t], in[t]);
+        assert_int_equal(s.output[t], near ? out[t] : in[t]);
+        if (t != 5) differ[near] += in[t] != out[t];
+    }
+    assert_true(differ[0] > 0 && differ[1] > 0); /* so that both halves of the rule were seen */
+    ti_pool_free(pool);
+    ti_project_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -536,6 +580,7 @@ int main(void)
         cmocka_unit_test(refuses_a_foreign_pool),
         cmocka_unit_test(pools_know_their_mixture),
         cmocka_unit_test(a_pool_can_begin_later),
+        cmocka_unit_test(what_an_edit_leaves_alone_keeps_its_codes),
         cmocka_unit_test(tokens_show_what_is_said),
     };
     return cmocka_run_group_tests(tests, make_models, remove_folder);
