@@ -233,30 +233,6 @@ static te_status put_scenes(const ti_pool *p, int64_t index, const ti_world_fact
     return st;
 }
 
-/* Whether no pixel of token T may change. */
-static bool token_unchanged(const ti_pool *p, const uint8_t *unchanged, int t)
-{
-    const int size = p->encoder->size, patch = size / p->side;
-    const uint8_t *corner =
-        unchanged + (size_t)(t / p->side * patch) * (size_t)size + t % p->side * patch;
-    for (int y = 0; y < patch; y++)
-        for (int x = 0; x < patch; x++)
-            if (!corner[(size_t)y * (size_t)size + (size_t)x]) return false;
-    return true;
-}
-
-/* Whether nothing changes in token T nor in the four beside it. A code tells of more than its own
- * pixels, so those around a change take part in it: with the input's codes there, the decoder loses
- * one small change in twenty. */
-static bool token_stays(const ti_pool *p, const uint8_t *unchanged, int t)
-{
-    const int x = t % p->side, last = p->side - 1;
-    return token_unchanged(p, unchanged, t) && (x == 0 || token_unchanged(p, unchanged, t - 1)) &&
-           (x == last || token_unchanged(p, unchanged, t + 1)) &&
-           (t < p->side || token_unchanged(p, unchanged, t - p->side)) &&
-           (t >= p->tokens - p->side || token_unchanged(p, unchanged, t + p->side));
-}
-
 static te_status draw(const ti_pool *p, int64_t index, ti_world_sample *s, te_error *err)
 {
     if (p->quadruplets) return ti_quadruplets_read(p->quadruplets, index, s, err);
@@ -272,7 +248,7 @@ static te_status put_record(const ti_pool *p, int64_t index, const ti_world_samp
     uint16_t *at = r->cells;
     for (int t = 0; t < p->tokens; t++) {
         at[t] = s->input ? input[t] : 0;
-        bool same = s->input && s->unchanged && token_stays(p, s->unchanged, t);
+        bool same = ti_world_token_stays(s, p->side, t);
         at[p->tokens + t] = same ? input[t] : output[t];
     }
     r->generation = s->input == NULL;

@@ -416,3 +416,24 @@ te_status ti_world_picture(uint8_t *rgb, uint64_t seed, int size, te_error *err)
     ti_world_clear(&s);
     return TE_OK;
 }
+
+/* ---- tokens ------------------------------------------------------------------------------ */
+
+/* No pixel of the token at column X, row Y may change; outside the picture nothing does. */
+static bool is_still(const ti_world_sample *s, int side, int x, int y)
+{
+    const int patch = s->size / side;
+    if (x < 0 || y < 0 || x >= side || y >= side) return true;
+    for (int v = y * patch; v < (y + 1) * patch; v++)
+        for (int u = x * patch; u < (x + 1) * patch; u++)
+            if (!s->unchanged[(size_t)v * (size_t)s->size + (size_t)u]) return false;
+    return true;
+}
+
+bool ti_world_token_stays(const ti_world_sample *s, int side, int token)
+{
+    const int x = token % side, y = token / side;
+    return s->input && s->unchanged && is_still(s, side, x, y) && is_still(s, side, x - 1, y) &&
+           is_still(s, side, x + 1, y) && is_still(s, side, x, y - 1) &&
+           is_still(s, side, x, y + 1);
+}

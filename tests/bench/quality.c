@@ -2,7 +2,7 @@
  *
  *     quality-bench MODEL -o RESULTS.jsonl [--edits N] [--generations N] [--strategy NAME]...
  *                   [--shard I/N] [--option NAME=VALUE]... [--threads N] [--pictures DIR]
- *                   [--ceiling]
+ *                   [--ceiling | --targets]
  *     quality-bench --report RESULTS.jsonl...
  *
  * --report writes Markdown tables to standard output. Judged are the picture that the model draws
@@ -12,7 +12,8 @@
  * a run that was cut goes on where it stopped, and shards (1/2, 2/2) may run side by side into
  * files of their own. The same model, options and sample give the same answer: the sample's number
  * is the seed. --ceiling judges the truth instead, encoded and decoded by the model's image
- * tokeniser: what a backbone without faults would reach.
+ * tokeniser: what a backbone without faults could reach. --targets does so too, but with the codes
+ * that training asks for: the input's where a token stays.
  */
 #include <getopt.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@
 #include "base/memory.h"
 #include "picture/picture.h"
 #include "quality.h"
+#include "tools.h"
 #include "world/check.h"
 #include "world/pngfile.h"
 #include "world/world.h"
@@ -33,8 +35,8 @@ typedef struct {
     const char *model, *results, *pictures;
     long edits, generations, shard, shards;
     int threads;
-    bool strategies[QUALITY_STRATEGIES], ceiling;
-    char *options[MAX_OPTIONS]; /* NAME=VALUE */
+    bool strategies[QUALITY_STRATEGIES], ceiling, targets; /* targets: and ceiling */
+    char *options[MAX_OPTIONS];                            /* NAME=VALUE */
     int n_options;
 } request;
 
@@ -80,8 +82,8 @@ static te_status set_options(const run *b, int strategy, long index, te_options 
 /* Input, answer, what is delivered, and truth side by side, with the words in the name's place:
  * DIR/INDEX-STRATEGY.png and .txt */
 static te_status keep_picture(const run *b, const ti_world_sample *s, const uint8_t *answer,
-                              const uint8_t *delivered, const te_result *result,
-                              const quality_answer *a, te_error *err)
+                              const uint8_t *delivered, const char *said, const quality_answer *a,
+                              te_error *err)
 {
     char path[4096];
     int size = s->size;
@@ -104,7 +106,7 @@ static te_status keep_picture(const run *b, const ti_world_sample *s, const uint
     if (!file) return ti_fail(err, TE_IO, "%s: cannot be written; check the folder", path);
     fprintf(file, "%s / %s\ntext %d image %d output %d psnr %.1f\n%s\nsaid:  %s\ntruth: %s\n",
             ti_world_category_name(s->category), s->kind, a->text, a->image, a->output, a->psnr,
-            s->instruction, te_result_reasoning(result), s->reasoning);
+            s->instruction, said, s->reasoning);
     fclose(file);
     return TE_OK;
 }
@@ -142,11 +144,11 @@ static te_status deliver(const ti_world_sample *s, const te_result *result, uint
     return st;
 }
 
+/* RESULT NULL: ANSWER stands for what a model without faults draws, and says the truth. */
 static te_status judge(const run *b, const ti_world_sample *s, const te_result *result,
-                       quality_answer *a, te_error *err)
+                       const te_image *answer, quality_answer *a, te_error *err)
 {
-    const te_image *answer = b->r->ceiling ? te_result_input(result) : te_result_image(result);
-    const char *said = b->r->ceiling ? s->reasoning : te_result_reasoning(result);
+    const char *said = result ? te_result_reasoning(result) : s->reasoning;
     size_t bytes = (size_t)s->size * (size_t)s->size * 3;
     uint8_t *picture = ti_malloc_array(bytes, 1), *reference = ti_malloc_array(bytes, 1);
     te_status st = picture && reference ? TE_OK : ti_fail_memory(err, "an answer", 2 * bytes);
@@ -163,22 +165,41 @@ static te_status judge(const run *b, const ti_world_sample *s, const te_result *
     }
     a->delivered_image = a->image;
     a->delivered_output = a->output;
-    if (!st && te_result_input(result)) {
+    const bool edited = result && te_result_input(result);
+    if (!st && edited) {
         st = take_pixels(te_result_input(result), s->size, reference, err);
         if (!st) st = ti_check(&v, s, picture, reference, said, err);
         if (!st) a->psnr_tokens = v.psnr;
-        if (!st && !b->r->ceiling) st = deliver(s, result, reference, err);
-        if (!st && !b->r->ceiling) st = ti_check(&v, s, reference, NULL, said, err);
-        if (!st && !b->r->ceiling) {
+        if (!st) st = deliver(s, result, reference, err);
+        if (!st) st = ti_check(&v, s, reference, NULL, said, err);
+        if (!st) {
             a->delivered_image = v.image;
             a->delivered_output = v.output;
         }
     }
     if (!st && b->r->pictures)
-        st =
-            keep_picture(b, s, picture, te_result_input(result) ? reference : NULL, result, a, err);
+        st = keep_picture(b, s, picture, edited ? reference : NULL, said, a, err);
     free(picture);
     free(reference);
+    return st;
+}
+
+/* The true output as the image tokeniser has it, by its own codes or by those of a target. */
+static te_status draw_truth(const run *b, const ti_world_sample *s, te_image **out, te_error *err)
+{
+    const size_t row = (size_t)s->size * 3;
+    const te_image after = {s->output, s->size, s->size, 3, TE_U8, row};
+    const te_image before = {s->input, s->size, s->size, 3, TE_U8, row};
+    int32_t *codes = NULL, *copied = NULL;
+    int w, h;
+    te_status st = te_tool_encode_picture(b->model, &after, &codes, &w, &h, err);
+    if (!st && b->r->targets && s->input)
+        st = te_tool_encode_picture(b->model, &before, &copied, &w, &h, err);
+    for (int t = 0; !st && copied && t < w * h; t++)
+        if (ti_world_token_stays(s, w, t)) codes[t] = copied[t];
+    if (!st) st = te_tool_decode_picture(b->model, codes, w, h, out, err);
+    te_free(codes);
+    te_free(copied);
     return st;
 }
 
@@ -190,6 +211,7 @@ static te_status answer_one(run *b, int strategy, long index, te_error *err)
     te_options opt;
     ti_world_sample s;
     te_result *result = NULL;
+    te_image *truth = NULL;
     te_status st = set_options(b, strategy, index, &opt, err);
     if (!st)
         st = ti_world_make_category(&s, (uint64_t)(FIRST_SEED + index), TI_WORLD_HELD_OUT,
@@ -200,9 +222,7 @@ static te_status answer_one(run *b, int strategy, long index, te_error *err)
     a.held_out_phrasing = s.facts->held_out_phrasing;
     double began = now_seconds();
     if (b->r->ceiling) {
-        te_image picture = {s.output, size, size, 3, TE_U8, (size_t)size * 3};
-        opt.text_steps = opt.image_steps = 1;
-        st = te_edit(b->model, &picture, s.instruction, &opt, NULL, &result, err);
+        st = draw_truth(b, &s, &truth, err);
     } else if (generation) {
         st = te_generate(b->model, s.instruction, size, size, &opt, NULL, &result, err);
     } else {
@@ -210,9 +230,10 @@ static te_status answer_one(run *b, int strategy, long index, te_error *err)
         st = te_edit(b->model, &picture, s.instruction, &opt, NULL, &result, err);
     }
     a.seconds = now_seconds() - began;
-    if (!st) st = judge(b, &s, result, &a, err);
+    if (!st) st = judge(b, &s, result, truth ? truth : te_result_image(result), &a, err);
     if (!st && !quality_write_line(b->out, &a))
         st = ti_fail(err, TE_IO, "%s: cannot write; check disk space", b->r->results);
+    te_image_free(truth);
     te_result_free(result);
     ti_world_clear(&s);
     return st;
@@ -268,12 +289,17 @@ static te_status report_files(char **paths, int n_paths, te_error *err)
 
 static bool parse(int argc, char **argv, request *r, bool *report)
 {
-    static const struct option options[] = {
-        {"edits", required_argument, NULL, 'e'},    {"generations", required_argument, NULL, 'g'},
-        {"strategy", required_argument, NULL, 's'}, {"shard", required_argument, NULL, 'h'},
-        {"option", required_argument, NULL, 'p'},   {"threads", required_argument, NULL, 't'},
-        {"pictures", required_argument, NULL, 'k'}, {"report", no_argument, NULL, 'r'},
-        {"ceiling", no_argument, NULL, 'c'},        {0}};
+    static const struct option options[] = {{"edits", required_argument, NULL, 'e'},
+                                            {"generations", required_argument, NULL, 'g'},
+                                            {"strategy", required_argument, NULL, 's'},
+                                            {"shard", required_argument, NULL, 'h'},
+                                            {"option", required_argument, NULL, 'p'},
+                                            {"threads", required_argument, NULL, 't'},
+                                            {"pictures", required_argument, NULL, 'k'},
+                                            {"report", no_argument, NULL, 'r'},
+                                            {"ceiling", no_argument, NULL, 'c'},
+                                            {"targets", no_argument, NULL, 'a'},
+                                            {0}};
     bool any = false;
     for (int o; (o = getopt_long(argc, argv, "o:", options, NULL)) != -1;) {
         int strategy = o == 's' ? quality_strategy_of(optarg) : 0;
@@ -295,6 +321,8 @@ static bool parse(int argc, char **argv, request *r, bool *report)
             r->pictures = optarg;
         else if (o == 'c')
             r->ceiling = true;
+        else if (o == 'a')
+            r->ceiling = r->targets = true;
         else if (o == 'r')
             *report = true;
         else
@@ -316,7 +344,7 @@ int main(int argc, char **argv)
         fputs("usage: quality-bench MODEL -o RESULTS.jsonl [--edits N] [--generations N] "
               "[--strategy NAME]... [--shard I/N]\n"
               "                     [--option NAME=VALUE]... [--threads N] [--pictures DIR]\n"
-              "                     [--ceiling]\n"
+              "                     [--ceiling | --targets]\n"
               "       quality-bench --report RESULTS.jsonl...\n",
               stderr);
         return 2;
