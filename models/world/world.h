@@ -72,14 +72,15 @@ te_status ti_world_make_mixed(ti_world_sample *sample, uint64_t seed, ti_world_s
                               const ti_world_mix *mix, int size, te_error *err);
 /* Whether any category has a kind of this name. */
 bool ti_world_has_kind(const char *name);
-/* Whether nothing changes in token TOKEN of SIDE x SIDE nor in the four beside it, so that an exact
- * copy of the input's code is wanted there. A code tells of more than its own pixels: with the
- * input's codes right beside a change, a decoder loses one small change in twenty. */
-bool ti_world_token_stays(const ti_world_sample *sample, int side, int token);
 /* Of one category. */
 te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_world_split split,
                                  ti_world_category category, int size, te_error *err);
 void ti_world_clear(ti_world_sample *sample);
+
+/* Whether nothing changes in token TOKEN of SIDE x SIDE nor in the four beside it, so that an exact
+ * copy of the input's code is wanted there. A code tells of more than its own pixels: with the
+ * input's codes right beside a change, the decoder loses one edit in forty. */
+bool ti_world_token_stays(const ti_world_sample *sample, int side, int token);
 
 /* A picture alone, for the image tokeniser: scenes and photograph-like textures, camera nuisances
  * on. */
