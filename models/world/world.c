@@ -417,6 +417,17 @@ te_status ti_world_picture(uint8_t *rgb, uint64_t seed, int size, te_error *err)
     return TE_OK;
 }
 
+te_status ti_world_backdrop(const ti_world_sample *s, uint8_t *rgb, te_error *err)
+{
+    if (!s->facts->is_scene || s->facts->op.code == TI_OP_TONE) {
+        memcpy(rgb, s->output, (size_t)s->size * (size_t)s->size * 3);
+        return TE_OK;
+    }
+    ti_scene empty = s->facts->after;
+    empty.n_objects = 0;
+    return ti_scene_render(&empty, rgb, s->size, err);
+}
+
 /* ---- tokens ------------------------------------------------------------------------------ */
 
 /* No pixel of the token at column X, row Y may change; outside the picture nothing does. */
@@ -428,6 +439,11 @@ static bool is_still(const ti_world_sample *s, int side, int x, int y)
         for (int u = x * patch; u < (x + 1) * patch; u++)
             if (!s->unchanged[(size_t)v * (size_t)s->size + (size_t)u]) return false;
     return true;
+}
+
+bool ti_world_token_still(const ti_world_sample *s, int side, int token)
+{
+    return s->input && s->unchanged && is_still(s, side, token % side, token / side);
 }
 
 bool ti_world_token_stays(const ti_world_sample *s, int side, int token)

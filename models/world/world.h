@@ -77,10 +77,17 @@ te_status ti_world_make_category(ti_world_sample *sample, uint64_t seed, ti_worl
                                  ti_world_category category, int size, te_error *err);
 void ti_world_clear(ti_world_sample *sample);
 
-/* Whether nothing changes in token TOKEN of SIDE x SIDE nor in the four beside it, so that an exact
- * copy of the input's code is wanted there. A code tells of more than its own pixels: with the
- * input's codes right beside a change, the decoder loses one edit in forty. */
+/* Whether nothing changes in token TOKEN of SIDE x SIDE. */
+bool ti_world_token_still(const ti_world_sample *sample, int side, int token);
+/* Whether nothing changes in it nor in the four beside it, so that an exact copy of the input's
+ * code is wanted there. A code tells of more than its own pixels: with the input's codes right
+ * beside a change, the decoder loses one edit in forty. */
 bool ti_world_token_stays(const ti_world_sample *sample, int side, int token);
+
+/* What the output's things stand before: its scene with none of them, RGB u8 [size][size][3]. A
+ * copy of the output where that is no scene as it was drawn (photographs, and whatever has a tone).
+ */
+te_status ti_world_backdrop(const ti_world_sample *sample, uint8_t *rgb, te_error *err);
 
 /* A picture alone, for the image tokeniser: scenes and photograph-like textures, camera nuisances
  * on. */

@@ -250,32 +250,53 @@ static void quantiser(void **state)
 typedef struct picture_case {
     ti_train_device *d;
     ti_picture_shape s;
-    float *y, *target, *dy;
+    float *y, *target, *weight, *dy;
 } picture_case;
 
 static double picture_value(void *user)
 {
     picture_case *c = user;
     float terms[3];
-    c->d->op->picture_loss(c->d, c->dy, terms, c->y, c->target, &c->s, 1);
+    c->d->op->picture_loss(c->d, c->dy, terms, c->y, c->target, c->weight, &c->s, 1);
     return (double)(c->s.l1 * terms[0] + c->s.l2 * terms[1] + c->s.gradient * terms[2]);
 }
 
 static void picture_gradient(void **state)
 {
     (void)state;
-    const size_t n = 2 * 6 * 5 * 3;
+    const size_t pixels = 2 * 6 * 5, n = pixels * 3;
     picture_case c = {.d = open_device(2),
                       .s = {2, 6, 5, 0.3f, 1.2f, 0.4f},
                       .y = random_floats(n, 1, 1),
                       .target = random_floats(n, 2, 1),
                       .dy = random_floats(n, 3, 1)};
-    picture_value(&c);
-    float *gradient = random_floats(n, 4, 1);
-    memcpy(gradient, c.dy, n * sizeof *gradient);
-    /* absolute values have corners: small steps, and room for one being crossed */
-    check_gradient("picture loss", picture_value, &c, c.y, gradient, n, 0.01, 0.03);
+    float *gradient = random_floats(n, 4, 1), *weight = random_floats(pixels, 5, 1);
+    const double plain = picture_value(&c);
+    for (int weighted = 0; weighted < 2; weighted++) {
+        picture_value(&c);
+        memcpy(gradient, c.dy, n * sizeof *gradient);
+        /* absolute values have corners: small steps, and room for one being crossed */
+        check_gradient("picture loss", picture_value, &c, c.y, gradient, n, 0.01, 0.03);
+        for (size_t i = 0; i < pixels; i++) weight[i] = 1 + fabsf(weight[i]);
+        c.weight = weight;
+    }
+    /* what counts three times in all its places counts three times altogether; one pixel alone
+     * counts with half of its steps */
+    for (size_t i = 0; i < pixels; i++) weight[i] = 3;
+    assert_float_equal(picture_value(&c), 3 * plain, 1e-5 * plain);
+    memset(weight, 0, pixels * sizeof *weight);
+    weight[7] = 1; /* column 2 of the first picture's row 1 */
+    c.s.l1 = c.s.l2 = 0;
+    double steps = 0;
+    for (int i = 21; i < 24; i++)
+        for (int k = 0; k < 4; k++) {
+            const int there = i + (int[]){-3, 3, -15, 15}[k];
+            steps += 0.5 * fabs((double)((c.y[i] - c.target[i]) - (c.y[there] - c.target[there])));
+        }
+    steps *= (double)c.s.gradient / (2 * 3 * (6 * 4 + 5 * 5));
+    assert_float_equal(picture_value(&c), steps, 1e-5 * steps);
     free(gradient);
+    free(weight);
     free(c.y);
     free(c.target);
     free(c.dy);

@@ -71,8 +71,9 @@ static void image_config_from(const char *name, int threads, int stop_at, const 
         "\"micro_batch\": 2,"
         "  \"log_every\": 1, \"save_every\": 4, \"threads\": %d},"
         " \"network\": {\"channels\": 8, \"bits\": 5, \"groups\": 2, \"encoder_mult\": [1, 1, 2],"
-        "  \"decoder_mult\": [1, 1, 2], \"decoder_blocks\": [1, 1, %d]}}",
-        folder, name, decoder_of, stop_at, threads, blocks);
+        "  \"decoder_mult\": [1, 1, 2], \"decoder_blocks\": [1, 1, %d]}, \"loss\": {%s}}",
+        folder, name, decoder_of, stop_at, threads, blocks,
+        *decoder_of ? "\"things\": 5, \"jitter\": 0.5" : "");
     snprintf(file, sizeof file, "%s.json", name);
     write_text(path_of(file), text);
 }
@@ -167,6 +168,10 @@ static void decoder_learns_on(void **state)
     image_config_from("image-c", 2, 4, stem, 1);
     assert_ok(ti_command_image_tokens(path_of("image-c.json"), true, &err), err);
     assert_true(same_tensor(a, b, "encoder.conv_in.weight:average"));
+    image_config_from("image-e", 1, 4, stem, 1);
+    assert_ok(ti_command_image_tokens(path_of("image-e.json"), false, &err), err);
+    snprintf(a, sizeof a, "%s", path_of("image-e.safetensors"));
+    assert_same_file(a, b);
 }
 
 /* Of a run's curves: the first step's, before any update. */

@@ -142,13 +142,16 @@ static void pictures(void **state)
     (void)state;
     const ti_picture_shape s = {
         .n = 2, .height = 13, .width = 11, .l1 = 0.2f, .l2 = 1, .gradient = 0.4f};
-    const size_t n = (size_t)(s.n * s.height * s.width * 3);
+    const size_t pixels = (size_t)(s.n * s.height * s.width), n = 3 * pixels;
     both y = both_random(n, 1, 1), target = both_random(n, 2, 1), dy = both_zeros(n),
-         terms = both_zeros(3);
-    ON_BOTH(picture_loss(d, dy.at[k], terms.at[k], y.at[k], target.at[k], &s, 0.5f));
-    both_alike("the picture's terms", &terms, 1e-5);
-    both_alike("the picture's gradient", &dy, 1e-5);
-    both *all[] = {&y, &target, &dy, &terms};
+         terms = both_zeros(3), weight = both_random(pixels, 3, 1);
+    for (int weighted = 0; weighted < 2; weighted++) {
+        ON_BOTH(picture_loss(d, dy.at[k], terms.at[k], y.at[k], target.at[k],
+                             weighted ? weight.at[k] : NULL, &s, 0.5f));
+        both_alike("the picture's terms", &terms, 1e-5);
+        both_alike("the picture's gradient", &dy, 1e-5);
+    }
+    both *all[] = {&y, &target, &dy, &terms, &weight};
     free_all(all, TEST_LENGTH(all));
 }
 

@@ -311,10 +311,40 @@ static void test_every_size(void **state)
         }
 }
 
+/* A thing taken away leaves the backdrop of what is left; photographs are their own. */
+static void test_backdrop(void **state)
+{
+    (void)state;
+    static uint8_t backdrop[SIZE * SIZE * 3], empty[SIZE * SIZE * 3];
+    te_error err;
+    int cleared = 0, photographs = 0;
+    for (uint64_t seed = 0; seed < 60; seed++) {
+        ti_world_sample s;
+        make(&s, seed, TI_WORLD_TRAIN, TI_WORLD_SPATIAL, SIZE);
+        assert_ok(ti_world_backdrop(&s, backdrop, &err), err);
+        ti_scene scene = s.facts->after;
+        const bool bare = !scene.n_objects;
+        while (scene.n_objects) ti_scene_remove(&scene, scene.n_objects - 1);
+        assert_ok(ti_scene_render(&scene, empty, SIZE, &err), err);
+        assert_memory_equal(backdrop, empty, sizeof empty);
+        assert_true(bare == !memcmp(backdrop, s.output, sizeof backdrop));
+        cleared += !bare;
+        ti_world_clear(&s);
+        make(&s, seed, TI_WORLD_TRAIN, TI_WORLD_PHOTO, SIZE);
+        assert_ok(ti_world_backdrop(&s, backdrop, &err), err);
+        assert_memory_equal(backdrop, s.output, sizeof backdrop);
+        photographs += !s.facts->is_scene;
+        ti_world_clear(&s);
+    }
+    assert_in_range(cleared, 50, 60);
+    assert_in_range(photographs, 30, 59);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_deterministic),
+        cmocka_unit_test(test_backdrop),
         cmocka_unit_test(test_map),
         cmocka_unit_test(test_kinds_and_phrasings),
         cmocka_unit_test(test_samples_are_sound),

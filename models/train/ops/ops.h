@@ -149,10 +149,12 @@ typedef struct ti_train_ops {
      * terms[3]: commitment, certainty (bits), diversity (bits) */
     void (*quantise_back)(ti_train_device *d, float *dz, float *terms, const float *dq,
                           const float *z, const ti_lfq_shape *s);
-    /* dy = gradient of the loss for SCALE times it; terms[3]: mean l1, mean l2, mean gradient term
-     */
+    /* dy = gradient of the loss for SCALE times it; terms[3]: mean l1, mean l2, mean gradient
+     * term. A pixel counts WEIGHT[n][height][width] times, a step between two as often as both do on
+     * average; NULL: once. */
     void (*picture_loss)(ti_train_device *d, float *dy, float *terms, const float *y,
-                         const float *target, const ti_picture_shape *s, float scale);
+                         const float *target, const float *weight, const ti_picture_shape *s,
+                         float scale);
 
     /* ---- optimiser ---- */
     double (*sum_squares)(ti_train_device *d, const float *x, size_t n); /* waits */

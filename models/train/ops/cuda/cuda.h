@@ -163,7 +163,8 @@ void ti_train_cuda_quantise(ti_train_device *d, float *q, const float *z, const 
 void ti_train_cuda_quantise_back(ti_train_device *d, float *dz, float *terms, const float *dq,
                                  const float *z, const ti_lfq_shape *s);
 void ti_train_cuda_picture_loss(ti_train_device *d, float *dy, float *terms, const float *y,
-                                const float *target, const ti_picture_shape *s, float scale);
+                                const float *target, const float *weight,
+                                const ti_picture_shape *s, float scale);
 double ti_train_cuda_sum_squares(ti_train_device *d, const float *x, size_t n);
 void ti_train_cuda_adamw(ti_train_device *d, float *param, float *m, float *v, float *ema,
                          const float *grad, size_t n, const ti_adamw *o);

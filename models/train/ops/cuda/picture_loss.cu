@@ -13,32 +13,44 @@ typedef struct weights {
     float l1, l2, gradient;
 } weights;
 
+static __device__ __forceinline__ float weight_at(const float *weight, int64_t value)
+{
+    return weight ? weight[value / CHANNELS] : 1.0f;
+}
+
 /* The block's sums of the three terms into sums[block][3]. */
 static __global__ void picture_loss(float *dy, double *sums, const float *y, const float *target,
-                                    int64_t n, int height, int width, weights w)
+                                    const float *weight, int64_t n, int height, int width,
+                                    weights w)
 {
     const int64_t i = ti_my_index(), line = (int64_t)width * CHANNELS;
     double l1 = 0, l2 = 0, steps = 0;
     if (i < n) {
         int in_row, in_image;
         ti_divide(ti_divide(i, width * CHANNELS, &in_row), height, &in_image);
-        const float e = y[i] - target[i];
-        float slope = 0, step;
+        const float e = y[i] - target[i], here = weight_at(weight, i);
+        float slope = 0, step, both;
         if (in_row + CHANNELS < line) {
             step = (y[i + CHANNELS] - target[i + CHANNELS]) - e;
-            slope -= sign_of(step);
-            steps += (double)fabsf(step);
+            both = 0.5f * (here + weight_at(weight, i + CHANNELS));
+            slope -= both * sign_of(step);
+            steps += (double)(both * fabsf(step));
         }
-        if (in_row >= CHANNELS) slope += sign_of(e - (y[i - CHANNELS] - target[i - CHANNELS]));
+        if (in_row >= CHANNELS)
+            slope += 0.5f * (here + weight_at(weight, i - CHANNELS)) *
+                     sign_of(e - (y[i - CHANNELS] - target[i - CHANNELS]));
         if (in_image + 1 < height) {
             step = (y[i + line] - target[i + line]) - e;
-            slope -= sign_of(step);
-            steps += (double)fabsf(step);
+            both = 0.5f * (here + weight_at(weight, i + line));
+            slope -= both * sign_of(step);
+            steps += (double)(both * fabsf(step));
         }
-        if (in_image > 0) slope += sign_of(e - (y[i - line] - target[i - line]));
-        dy[i] = w.l1 * sign_of(e) + w.l2 * 2 * e + w.gradient * slope;
-        l1 = (double)fabsf(e);
-        l2 = (double)(e * e);
+        if (in_image > 0)
+            slope += 0.5f * (here + weight_at(weight, i - line)) *
+                     sign_of(e - (y[i - line] - target[i - line]));
+        dy[i] = here * (w.l1 * sign_of(e) + w.l2 * 2 * e) + w.gradient * slope;
+        l1 = (double)(here * fabsf(e));
+        l2 = (double)(here * e * e);
     }
     l1 = ti_block_sum(l1);
     l2 = ti_block_sum(l2);
@@ -61,7 +73,8 @@ static __global__ void end_loss(float *terms, const double *sums, int blocks, do
 }
 
 void ti_train_cuda_picture_loss(ti_train_device *d, float *dy, float *terms, const float *y,
-                                const float *target, const ti_picture_shape *s, float scale)
+                                const float *target, const float *weight, const ti_picture_shape *s,
+                                float scale)
 {
     ti_train_cuda *c = ti_train_cuda_of(d);
     const size_t n = (size_t)s->n * (size_t)s->height * (size_t)s->width * CHANNELS;
@@ -73,7 +86,7 @@ void ti_train_cuda_picture_loss(ti_train_device *d, float *dy, float *terms, con
     const unsigned blocks = ti_blocks(n);
     double *sums =
         (double *)ti_train_cuda_room(c, TI_ROOM_SUMS, (size_t)blocks * 3 * sizeof(double));
-    TI_LAUNCH(c, picture_loss, blocks, TI_BLOCK, 0, c->stream, dy, sums, y, target, (int64_t)n,
-              s->height, s->width, w);
+    TI_LAUNCH(c, picture_loss, blocks, TI_BLOCK, 0, c->stream, dy, sums, y, target, weight,
+              (int64_t)n, s->height, s->width, w);
     TI_LAUNCH(c, end_loss, 1, TI_BLOCK, 0, c->stream, terms, sums, (int)blocks, values, steps);
 }
