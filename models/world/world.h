@@ -81,7 +81,7 @@ void ti_world_clear(ti_world_sample *sample);
 bool ti_world_token_still(const ti_world_sample *sample, int side, int token);
 /* Whether nothing changes in it nor in the four beside it, so that an exact copy of the input's
  * code is wanted there. A code tells of more than its own pixels: with the input's codes right
- * beside a change, the decoder loses one edit in forty. */
+ * beside a change, a decoder that never saw such mixtures loses one edit in forty. */
 bool ti_world_token_stays(const ti_world_sample *sample, int side, int token);
 
 /* What the output's things stand before: its scene with none of them, RGB u8 [size][size][3]. A

@@ -418,6 +418,10 @@ static void refuses_bad_configurations(void **state)
     assert_int_equal(ti_command_sft(path_of("absent.json"), false, &err), TE_IO);
     write_text(path_of("bad.json"), "{\"out\": 3, \"recipe\": {}}");
     assert_int_equal(ti_command_image_tokens(path_of("bad.json"), false, &err), TE_INVALID);
+    image_config("bad", 1, 1);
+    replace_text(path_of("bad.json"), "\"loss\": {}", "\"loss\": {\"things\": 2}");
+    assert_int_equal(ti_command_image_tokens(path_of("bad.json"), false, &err), TE_INVALID);
+    assert_non_null(strstr(err.message, "decoder_of"));
     sft_config("sft-c", 1, 4);
     assert_int_not_equal(ti_command_sft(path_of("sft-c.json"), true, &err),
                          TE_OK); /* nothing to resume */
