@@ -219,7 +219,7 @@ static te_status train(run *r, int64_t step, te_error *err)
         tokens += (double)recipe->batch * side * side;
         if (step % recipe->log_every == 0) {
             const double n = (double)(step - logged);
-            /* values span 2, so a mean square of 4 is 0 dB */
+            /* values span 2, so a mean square of 4 is 0 dB; a lesson's pixels count by weight */
             double row[] = {-10 * log10(sums[L2] / n / 4),
                             sums[L1] / n,
                             sums[GRADIENT] / n,
