@@ -1,5 +1,5 @@
 /* start_gegl.h - starting GEGL in a test: what its modules keep for good is not the test's leak.
- * One file of a test includes it. */
+ * One file of a program includes it. */
 #ifndef TESTS_START_GEGL_H
 #define TESTS_START_GEGL_H
 

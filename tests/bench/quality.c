@@ -24,6 +24,7 @@
 #include "base/memory.h"
 #include "picture/picture.h"
 #include "quality.h"
+#include "start_gegl.h"
 #include "tools.h"
 #include "world/check.h"
 #include "world/pngfile.h"
@@ -349,7 +350,7 @@ int main(int argc, char **argv)
               stderr);
         return 2;
     }
-    gegl_init(NULL, NULL);
+    test_gegl_init();
     te_status st = report ? report_files(argv + optind, argc - optind, &err) : run_bench(&r, &err);
     if (st) fprintf(stderr, "%s\n", err.message);
     return st ? 1 : 0;
