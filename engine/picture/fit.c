@@ -119,6 +119,7 @@ static void fit_all(ti_fitter *f, const float *edited, const float *original, fl
     find_change(f);
     ti_fit_measure_noise(f); /* what is left now is nearer to it */
     ti_fit_find_fresh(f);
+    if (f->no_colour) ti_fit_no_colour(f);
 }
 
 te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,

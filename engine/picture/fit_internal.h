@@ -15,16 +15,17 @@ typedef struct ti_fitter {
     double patch; /* small pixels per token */
     double noise; /* variance of the tokeniser's error in one channel, of both pictures together */
     float *error; /* [n] the same around a pixel, as far as the input's own error tells */
-    double coverage; /* share of changed tokens */
-    double chosen;   /* share of the picture that may change */
-    gboolean grey;   /* the edit took all colour */
-    float *token;    /* [n] 1 where the token changed */
-    float *weight;   /* [n] of a pixel in the fits */
-    float *tone;     /* [n][3] the prediction so far */
-    float *broad;    /* [n][3] the prediction of windows larger than things */
-    float *plane;    /* [n] scratch */
-    float *sums;     /* [TI_FIT_SUMS][n] */
-    double *columns; /* [w] scratch of ti_fit_box() */
+    double coverage;    /* share of changed tokens */
+    double chosen;      /* share of the picture that may change */
+    gboolean grey;      /* the edit took all colour */
+    gboolean no_colour; /* there is none before, and none after */
+    float *token;       /* [n] 1 where the token changed */
+    float *weight;      /* [n] of a pixel in the fits */
+    float *tone;        /* [n][3] the prediction so far */
+    float *broad;       /* [n][3] the prediction of windows larger than things */
+    float *plane;       /* [n] scratch */
+    float *sums;        /* [TI_FIT_SUMS][n] */
+    double *columns;    /* [w] scratch of ti_fit_box() */
 } ti_fitter;
 
 /* Sums over windows of (2 r + 1) squared, cut off at the borders. from and to may be the same. */
@@ -44,13 +45,16 @@ static inline float ti_smoothstep(float low, float high, float x)
 
 /* The input's own error against the original at its size. */
 void ti_fit_find_error(ti_fitter *f, const float *original);
-/* Of the edited picture, without its colour where the edit took all colour: grey and fit->edited.
+/* Of the edited picture, without its colour where the edit took all colour: grey, no_colour and
+ * fit->edited.
  * Whether there was any, ORIGINAL tells: [h][w][3] as the edited one. */
 void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original);
 /* One curve for everything that changed. */
 void ti_fit_curve(ti_fitter *f);
 /* Adds the corrections of windows of radius R to the maps. DELTA is [12][n]. */
 void ti_fit_windows(ti_fitter *f, int r, float *delta);
+/* Of a grey picture that stays grey, one tone for all channels. */
+void ti_fit_no_colour(ti_fitter *f);
 /* The tokeniser's error, from what the tone leaves over. */
 void ti_fit_measure_noise(ti_fitter *f);
 

@@ -24,24 +24,26 @@ void ti_fit_tone(const ti_fit *fit, const float local[12], const float in[3], fl
 
 /* ---- colour -------------------------------------------------------------------------------- */
 
-/* Distance from grey of a picture whose noise is averaged away: the mean, and what 98 of 100 stay
- * under. */
-static void chroma(ti_fitter *f, const float *picture, double *mean, double *high)
+/* Distance from grey of a picture whose noise is averaged away, where tokens changed by LEAST or
+ * more: the mean, and what 98 of 100 stay under. */
+static void chroma(ti_fitter *f, const float *picture, float least, double *mean, double *high)
 {
     float *channel[3] = {f->sums, f->sums + f->n, f->sums + 2 * f->n};
     double sum = 0;
+    size_t n = 0;
     for (int c = 0; c < 3; c++) {
         for (size_t i = 0; i < f->n; i++) channel[c][i] = picture[3 * i + (size_t)c];
         ti_fit_box_mean(f, channel[c], (int)(1.5 * f->patch + 0.5));
     }
     for (size_t i = 0; i < f->n; i++) {
+        if (f->token[i] < least) continue;
         float a = channel[0][i], b = channel[1][i], c = channel[2][i];
-        channel[0][i] = MAX(MAX(a, b), c) - MIN(MIN(a, b), c);
-        sum += channel[0][i];
+        channel[0][n] = MAX(MAX(a, b), c) - MIN(MIN(a, b), c);
+        sum += channel[0][n++];
     }
-    qsort(channel[0], f->n, sizeof(float), ti_fit_compare);
-    *mean = sum / (double)f->n;
-    *high = channel[0][f->n * 98 / 100];
+    qsort(channel[0], n, sizeof(float), ti_fit_compare);
+    *mean = n ? sum / (double)n : 0;
+    *high = n ? channel[0][n * 98 / 100] : 0;
 }
 
 static double mean_luma(const float *picture, size_t n)
@@ -94,23 +96,48 @@ static double light_moved(ti_fitter *f, const float *edited)
  * trace of the input's colour; it means none. More of it is believed to be such where the light
  * stayed, as it does in black and white; snow and fog, pale as they are, move it. A darker
  * picture's colours are as much nearer to grey as it is darker, and stay colours. A grey picture
- * has none that a trace could be left of. */
+ * has none that a trace could be left of: there, however little changes, a trace is no more than
+ * the tokeniser puts into the picture as it was. */
 void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original)
 {
     double mean_original, high_original, mean_before, high_before, mean, high;
-    chroma(f, original, &mean_original, &high_original);
-    chroma(f, f->in, &mean_before, &high_before);
-    chroma(f, edited, &mean, &high);
+    chroma(f, original, 0, &mean_original, &high_original);
+    const bool was_grey = high_original < 0.01;
+    chroma(f, f->in, was_grey ? 0.5f : 0, &mean_before, &high_before);
+    chroma(f, edited, was_grey ? 0.5f : 0, &mean, &high);
     const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
     const double left = darker * colour_left(f, edited);
-    const bool was_grey = high_original < 0.01, still = light_moved(f, edited) < 0.04;
-    const double room = still && left < 0.08 ? 1.4 : 1;
-    f->grey = f->coverage > 0.5 && darker * mean < 0.05 * room && darker * high < 0.11 * room &&
-              (was_grey || (mean < 0.7 * mean_before && left < (still ? 0.25 : 0.2)));
+    const bool still = light_moved(f, edited) < 0.04;
+    const double room = still && (was_grey || left < 0.08) ? 1.4 : 1;
+    bool trace;
+    if (was_grey)
+        trace = mean < MAX(0.05 * room, 1.25 * mean_before) &&
+                high < MAX(0.11 * room, 1.25 * high_before);
+    else
+        trace = f->coverage > 0.5 && darker * mean < 0.05 * room && darker * high < 0.11 * room &&
+                mean < 0.7 * mean_before && left < (still ? 0.3 : 0.2);
+    f->grey = trace && f->coverage > 0.5;
+    f->no_colour = trace && was_grey;
     for (size_t i = 0; i < f->n; i++) {
         const float *p = edited + 3 * i;
         float luma = 0.299f * p[0] + 0.587f * p[1] + 0.114f * p[2];
-        for (size_t c = 0; c < 3; c++) f->fit->edited[3 * i + c] = f->grey ? luma : p[c];
+        for (size_t c = 0; c < 3; c++) f->fit->edited[3 * i + c] = trace ? luma : p[c];
+    }
+}
+
+void ti_fit_no_colour(ti_fitter *f)
+{
+    ti_fit *fit = f->fit;
+    for (int k = 0; k < 10; k++)
+        fit->curve[0][k] = fit->curve[1][k] = fit->curve[2][k] =
+            (fit->curve[0][k] + fit->curve[1][k] + fit->curve[2][k]) / 3;
+    for (int k = 0; k < 3; k++)
+        fit->slope[0][k] = fit->slope[1][k] = fit->slope[2][k] =
+            (fit->slope[0][k] + fit->slope[1][k] + fit->slope[2][k]) / 3;
+    for (size_t i = 0; i < f->n; i++) {
+        float *local = fit->local + 12 * i;
+        for (int k = 0; k < 4; k++)
+            local[k] = local[4 + k] = local[8 + k] = (local[k] + local[4 + k] + local[8 + k]) / 3;
     }
 }
 

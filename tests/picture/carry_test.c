@@ -97,15 +97,43 @@ static void tone_snow(const float in[3], float out[3])
     out[2] -= 0.015f;
 }
 
-/* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most. */
-static float colour_after(const char *format, tone_fn before, tone_fn tone)
+static void share_of_colour(const float in[3], float share, float out[3])
 {
+    tone_grey(in, out);
+    for (int c = 0; c < 3; c++) out[c] += share * (in[c] - out[c]);
+}
+
+/* Pale colours; as little of them as black and white may leave; and muted ones. */
+static void tone_pale(const float in[3], float out[3])
+{
+    share_of_colour(in, 0.3f, out);
+}
+
+static void tone_paler(const float in[3], float out[3])
+{
+    share_of_colour(in, 0.3f * 0.35f, out);
+}
+
+static void tone_pale_and_muted(const float in[3], float out[3])
+{
+    share_of_colour(in, 0.3f * 0.45f, out);
+}
+
+/* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most.
+ * ROWS rows of tokens changed. */
+static float colour_after(const char *format, tone_fn before, tone_fn tone, int rows)
+{
+    uint8_t change[GRID * GRID] = {0};
+    memset(change, 1, GRID * (size_t)rows);
     int w = 300, h = 200;
     GeglBuffer *photo = scene_buffer(w, h, format);
     te_image *in = scene_decoded(SMALL, SMALL, before, 1, ERROR, PATCH);
     te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, ERROR, PATCH);
-    ti_carry job = {
-        .original = photo, .input = in, .edited = edit, .format = babl_format("R'G'B' u8")};
+    ti_carry job = {.original = photo,
+                    .input = in,
+                    .edited = edit,
+                    .change = change,
+                    .format = babl_format("R'G'B' u8")};
     GeglBuffer *out = carry(&job, NULL);
     float *after = buffer_floats(out), most = 0;
     for (int i = 0; i < w * h; i++) {
@@ -124,18 +152,29 @@ static void test_grey_has_no_trace_of_colour(void **state)
 {
     (void)state;
     const char *colour = "R'G'B' u8", *grey = "Y' u8";
-    const float trace = colour_after(colour, tone_same, tone_grey_with_a_trace);
-    const float tint = colour_after(colour, tone_same, tone_tinted);
-    const float mist = colour_after(colour, tone_same, tone_mist);
-    const float snow = colour_after(colour, tone_same, tone_snow);
-    const float still = colour_after(grey, tone_grey, tone_grey_with_a_trace);
-    const float tinted = colour_after(grey, tone_grey, tone_tinted);
+    const float trace = colour_after(colour, tone_same, tone_grey_with_a_trace, GRID);
+    const float tint = colour_after(colour, tone_same, tone_tinted, GRID);
+    const float mist = colour_after(colour, tone_same, tone_mist, GRID);
+    const float snow = colour_after(colour, tone_same, tone_snow, GRID);
+    const float paler = colour_after(colour, tone_pale, tone_paler, GRID);
+    const float muted = colour_after(colour, tone_pale, tone_pale_and_muted, GRID);
     if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
     if (tint < 0.05f) fail_msg("of a tint only %.3f is left", (double)tint);
     if (snow < 0.02f) fail_msg("of the colour of snow only %.3f is left", (double)snow);
+    if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
+    if (paler != 0) fail_msg("a trace of %.3f is left of pale colours", (double)paler);
+    if (muted < 0.02f) fail_msg("of muted colours only %.3f are left", (double)muted);
+
+    const float still = colour_after(grey, tone_grey, tone_grey_with_a_trace, GRID);
+    const float tinted = colour_after(grey, tone_grey, tone_tinted, GRID);
+    const float as_before = colour_after(grey, tone_tinted, tone_tinted, GRID);
+    const float partly = colour_after(grey, tone_grey, tone_grey_with_a_trace, 3 * GRID / 8);
+    const float partly_tinted = colour_after(grey, tone_grey, tone_tinted, 3 * GRID / 8);
     if (still != 0) fail_msg("a grey photo got a trace of %.3f", (double)still);
     if (tinted < 0.05f) fail_msg("of a grey photo's tint only %.3f is there", (double)tinted);
-    if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
+    if (as_before != 0) fail_msg("the tokeniser's tint of %.3f is left", (double)as_before);
+    if (partly != 0) fail_msg("a part of a grey photo got a trace of %.3f", (double)partly);
+    if (partly_tinted < 0.05f) fail_msg("a part's tint is %.3f", (double)partly_tinted);
 }
 
 /* A poor tokeniser's smears are in both pictures, and none of them may reach the photo. */
