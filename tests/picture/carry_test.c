@@ -119,6 +119,13 @@ static void tone_pale_and_muted(const float in[3], float out[3])
     share_of_colour(in, 0.3f * 0.45f, out);
 }
 
+/* As much of them as black and white may leave, where the light moved: a mist. */
+static void tone_pale_in_mist(const float in[3], float out[3])
+{
+    share_of_colour(in, 0.3f * 0.7f, out);
+    for (int c = 0; c < 3; c++) out[c] = 0.5f + 0.5f * (out[c] - 0.4f);
+}
+
 /* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most.
  * ROWS rows of tokens changed. */
 static float colour_after(const char *format, tone_fn before, tone_fn tone, int rows)
@@ -158,11 +165,14 @@ static void test_grey_has_no_trace_of_colour(void **state)
     const float snow = colour_after(colour, tone_same, tone_snow, GRID);
     const float paler = colour_after(colour, tone_pale, tone_paler, GRID);
     const float muted = colour_after(colour, tone_pale, tone_pale_and_muted, GRID);
+    const float pale_mist = colour_after(colour, tone_pale, tone_pale_in_mist, GRID);
     if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
     if (tint < 0.05f) fail_msg("of a tint only %.3f is left", (double)tint);
     if (snow < 0.02f) fail_msg("of the colour of snow only %.3f is left", (double)snow);
     if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
     if (paler != 0) fail_msg("a trace of %.3f is left of pale colours", (double)paler);
+    if (pale_mist < 0.01f)
+        fail_msg("of pale colours in mist only %.3f are left", (double)pale_mist);
     if (muted < 0.02f) fail_msg("of muted colours only %.3f are left", (double)muted);
 
     const float still = colour_after(grey, tone_grey, tone_grey_with_a_trace, GRID);
