@@ -66,24 +66,25 @@ static const char *pick_phrasing(ti_draw *draw, const char *const *phrasings, bo
 static bool is_imperative(const char *phrasing)
 {
     static const char *const verbs[] = {
-        "add",        "age",    "allow",     "bathe",      "bleach",   "blend",    "blow",
-        "boost",      "break",  "brighten",  "bring",      "calm",     "carry",    "carve",
-        "centre",     "change", "chop",      "clean",      "clear",    "clone",    "colour",
-        "convert",    "copy",   "cover",     "create",     "cut",      "darken",   "decorate",
-        "decrease",   "dehaze", "delete",    "desaturate", "dim",      "draw",     "dress",
-        "drag",       "drop",   "duplicate", "dye",        "enlarge",  "erase",    "exchange",
-        "extinguish", "fade",   "fell",      "fill",       "flatten",  "flood",    "fly",
-        "frame",      "freeze", "generate",  "get",        "give",     "go",       "grade",
-        "hang",       "hatch",  "hoist",     "hold",       "include",  "increase", "insert",
-        "intensify",  "invert", "kill",      "knock",      "lay",      "leave",    "let",
-        "lift",       "light",  "lighten",   "lower",      "make",     "match",    "mix",
-        "move",       "open",   "paint",     "place",      "pop",      "pour",     "prick",
-        "pull",       "push",   "put",       "raise",      "recolour", "reduce",   "relocate",
-        "remove",     "repeat", "replace",   "reverse",    "ripen",    "saturate", "saw",
-        "scale",      "send",   "set",       "shift",      "shove",    "show",     "shrink",
-        "slide",      "smash",  "soften",    "spoil",      "stop",     "strike",   "substitute",
-        "surround",   "swap",   "switch",    "take",       "tell",     "throw",    "tip",
-        "tone",       "trade",  "turn",      "use",        "warm",     "wash",     "water"};
+        "add",      "age",        "allow",     "apply",     "bathe",      "bleach",  "blend",
+        "blow",     "boost",      "break",     "brighten",  "bring",      "calm",    "carry",
+        "carve",    "centre",     "change",    "chop",      "clean",      "clear",   "clone",
+        "colour",   "convert",    "copy",      "cover",     "create",     "cut",     "darken",
+        "decorate", "decrease",   "dehaze",    "delete",    "desaturate", "dim",     "draw",
+        "dress",    "drag",       "drop",      "duplicate", "dye",        "enlarge", "erase",
+        "exchange", "extinguish", "fade",      "fell",      "fill",       "flatten", "flip",
+        "flood",    "fly",        "frame",     "freeze",    "generate",   "get",     "give",
+        "go",       "grade",      "hang",      "hatch",     "hoist",      "hold",    "include",
+        "increase", "insert",     "intensify", "invert",    "kill",       "knock",   "lay",
+        "leave",    "let",        "lift",      "light",     "lighten",    "lower",   "make",
+        "match",    "mix",        "move",      "open",      "paint",      "place",   "pop",
+        "pour",     "prick",      "pull",      "push",      "put",        "raise",   "recolour",
+        "reduce",   "relocate",   "remove",    "repeat",    "replace",    "reverse", "ripen",
+        "saturate", "saw",        "scale",     "send",      "set",        "shift",   "shove",
+        "show",     "shrink",     "slide",     "smash",     "soften",     "spoil",   "stop",
+        "strike",   "substitute", "surround",  "swap",      "switch",     "take",    "tell",
+        "throw",    "tip",        "tone",      "trade",     "transform",  "turn",    "use",
+        "warm",     "wash",       "water",     "wrap"};
     size_t n = strcspn(phrasing, " ");
     for (size_t i = 0; i < sizeof verbs / sizeof *verbs; i++)
         if (strlen(verbs[i]) == n && !strncmp(phrasing, verbs[i], n)) return true;

@@ -1,6 +1,7 @@
 /* photo.c - what a model does to real photographs, measured in CIE Lab.
  *
  *     photo-bench MODEL PHOTO... [--keep DIR] [--seed N] [--ceiling]
+ *     photo-bench MODEL PHOTO... --asked FILE
  *
  * Each photograph is edited at full size, as `thinkedit edit` does it, by instructions whose effect
  * can be measured: the mean of L* (lightness), of b* (blue to yellow) and of chroma before and
@@ -9,6 +10,9 @@
  * the reasoning; --keep writes the pictures. --ceiling applies the world's own tone in the model's
  * place: what image tokeniser and compositing leave of a perfect answer. Exit status 1 if any edit
  * misses what is asked of it.
+ *
+ * --asked reads lines "TONE<tab>INSTRUCTION" (asked.tsv has 82 ways to ask that are in no training)
+ * and counts the reasonings that give the picture that tone; those that do not are printed.
  */
 #include <getopt.h>
 #include <math.h>
@@ -241,20 +245,60 @@ static te_status judge_photo(bench *b, const char *path, int *missed, te_error *
     return st;
 }
 
+/* Adds to *understood and *all what the model makes of FILE's instructions for the photograph. */
+static te_status ask(const bench *b, const char *path, const char *file, int *understood, int *all,
+                     te_error *err)
+{
+    GeglBuffer *photo = NULL;
+    te_image *small = NULL;
+    te_status st = ti_picture_load(&photo, path, err);
+    if (!st) {
+        const GeglRectangle *whole = gegl_buffer_get_extent(photo);
+        int width, height;
+        te_model_working_size(b->model, whole->width, whole->height, &width, &height);
+        st = ti_picture_sample(&small, photo, NULL, width, height, err);
+    }
+    FILE *lines = st ? NULL : fopen(file, "r");
+    if (!st && !lines) st = ti_fail(err, TE_IO, "%s cannot be read", file);
+    for (char line[256], want[300]; !st && fgets(line, sizeof line, lines);) {
+        te_result *result = NULL;
+        char *instruction = strchr(line, '\t');
+        if (!instruction) continue;
+        *instruction++ = 0;
+        instruction[strcspn(instruction, "\n")] = 0;
+        snprintf(want, sizeof want, "so give the picture %s.", line);
+        st = te_edit(b->model, small, instruction, &b->options, NULL, &result, err);
+        if (st) continue;
+        const bool right = strstr(te_result_reasoning(result), want) != NULL;
+        *understood += right;
+        ++*all;
+        if (!right) printf("%s: %s\n", instruction, te_result_reasoning(result));
+        te_result_free(result);
+    }
+    if (lines) fclose(lines);
+    ti_picture_image_free(small);
+    g_clear_object(&photo);
+    return st;
+}
+
 int main(int argc, char **argv)
 {
     static const struct option options[] = {{"keep", required_argument, NULL, 'k'},
+                                            {"asked", required_argument, NULL, 'a'},
                                             {"seed", required_argument, NULL, 's'},
                                             {"ceiling", no_argument, NULL, 'c'},
                                             {0}};
     bench b = {0};
     te_error err;
-    int missed = 0;
+    int missed = 0, understood = 0, all = 0;
+    const char *asked = NULL;
     te_options_init(&b.options);
     b.options.seed = 1;
     for (int o; (o = getopt_long(argc, argv, "", options, NULL)) != -1;) {
         if (o == 'k')
             b.keep = optarg;
+        else if (o == 'a')
+            asked = optarg;
         else if (o == 's')
             b.options.seed = strtol(optarg, NULL, 10);
         else if (o == 'c')
@@ -263,13 +307,19 @@ int main(int argc, char **argv)
             optind = argc;
     }
     if (optind + 2 > argc) {
-        fputs("usage: photo-bench MODEL PHOTO... [--keep DIR] [--seed N] [--ceiling]\n", stderr);
+        fputs("usage: photo-bench MODEL PHOTO... [--keep DIR] [--seed N] [--ceiling] "
+              "[--asked FILE]\n",
+              stderr);
         return 2;
     }
+    if (asked) b.options.image_steps = 1; /* the picture is not looked at */
     if (b.ceiling) b.options.text_steps = b.options.image_steps = 1;
     gegl_init(NULL, NULL);
     te_status st = te_model_open(&b.model, argv[optind], NULL, &err);
-    for (int i = optind + 1; !st && i < argc; i++) st = judge_photo(&b, argv[i], &missed, &err);
+    for (int i = optind + 1; !st && i < argc; i++)
+        st = asked ? ask(&b, argv[i], asked, &understood, &all, &err)
+                   : judge_photo(&b, argv[i], &missed, &err);
+    if (asked) printf("%d of %d understood\n", understood, all);
     te_model_free(b.model);
     gegl_exit();
     if (st) fprintf(stderr, "%s\n", err.message);
