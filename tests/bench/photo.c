@@ -11,7 +11,7 @@
  * place: what image tokeniser and compositing leave of a perfect answer. Exit status 1 if any edit
  * misses what is asked of it.
  *
- * --asked reads lines "TONE<tab>INSTRUCTION" (asked.tsv has 82 ways to ask that are in no training)
+ * --asked reads lines "TONE<tab>INSTRUCTION" (asked.tsv has 80 ways to ask that are in no training)
  * and counts the reasonings that give the picture that tone; those that do not are printed.
  */
 #include <getopt.h>
