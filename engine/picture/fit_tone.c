@@ -107,7 +107,7 @@ void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original
     chroma(f, edited, was_grey ? 0.5f : 0, &mean, &high);
     const double darker = MAX(mean_luma(f->in, f->n) / MAX(mean_luma(edited, f->n), 1e-3), 1);
     const double left = darker * colour_left(f, edited);
-    const bool still = light_moved(f, edited) < 0.04;
+    const bool still = light_moved(f, edited) < 0.05;
     const double room = still && (was_grey || left < 0.08) ? 1.4 : 1;
     bool trace;
     if (was_grey)

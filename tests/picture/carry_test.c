@@ -114,6 +114,13 @@ static void tone_paler(const float in[3], float out[3])
     share_of_colour(in, 0.3f * 0.35f, out);
 }
 
+/* The same, drawn a little too dark, as vivid colours come out. */
+static void tone_paler_and_darker(const float in[3], float out[3])
+{
+    tone_paler(in, out);
+    for (int c = 0; c < 3; c++) out[c] -= 0.045f;
+}
+
 static void tone_pale_and_muted(const float in[3], float out[3])
 {
     share_of_colour(in, 0.3f * 0.45f, out);
@@ -122,8 +129,8 @@ static void tone_pale_and_muted(const float in[3], float out[3])
 /* As much of them as black and white may leave, where the light moved: a mist. */
 static void tone_pale_in_mist(const float in[3], float out[3])
 {
-    share_of_colour(in, 0.3f * 0.7f, out);
-    for (int c = 0; c < 3; c++) out[c] = 0.5f + 0.5f * (out[c] - 0.4f);
+    share_of_colour(in, 0.3f * 0.44f, out);
+    for (int c = 0; c < 3; c++) out[c] = 0.465f + 0.8f * (out[c] - 0.4f);
 }
 
 /* How far from grey a pixel of the photo, of FORMAT and seen as BEFORE, is after TONE, at most.
@@ -164,6 +171,7 @@ static void test_grey_has_no_trace_of_colour(void **state)
     const float mist = colour_after(colour, tone_same, tone_mist, GRID);
     const float snow = colour_after(colour, tone_same, tone_snow, GRID);
     const float paler = colour_after(colour, tone_pale, tone_paler, GRID);
+    const float paler_and_darker = colour_after(colour, tone_pale, tone_paler_and_darker, GRID);
     const float muted = colour_after(colour, tone_pale, tone_pale_and_muted, GRID);
     const float pale_mist = colour_after(colour, tone_pale, tone_pale_in_mist, GRID);
     if (trace != 0) fail_msg("a trace of %.3f is left in grey", (double)trace);
@@ -171,6 +179,8 @@ static void test_grey_has_no_trace_of_colour(void **state)
     if (snow < 0.02f) fail_msg("of the colour of snow only %.3f is left", (double)snow);
     if (mist < 0.05f) fail_msg("of colours in mist only %.3f are left", (double)mist);
     if (paler != 0) fail_msg("a trace of %.3f is left of pale colours", (double)paler);
+    if (paler_and_darker != 0)
+        fail_msg("a trace of %.3f is left of darker colours", (double)paler_and_darker);
     if (pale_mist < 0.01f)
         fail_msg("of pale colours in mist only %.3f are left", (double)pale_mist);
     if (muted < 0.02f) fail_msg("of muted colours only %.3f are left", (double)muted);
