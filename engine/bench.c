@@ -213,7 +213,9 @@ static double work_of(ti_timed_op op, const ti_backbone_config *c, int tokens)
     const double rows = 2.0 * tokens * c->n_layers;
     switch (op) {
     case TI_TIMED_LINEAR:
-        return rows * d * (d + 2 * kv);
+        return rows * d * kv;
+    case TI_TIMED_LINEAR_ROPE:
+        return rows * d * (d + kv);
     case TI_TIMED_LINEAR_ADD:
         return rows * d * (d + ff);
     case TI_TIMED_GATE:

@@ -20,8 +20,8 @@ double ti_cpu_seconds(void)
 
 const char *ti_timed_name(ti_timed_op op)
 {
-    static const char *const names[TI_TIMED_OPS] = {"embed",     "norm",       "linear", "rope",
-                                                    "attention", "linear_add", "gate",   "gather"};
+    static const char *const names[TI_TIMED_OPS] = {
+        "embed", "norm", "linear", "linear_rope", "attention", "linear_add", "gate", "gather"};
     return names[op];
 }
 
@@ -144,13 +144,13 @@ static void timed_linear(ti_backend *be, void *values, const void *operand, cons
     count(t, TI_TIMED_LINEAR, since);
 }
 
-static void timed_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
-                       int n_heads, int head_size, float theta)
+static void timed_linear_rope(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                              int n_rows, const ti_rope *rope)
 {
     ti_timed *t = timed_of(be);
     start since = begin();
-    t->inner->op->rope(t->inner, values, host_positions, n_rows, n_heads, head_size, theta);
-    count(t, TI_TIMED_ROPE, since);
+    t->inner->op->linear_rope(t->inner, values, operand, w, n_rows, rope);
+    count(t, TI_TIMED_LINEAR_ROPE, since);
 }
 
 static void timed_attention(ti_backend *be, void *operand, const void *q, const void *k,
@@ -205,7 +205,7 @@ static const ti_ops timed_ops = {
     .embed = timed_embed,
     .norm = timed_norm,
     .linear = timed_linear,
-    .rope = timed_rope,
+    .linear_rope = timed_linear_rope,
     .attention = timed_attention,
     .linear_add = timed_linear_add,
     .gate = timed_gate,

@@ -10,7 +10,7 @@ typedef enum ti_timed_op {
     TI_TIMED_EMBED,
     TI_TIMED_NORM,
     TI_TIMED_LINEAR,
-    TI_TIMED_ROPE,
+    TI_TIMED_LINEAR_ROPE,
     TI_TIMED_ATTENTION,
     TI_TIMED_LINEAR_ADD,
     TI_TIMED_GATE,

@@ -38,6 +38,14 @@ typedef struct ti_heads {
     int n_heads, n_kv_heads, head_size; /* query head h uses key head h * n_kv_heads / n_heads */
 } ti_heads;
 
+/* Rotary position embedding, rotate-half: channels i and i + head_size / 2 of a head are turned by
+ * positions[r] * theta^(-2 i / head_size), an angle in float32. */
+typedef struct ti_rope {
+    const int32_t *positions; /* host, [n_rows] */
+    int head_size;
+    float theta;
+} ti_rope;
+
 /* One token per row from guided logits, with its probability.
  *     l[c] = sum_i scale[i] * logits[i][row][c]                      (i < n_terms, float32)
  *     greedy             id = arg-max l (lowest id on ties)
@@ -140,9 +148,9 @@ typedef struct ti_ops {
     /* y = x w^T */
     void (*linear)(ti_backend *be, void *values, const void *operand, const ti_weight *w,
                    int n_rows);
-    /* rotate-half rotary embedding in place, angles in float32 from host_positions[r] */
-    void (*rope)(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
-                 int n_heads, int head_size, float theta);
+    /* y = x w^T, every head of it turned. Values of fewer bits are rounded once, when turned. */
+    void (*linear_rope)(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                        int n_rows, const ti_rope *rope);
     /* y = softmax(q k^T / sqrt(head_size)) v, bidirectional, per segment and head */
     void (*attention)(ti_backend *be, void *operand, const void *q, const void *k, const void *v,
                       const ti_heads *heads, const ti_segment *segments, int n_segments);

@@ -100,12 +100,16 @@ typedef struct pass {
     int n_rows, n_read, n_segments;
     ti_segment all[TI_MAX_SEQUENCES];  /* every row attends within its sequence */
     ti_segment read[TI_MAX_SEQUENCES]; /* read rows attend to all rows of their sequence */
+    ti_rope rope, read_rope;
 } pass;
 
 static te_status prepare(ti_session *s, const ti_batch *batch, pass *p, te_error *err)
 {
     const ti_backbone_config *c = &s->b->config;
-    *p = (pass){.n_rows = batch->n_sequences * batch->length, .n_segments = batch->n_sequences};
+    *p = (pass){.n_rows = batch->n_sequences * batch->length,
+                .n_segments = batch->n_sequences,
+                .rope = {s->positions, c->heads.head_size, c->rope_theta},
+                .read_rope = {s->read_positions, c->heads.head_size, c->rope_theta}};
     if (batch->length > c->context)
         return ti_fail(err, TE_INVALID,
                        "a sequence of %d tokens exceeds the model's %d; shorten the text",
@@ -143,10 +147,8 @@ static void keys_and_values(ti_session *s, const ti_layer *l, const pass *p)
     ti_backend *be = s->b->backend;
     const ti_backbone_config *c = &s->b->config;
     be->op->norm(be, s->h, s->x, NULL, p->n_rows, l->attention_norm, c->norm_eps);
-    be->op->linear(be, s->k, s->h, l->k, p->n_rows);
+    be->op->linear_rope(be, s->k, s->h, l->k, p->n_rows, &p->rope);
     be->op->linear(be, s->v, s->h, l->v, p->n_rows);
-    be->op->rope(be, s->k, s->positions, p->n_rows, c->heads.n_kv_heads, c->heads.head_size,
-                 c->rope_theta);
 }
 
 static void block(ti_session *s, const ti_layer *l, const pass *p)
@@ -154,9 +156,7 @@ static void block(ti_session *s, const ti_layer *l, const pass *p)
     ti_backend *be = s->b->backend;
     const ti_backbone_config *c = &s->b->config;
     keys_and_values(s, l, p);
-    be->op->linear(be, s->q, s->h, l->q, p->n_rows);
-    be->op->rope(be, s->q, s->positions, p->n_rows, c->heads.n_heads, c->heads.head_size,
-                 c->rope_theta);
+    be->op->linear_rope(be, s->q, s->h, l->q, p->n_rows, &p->rope);
     be->op->attention(be, s->h, s->q, s->k, s->v, &c->heads, p->all, p->n_segments);
     be->op->linear_add(be, s->x, s->h, l->o, p->n_rows);
     feed_forward(s, s->x, l, p->n_rows);
@@ -169,9 +169,7 @@ static void last_block(ti_session *s, const ti_layer *l, const pass *p, const in
     const ti_backbone_config *c = &s->b->config;
     keys_and_values(s, l, p);
     be->op->norm(be, s->h, s->x, read, p->n_read, l->attention_norm, c->norm_eps);
-    be->op->linear(be, s->q, s->h, l->q, p->n_read);
-    be->op->rope(be, s->q, s->read_positions, p->n_read, c->heads.n_heads, c->heads.head_size,
-                 c->rope_theta);
+    be->op->linear_rope(be, s->q, s->h, l->q, p->n_read, &p->read_rope);
     be->op->attention(be, s->h, s->q, s->k, s->v, &c->heads, p->read, p->n_segments);
     be->op->gather(be, s->x_read, s->x, read, p->n_read, c->width);
     be->op->linear_add(be, s->x_read, s->h, l->o, p->n_read);

@@ -15,7 +15,8 @@ typedef struct matrix {
 } matrix;
 
 /* A random weight of TYPE; COLS 0: a vector. */
-static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
+/* VALUES: [rows][cols]; COLS 0: a vector. */
+static matrix bind_weight(ti_type type, int rows, int cols, const float *values)
 {
     matrix m = {
         .tensor = {.name = "test", .type = type, .n_dims = cols ? 2 : 1, .shape = {rows, 1, 1, 1}}};
@@ -27,12 +28,18 @@ static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
     m.bytes = malloc(m.tensor.bytes);
     assert_non_null(m.bytes);
     m.tensor.data = m.bytes;
-    float *values = floats((size_t)(width * n_rows), stream);
     for (int64_t r = 0; r < n_rows; r++)
         ti_quantize(type, values + r * width, (char *)m.bytes + (size_t)r * row_bytes, width);
-    free(values);
     te_error err;
     assert_ok(ti_cpu_weight_create(backends[0], &m.tensor, &m.w, &err), err);
+    return m;
+}
+
+static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
+{
+    float *values = floats((size_t)rows * (size_t)(cols ? cols : 1), stream);
+    matrix m = bind_weight(type, rows, cols, values);
+    free(values);
     return m;
 }
 
@@ -78,7 +85,7 @@ static const shape shapes[] = {
 
 /* ---- products ---------------------------------------------------------------------------- */
 
-typedef enum kind { LINEAR, LINEAR_ADD, GATE, HEAD, KINDS } kind;
+typedef enum kind { LINEAR, LINEAR_ROPE, LINEAR_ADD, GATE, HEAD, KINDS } kind;
 
 /* The part of the weight the head test asks for. */
 static int head_first(const shape *s)
@@ -91,11 +98,22 @@ static int outputs(kind k, const shape *s)
     return k == HEAD ? s->out - head_first(s) : s->out;
 }
 
+/* The outputs as one head; rows at positions 0, 1, 2 and again. */
+static ti_rope one_head(const shape *s)
+{
+    static int32_t positions[4200];
+    assert_true(s->rows <= (int)TEST_LENGTH(positions));
+    for (int r = 0; r < s->rows; r++) positions[r] = r % 3;
+    return (ti_rope){positions, s->out, 500000};
+}
+
 static void run_product(ti_backend *be, kind k, const shape *s, float *y, const float *x,
                         const matrix *a, const matrix *b)
 {
     const ti_ops *op = be->op;
+    const ti_rope rope = one_head(s);
     if (k == LINEAR) op->linear(be, y, x, a->w, s->rows);
+    if (k == LINEAR_ROPE) op->linear_rope(be, y, x, a->w, s->rows, &rope);
     if (k == LINEAR_ADD) op->linear_add(be, y, x, a->w, s->rows);
     if (k == GATE) op->gate(be, y, x, a->w, b->w, s->rows);
     if (k == HEAD)
@@ -107,7 +125,9 @@ static void run_plain(kind k, const shape *s, float *y, const float *x, const ma
                       const matrix *b)
 {
     float *room = floats((size_t)s->in, 0);
+    const ti_rope rope = one_head(s);
     if (k == LINEAR) ti_plain_linear(y, x, a->w, s->rows, room);
+    if (k == LINEAR_ROPE) ti_plain_linear_rope(y, x, a->w, s->rows, &rope, room);
     if (k == LINEAR_ADD) ti_plain_linear_add(y, x, a->w, s->rows, room);
     if (k == GATE) ti_plain_gate(y, x, a->w, b->w, s->rows, room);
     if (k == HEAD)
@@ -118,6 +138,7 @@ static void run_plain(kind k, const shape *s, float *y, const float *x, const ma
 
 static void check_product(kind k, const shape *s)
 {
+    if (k == LINEAR_ROPE && s->out % 2) return; /* no head */
     matrix a = make_weight(s->type, s->out, s->in, 1), b = make_weight(s->type, s->out, s->in, 2);
     float *x = floats((size_t)s->rows * (size_t)s->in, 3);
     size_t n = (size_t)(k == HEAD ? s->rows - s->rows / 2 : s->rows) * (size_t)outputs(k, s);
@@ -231,28 +252,35 @@ static void test_norm(void **state)
     }
 }
 
-/* The same bits with any instructions. */
+/* Of the same products, the same bits with any instructions. */
 static void test_rope(void **state)
 {
     (void)state;
     static const int32_t positions[] = {0, 1, 2339, 77, 4095};
     static const int sizes[] = {2, 6, 16, 128};
     for (size_t i = 0; i < TEST_LENGTH(sizes); i++) {
-        size_t n = 5 * 3 * (size_t)sizes[i];
-        float *expected = floats(n, 1), *got = floats(n, 1), *again = floats(n, 1);
-        ti_plain_rope(expected, positions, 5, 3, sizes[i], 500000);
-        backends[i % 3]->op->rope(backends[i % 3], got, positions, 5, 3, sizes[i], 500000);
+        int width = 3 * sizes[i];
+        ti_rope rope = {positions, sizes[i], 500000};
+        size_t n = 5 * (size_t)width;
+        float *one = calloc((size_t)(width * width), sizeof *one);
+        assert_non_null(one);
+        for (int c = 0; c < width; c++) one[c * width + c] = 1;
+        matrix identity = bind_weight(TI_F32, width, width, one);
+        float *x = floats(n, 1), *expected = floats(n, 2), *got = floats(n, 3);
+        ti_plain_linear_rope(expected, x, identity.w, 5, &rope, one);
+        backends[i % 3]->op->linear_rope(backends[i % 3], got, x, identity.w, 5, &rope);
         assert_true(error_of(got, expected, n) < 2e-3); /* float32 angles up to 4095 */
         for (size_t l = 0; l < LIMITS; l++) {
             ti_backend *be = limited(l);
             if (!be) continue;
-            free(again);
-            again = floats(n, 1);
-            be->op->rope(be, again, positions, 5, 3, sizes[i], 500000);
+            float *again = floats(n, 4);
+            be->op->linear_rope(be, again, x, identity.w, 5, &rope);
             assert_memory_equal(again, got, n * sizeof *got);
+            free(again);
             ti_backend_free(be);
         }
-        free(expected), free(got), free(again);
+        free(one), free(x), free(expected), free(got);
+        free_weight(&identity);
     }
 }
 

@@ -30,7 +30,7 @@ static void test_report(void **state)
     assert_true(number(report, "tokens_per_second") > 0);
     assert_true(number(report, "linear_gops") > 0);
     assert_true(number(report, "peak_rss_mb") > 100); /* the layer alone is that large */
-    static const char *const ops[] = {"embed",     "norm",       "linear", "rope",
+    static const char *const ops[] = {"embed",     "norm",       "linear", "linear_rope",
                                       "attention", "linear_add", "gate",   "gather"};
     double sum = 0, worked = 0;
     for (size_t i = 0; i < TEST_LENGTH(ops); i++) {

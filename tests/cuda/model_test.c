@@ -127,8 +127,8 @@ static void test_logits(void **state)
         const char *device;
         double limit;
     } cases[] = {
-        {"m-tiny", TI_F32, "cuda", 1e-5},  {"m-tiny", TI_BF16, "cuda", 2e-2},
-        {"a-tiny", TI_BF16, "cuda", 2e-2}, {"m-tiny", TI_F16, "cuda", 2e-2},
+        {"m-tiny", TI_F32, "cuda", 1e-5},  {"m-tiny", TI_BF16, "cuda", 1e-2},
+        {"a-tiny", TI_BF16, "cuda", 1e-2}, {"m-tiny", TI_F16, "cuda", 1e-2},
         {"m-tiny", TI_Q8_0, "cuda", 4e-2}, {"m-tiny", TI_BF16, "cuda-fp8", 0.2},
     };
     for (size_t i = 0; i < TEST_LENGTH(cases); i++) {

@@ -12,14 +12,25 @@ static const shape shapes[] = {
     {TI_Q4_K, 3, 256, 64},  {TI_Q4_K, 19, 512, 40},
 };
 
-typedef enum kind { LINEAR, LINEAR_ADD, GATE, HEAD, KINDS } kind;
+typedef enum kind { LINEAR, LINEAR_ROPE, LINEAR_ADD, GATE, HEAD, KINDS } kind;
+
+/* The outputs as one head; rows at positions 0, 1, 2 and again. */
+static ti_rope one_head(const shape *s)
+{
+    static int32_t positions[64];
+    assert_true(s->rows <= (int)TEST_LENGTH(positions));
+    for (int r = 0; r < s->rows; r++) positions[r] = r % 3;
+    return (ti_rope){positions, s->out, 500000};
+}
 
 static void run_product(ti_backend *be, kind k, const shape *s, void *y, const void *x,
                         const ops_matrix *a, const ops_matrix *b)
 {
     const ti_ops *op = be->op;
+    const ti_rope rope = one_head(s);
     int first = s->out / 3, half = s->rows / 2;
     if (k == LINEAR) op->linear(be, y, x, a->w, s->rows);
+    if (k == LINEAR_ROPE) op->linear_rope(be, y, x, a->w, s->rows, &rope);
     if (k == LINEAR_ADD) op->linear_add(be, y, x, a->w, s->rows);
     if (k == GATE) op->gate(be, y, x, a->w, b->w, s->rows);
     if (k == HEAD) op->head(be, y, x, half, s->rows - half, a->w, first, s->out - first, 0.25f);
@@ -29,8 +40,10 @@ static void run_plain(kind k, const shape *s, float *y, const float *x, const op
                       const ops_matrix *b)
 {
     float *room = ops_floats((size_t)s->in, 0);
+    const ti_rope rope = one_head(s);
     int first = s->out / 3, half = s->rows / 2;
     if (k == LINEAR) ti_plain_linear(y, x, a->plain, s->rows, room);
+    if (k == LINEAR_ROPE) ti_plain_linear_rope(y, x, a->plain, s->rows, &rope, room);
     if (k == LINEAR_ADD) ti_plain_linear_add(y, x, a->plain, s->rows, room);
     if (k == GATE) ti_plain_gate(y, x, a->plain, b->plain, s->rows, room);
     if (k == HEAD)
@@ -41,9 +54,10 @@ static void run_plain(kind k, const shape *s, float *y, const float *x, const op
 /* NAME tells FP8 which weights are a block's. */
 static void check_product(ti_backend *be, const char *name, kind k, const shape *s)
 {
+    if (k == LINEAR_ROPE && s->out % 2) return; /* no head */
     ops_matrix a = ops_make_weight(be, name, s->type, s->out, s->in, 1);
     ops_matrix b = ops_make_weight(be, name, s->type, s->out, s->in, 2);
-    bool cells = k == LINEAR || k == GATE;
+    bool cells = k == LINEAR || k == LINEAR_ROPE || k == GATE;
     size_t n = k == HEAD ? (size_t)((s->rows - s->rows / 2) * (s->out - s->out / 3))
                          : (size_t)(s->rows * s->out);
     float *x = ops_floats((size_t)(s->rows * s->in), 3), *expected = ops_floats(n, 4),

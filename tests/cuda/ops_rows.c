@@ -97,24 +97,40 @@ void test_norm(void **state)
     }
 }
 
+/* Turned values are rounded once: each is the nearest bf16 of the true one, but for the angle's and
+ * the sum's own error. (Rounded before the turn as well, one that is small beside its partner would
+ * be off by up to the partner's rounding.) */
 void test_rope(void **state)
 {
     (void)state;
     static const int32_t positions[] = {0, 1, 2339, 77, 4095};
     static const int sizes[] = {2, 6, 16, 128};
+    enum { ROWS = 5, IN = 64 };
     for (size_t i = 0; i < 2 * TEST_LENGTH(sizes); i++) {
-        ti_backend *be = ops_open_kind(i % 2);
-        int size = sizes[i / 2];
-        size_t n = 5 * 3 * (size_t)size;
-        float *expected = ops_floats(n, 1), *got = ops_floats(n, 2);
-        void *x = ops_to_device(be, expected, n, true);
-        ti_plain_rope(expected, positions, 5, 3, size, 500000);
-        be->op->rope(be, x, positions, 5, 3, size, 500000);
-        ops_from_device(be, got, x, n, true);
-        assert_true(ops_error_of(got, expected, n) <
-                    (ops_is_exact(be) ? 1e-3 : 1e-2)); /* float32 angles up to 4095 */
-        be->op->release(be, x);
-        free(expected), free(got);
+        bool exact = i % 2;
+        ti_backend *be = ops_open_kind(exact);
+        int size = sizes[i / 2], width = 3 * size;
+        size_t n = ROWS * (size_t)width;
+        ti_rope rope = {positions, size, 500000};
+        ops_matrix w = ops_make_weight(be, "test", exact ? TI_F32 : TI_BF16, width, IN, 1);
+        float *x = ops_floats(ROWS * IN, 2), *expected = ops_floats(n, 3), *got = ops_floats(n, 3);
+        float room[IN];
+        be->op->values_bytes(be, ROWS, width); /* as a session does */
+        void *device_x = ops_to_device(be, x, ROWS * IN, true);
+        void *y = ops_to_device(be, got, n, true);
+        ti_plain_linear_rope(expected, x, w.plain, ROWS, &rope, room);
+        be->op->linear_rope(be, y, device_x, w.w, ROWS, &rope);
+        ops_from_device(be, got, y, n, true);
+        for (size_t e = 0; e < n; e++) {
+            double angle = 1e-6 * (1 + positions[e / (size_t)width]);
+            double limit = (exact ? 0 : fabs((double)expected[e]) / 256) + 8 * (angle + 1e-6);
+            if (fabs((double)got[e] - (double)expected[e]) > limit)
+                fail_msg("head size %d, number %zu: %g, expected %g", size, e, (double)got[e],
+                         (double)expected[e]);
+        }
+        be->op->release(be, device_x), be->op->release(be, y);
+        free(x), free(expected), free(got);
+        ops_free_weight(be, &w);
         ti_backend_free(be);
     }
 }

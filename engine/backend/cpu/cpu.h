@@ -95,8 +95,8 @@ void ti_cpu_norm(ti_backend *be, void *operand, const void *stream, const int32_
                  int n_rows, const ti_weight *gain, float eps);
 void ti_cpu_linear(ti_backend *be, void *values, const void *operand, const ti_weight *w,
                    int n_rows);
-void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
-                 int n_heads, int head_size, float theta);
+void ti_cpu_linear_rope(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                        int n_rows, const ti_rope *rope);
 void ti_cpu_attention(ti_backend *be, void *operand, const void *q, const void *k, const void *v,
                       const ti_heads *heads, const ti_segment *segments, int n_segments);
 void ti_cpu_linear_add(ti_backend *be, void *stream, const void *operand, const ti_weight *w,

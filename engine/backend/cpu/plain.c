@@ -44,16 +44,18 @@ void ti_plain_linear(float *y, const float *x, const ti_weight *w, int n_rows, f
     }
 }
 
-void ti_plain_rope(float *x, const int32_t *positions, int n_rows, int n_heads, int head_size,
-                   float theta)
+void ti_plain_linear_rope(float *y, const float *x, const ti_weight *w, int n_rows,
+                          const ti_rope *rope, float *room)
 {
-    int half = head_size / 2;
+    int size = rope->head_size, half = size / 2;
+    ti_plain_linear(y, x, w, n_rows, room);
     for (int r = 0; r < n_rows; r++)
-        for (int h = 0; h < n_heads; h++)
+        for (int64_t head = 0; head < w->rows; head += size)
             for (int i = 0; i < half; i++) {
-                float *a = x + ((size_t)r * (size_t)n_heads + (size_t)h) * (size_t)head_size + i;
+                float *a = y + r * w->rows + head + i;
                 float *b = a + half, was = *a;
-                float angle = (float)positions[r] / powf(theta, (float)(2 * i) / (float)head_size);
+                float angle =
+                    (float)rope->positions[r] / powf(rope->theta, (float)(2 * i) / (float)size);
                 *a = (float)(was * cos((double)angle) - *b * sin((double)angle));
                 *b = (float)(*b * cos((double)angle) + was * sin((double)angle));
             }

@@ -13,8 +13,8 @@ void ti_plain_embed_kept(float *x, const ti_weight *table, const ti_keep *keep, 
 void ti_plain_norm(float *y, const float *x, const int32_t *rows, int n_rows, const float *gain,
                    int width, float eps);
 void ti_plain_linear(float *y, const float *x, const ti_weight *w, int n_rows, float *room);
-void ti_plain_rope(float *x, const int32_t *positions, int n_rows, int n_heads, int head_size,
-                   float theta);
+void ti_plain_linear_rope(float *y, const float *x, const ti_weight *w, int n_rows,
+                          const ti_rope *rope, float *room);
 /* ROOM holds one query's scores. */
 void ti_plain_attention(float *y, const float *q, const float *k, const float *v,
                         const ti_heads *heads, const ti_segment *segments, int n_segments,

@@ -88,21 +88,26 @@ static rotate_fn *rotate_for(const ti_cpu_features *f)
     return rotate_plain;
 }
 
-void ti_cpu_rope(ti_backend *be, void *values, const int32_t *host_positions, int n_rows,
-                 int n_heads, int head_size, float theta)
+static void rope_rows(ti_cpu *cpu, float *x, int n_rows, int n_heads, const ti_rope *rope)
 {
-    ti_cpu *cpu = ti_cpu_of(be);
     rotate_fn *rotate = rotate_for(&cpu->features);
-    int half = head_size / 2;
-#pragma omp parallel num_threads(cpu->threads) if ((int64_t)n_rows * n_heads * head_size >         \
-                                                   TI_CPU_SMALL)
+    int size = rope->head_size, half = size / 2;
+    size_t width = (size_t)n_heads * (size_t)size;
+#pragma omp parallel num_threads(cpu->threads) if ((int64_t)n_rows * n_heads * size > TI_CPU_SMALL)
     {
         float *speed = ti_cpu_scratch(cpu, omp_get_thread_num());
         for (int i = 0; i < half; i++)
-            speed[i] = 1.0f / powf(theta, (float)(2 * i) / (float)head_size);
+            speed[i] = 1.0f / powf(rope->theta, (float)(2 * i) / (float)size);
 #pragma omp for schedule(static)
         for (int r = 0; r < n_rows; r++)
-            rotate((float *)values + (size_t)r * (size_t)n_heads * (size_t)head_size,
-                   (float)host_positions[r], speed, n_heads, half, speed + half);
+            rotate(x + (size_t)r * width, (float)rope->positions[r], speed, n_heads, half,
+                   speed + half);
     }
+}
+
+void ti_cpu_linear_rope(ti_backend *be, void *values, const void *operand, const ti_weight *w,
+                        int n_rows, const ti_rope *rope)
+{
+    ti_cpu_linear(be, values, operand, w, n_rows);
+    rope_rows(ti_cpu_of(be), values, n_rows, (int)w->rows / rope->head_size, rope);
 }

@@ -62,8 +62,8 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
 {
     te_status st = TE_OK;
     bool raw = cuda->raw_bytes < cuda->raw_wanted, wide = cuda->wide_bytes < cuda->wide_wanted;
-    bool second = cuda->operand_bytes < cuda->operand_wanted;
-    if (raw || wide || second) ti_cuda_forget_graphs(cuda);
+    bool beside = cuda->beside_bytes < cuda->beside_wanted;
+    if (raw || wide || beside) ti_cuda_forget_graphs(cuda);
     if (raw) cuda->raw_bytes = 0;
     if (wide) cuda->wide_bytes = 0;
     for (int i = 0; i < TI_CUDA_SLOTS && !st; i++) {
@@ -74,11 +74,11 @@ static te_status grow_scratch(ti_cuda *cuda, te_error *err)
     cuda->coded.x = NULL;
     if (!st) cuda->raw_bytes = cuda->raw_wanted;
     if (!st) cuda->wide_bytes = cuda->wide_wanted;
-    if (st || !second) return st;
-    cuda->operand_bytes = 0;
-    st = grow(&cuda->second, cuda->operand_wanted * (cuda->fp8 ? 2 : 1), "the feed-forward layers",
-              err);
-    if (!st) cuda->operand_bytes = cuda->operand_wanted;
+    if (st || !beside) return st;
+    cuda->beside_bytes = 0;
+    st = grow(&cuda->beside, cuda->beside_wanted, "the feed-forward layers", err);
+    if (!st && cuda->fp8) st = grow(&cuda->codes, cuda->beside_wanted / 4, "FP8 codes", err);
+    if (!st) cuda->beside_bytes = cuda->beside_wanted;
     return st;
 }
 
@@ -103,7 +103,7 @@ static uint64_t cuda_memory_free(ti_backend *be)
     cudaMemGetInfo(&left, &total);
     uint64_t kept = TI_CUDA_MARGIN + TI_CUDA_SLOTS * (cuda->raw_wanted - cuda->raw_bytes) +
                     TI_CUDA_SLOTS * (cuda->wide_wanted - cuda->wide_bytes) +
-                    (cuda->fp8 ? 2 : 1) * (cuda->operand_wanted - cuda->operand_bytes);
+                    (cuda->beside_wanted - cuda->beside_bytes) / 4 * (cuda->fp8 ? 5 : 4);
     return left > kept ? left - kept : 0;
 }
 
@@ -200,19 +200,22 @@ static size_t stream_bytes(ti_backend *be, int rows, int width)
     return (size_t)rows * (size_t)width * sizeof(float);
 }
 
-static size_t values_bytes(ti_backend *be, int rows, int width)
+/* Of values and of operands: either may have to wait beside. */
+static size_t cell_bytes(ti_backend *be, int rows, int width)
 {
     ti_cuda *cuda = (ti_cuda *)be;
+    size_t n = (size_t)rows * (size_t)width, beside = (n * sizeof(float) + 255) & ~(size_t)255;
     cuda->settled = true;
-    return (size_t)rows * (size_t)width * ti_cuda_cell(cuda);
+    if (cuda->beside_wanted < beside) cuda->beside_wanted = beside;
+    return n * ti_cuda_cell(cuda);
 }
 
-static size_t operand_bytes(ti_backend *be, int rows, int width)
+void *ti_cuda_beside(ti_cuda *cuda, size_t n, bool *wide)
 {
-    ti_cuda *cuda = (ti_cuda *)be;
-    size_t bytes = (values_bytes(be, rows, width) + 255) & ~(size_t)255;
-    if (cuda->operand_wanted < bytes) cuda->operand_wanted = bytes;
-    return bytes;
+    *wide = cuda->exact || !cuda->fp8;
+    if (n * sizeof(float) <= cuda->beside_bytes) return cuda->beside;
+    ti_cuda_fail(cuda, "a product is larger than the session said");
+    return NULL;
 }
 
 /* ---- creation ---------------------------------------------------------------------------- */
@@ -236,8 +239,8 @@ static void cuda_free(ti_backend *be)
         if (l->pinned) cudaFreeHost(l->pinned);
         if (l->device) cudaFree(l->device);
     }
-    void *on_card[] = {cuda->second, cuda->scales, cuda->ids,   cuda->probs,
-                       cuda->kept,   cuda->sums,   cuda->affine};
+    void *on_card[] = {cuda->beside, cuda->codes, cuda->scales, cuda->ids,
+                       cuda->probs,  cuda->kept,  cuda->sums,   cuda->affine};
     for (size_t i = 0; i < sizeof on_card / sizeof *on_card; i++)
         if (on_card[i]) cudaFree(on_card[i]);
     if (cuda->pinned_ids) cudaFreeHost(cuda->pinned_ids);
@@ -262,13 +265,13 @@ static const ti_ops cuda_ops = {
     .weight_create = ti_cuda_weight_create,
     .weight_free = ti_cuda_weight_free,
     .stream_bytes = stream_bytes,
-    .operand_bytes = operand_bytes,
-    .values_bytes = values_bytes,
+    .operand_bytes = cell_bytes,
+    .values_bytes = cell_bytes,
     .embed = ti_cuda_embed,
     .embed_kept = ti_cuda_embed_kept,
     .norm = ti_cuda_norm,
     .linear = ti_cuda_linear,
-    .rope = ti_cuda_rope,
+    .linear_rope = ti_cuda_linear_rope,
     .attention = ti_cuda_attention,
     .linear_add = ti_cuda_linear_add,
     .gate = ti_cuda_gate,

@@ -8,7 +8,7 @@
  * FP8 codes are multiplied with their rows' scales where cuBLASLt has that product: on compute
  * capability 9.0, and there not for every shape. Elsewhere it multiplies the codes alone, into
  * bf16, and the scales follow in a pass over the result: in its place, or, where it is added to
- * float32, from the scratch of a gate's other half, which nobody uses then. Where it has neither,
+ * float32, from the scratch beside, which nobody uses then. Where it has neither,
  * or that scratch is too small, the codes of the weight are expanded in the slots, as other types
  * are, and meet the operand itself.
  */
@@ -67,11 +67,11 @@ static void code(ti_cuda *cuda, const ti_cuda_product *p)
     int width = (int)p->w->cols;
     if (cuda->coded.x == p->x && cuda->coded.n_rows >= p->n_rows && cuda->coded.width == width)
         return;
-    if ((size_t)p->n_rows * (size_t)width > cuda->operand_bytes) {
+    if ((size_t)p->n_rows * (size_t)width > cuda->beside_bytes / 4) {
         ti_cuda_fail(cuda, "an operand is larger than the session said");
         return;
     }
-    ti_cuda_to_fp8(cuda, cuda->second, cuda->scales, ti_cuda_type(cuda), p->x, p->n_rows, width,
+    ti_cuda_to_fp8(cuda, cuda->codes, cuda->scales, ti_cuda_type(cuda), p->x, p->n_rows, width,
                    cuda->stream);
     cuda->coded.x = p->x;
     cuda->coded.n_rows = p->n_rows;
@@ -87,7 +87,7 @@ static ti_matmul codes_alone(const ti_cuda *cuda, const ti_matmul *m)
     codes.alpha = 1;
     codes.beta = 0;
     if (m->out_type == TI_SCALAR_F32) {
-        codes.y = (char *)cuda->second + cuda->operand_bytes;
+        codes.y = cuda->beside;
         codes.y_stride = m->out;
     }
     return codes;
@@ -97,7 +97,7 @@ static bool has_codes(ti_cuda *cuda, const ti_matmul *m)
 {
     ti_matmul codes = codes_alone(cuda, m);
     bool fits =
-        m->out_type != TI_SCALAR_F32 || (size_t)m->rows * (size_t)m->out * 2 <= cuda->operand_bytes;
+        m->out_type != TI_SCALAR_F32 || (size_t)m->rows * (size_t)m->out * 2 <= cuda->beside_bytes;
     return ti_matmuls_has(cuda->matmuls, m) || (fits && ti_matmuls_has(cuda->matmuls, &codes));
 }
 
@@ -142,7 +142,7 @@ static ti_matmul piece_of(const ti_cuda *cuda, const ti_cuda_product *p, int don
                    .beta = p->keep};
     if (!w->scales) return m;
     m.in_type = TI_SCALAR_E4M3;
-    m.x = cuda->second;
+    m.x = cuda->codes;
     m.w = w->on_host ? cuda->slots[0].raw : (char *)w->data + first * row_bytes(w);
     m.x_scale = cuda->scales;
     m.w_scale = w->scales + first;
