@@ -245,6 +245,19 @@ static te_status judge_photo(bench *b, const char *path, int *missed, te_error *
     return st;
 }
 
+/* The instruction of LINE, whose tone alone is left in it; NULL: it has no such form, or there is
+ * no such tone. */
+static const char *split(char *line)
+{
+    char *instruction = strchr(line, '\t');
+    if (!instruction) return NULL;
+    *instruction++ = 0;
+    instruction[strcspn(instruction, "\n")] = 0;
+    for (int t = 0; t < TI_TONES && *instruction; t++)
+        if (!strcmp(line, ti_tone_phrase((ti_tone)t))) return instruction;
+    return NULL;
+}
+
 /* Adds to *understood and *all what the model makes of FILE's instructions for the photograph. */
 static te_status ask(const bench *b, const char *path, const char *file, int *understood, int *all,
                      te_error *err)
@@ -262,13 +275,12 @@ static te_status ask(const bench *b, const char *path, const char *file, int *un
     if (!st && !lines) st = ti_fail(err, TE_IO, "%s cannot be read", file);
     for (char line[256], want[300]; !st && fgets(line, sizeof line, lines);) {
         te_result *result = NULL;
-        char *instruction = strchr(line, '\t');
-        if (!instruction) continue;
-        *instruction++ = 0;
-        instruction[strcspn(instruction, "\n")] = 0;
+        const char *instruction = split(line);
         snprintf(want, sizeof want, "so give the picture %s.", line);
-        st = te_edit(b->model, small, instruction, &b->options, NULL, &result, err);
-        if (st) continue;
+        st = instruction
+                 ? te_edit(b->model, small, instruction, &b->options, NULL, &result, err)
+                 : ti_fail(err, TE_INVALID, "%s: \"%s\" is no TONE<tab>INSTRUCTION", file, line);
+        if (st) break;
         const bool right = strstr(te_result_reasoning(result), want) != NULL;
         *understood += right;
         ++*all;
@@ -319,7 +331,7 @@ int main(int argc, char **argv)
     for (int i = optind + 1; !st && i < argc; i++)
         st = asked ? ask(&b, argv[i], asked, &understood, &all, &err)
                    : judge_photo(&b, argv[i], &missed, &err);
-    if (asked) printf("%d of %d understood\n", understood, all);
+    if (asked && !st) printf("%d of %d understood\n", understood, all);
     te_model_free(b.model);
     gegl_exit();
     if (st) fprintf(stderr, "%s\n", err.message);

@@ -155,6 +155,64 @@ static void test_templates(void **state)
 }
 
 /* The tones on photograph-like pictures: strong, and the right way. */
+/* Whether PATTERN, a template, can say exactly TEXT. Those with a $ name things, and cannot. */
+static bool can_say(const char *pattern, const char *text)
+{
+    for (; *pattern != '('; pattern++, text++) {
+        if (*pattern != *text) return false;
+        if (!*pattern) return true;
+    }
+    const char *close = strchr(pattern, ')');
+    assert_non_null(close);
+    for (const char *choice = pattern + 1; choice <= close; choice += strcspn(choice, "|)") + 1) {
+        char rest[512];
+        snprintf(rest, sizeof rest, "%.*s%s", (int)strcspn(choice, "|)"), choice, close + 1);
+        if (can_say(rest, text)) return true;
+    }
+    return false;
+}
+
+/* The phrasing of training that can say INSTRUCTION; NULL: none. */
+static const char *trained_phrasing(const char *instruction)
+{
+    for (int c = 0; c < TI_WORLD_CATEGORIES; c++) {
+        int n;
+        const ti_edit_kind *kinds = ti_kinds_of((ti_world_category)c, &n);
+        for (int k = 0; k < n; k++)
+            for (const char *const *p = kinds[k].phrasings; *p; p++)
+                if (**p != '*' && can_say(*p, instruction)) return *p;
+    }
+    return NULL;
+}
+
+/* asked.tsv holds ways to ask that no training has, each for a tone there is. */
+static void test_asked_is_not_trained(void **state)
+{
+    (void)state;
+    char line[256];
+    int n = 0;
+    FILE *f = fopen(TE_SOURCE "/tests/bench/asked.tsv", "r");
+    assert_non_null(f);
+    assert_non_null(trained_phrasing("make this photo much warmer"));
+    assert_non_null(trained_phrasing("warmer"));
+    assert_null(trained_phrasing("make this photo much warmest"));
+    assert_null(trained_phrasing("make this photo"));
+    for (; fgets(line, sizeof line, f); n++) {
+        char *instruction = strchr(line, '\t');
+        bool known = false;
+        assert_non_null(instruction);
+        *instruction++ = 0;
+        instruction[strcspn(instruction, "\n")] = 0;
+        for (int t = 0; t < TI_TONES; t++)
+            known = known || !strcmp(line, ti_tone_phrase((ti_tone)t));
+        if (!known) fail_msg("\"%s\" is no tone", line);
+        const char *same = trained_phrasing(instruction);
+        if (same) fail_msg("\"%s\" is trained: \"%s\"", instruction, same);
+    }
+    fclose(f);
+    assert_int_equal(n, 80);
+}
+
 static void test_tones(void **state)
 {
     enum { SIZE = 64, N = SIZE * SIZE, PICTURES = 24 };
@@ -188,11 +246,9 @@ static void test_tones(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_clauses_round_trip),
-        cmocka_unit_test(test_damaged_clauses),
-        cmocka_unit_test(test_scenes_round_trip),
-        cmocka_unit_test(test_templates),
-        cmocka_unit_test(test_tones),
+        cmocka_unit_test(test_clauses_round_trip),   cmocka_unit_test(test_damaged_clauses),
+        cmocka_unit_test(test_scenes_round_trip),    cmocka_unit_test(test_templates),
+        cmocka_unit_test(test_asked_is_not_trained), cmocka_unit_test(test_tones),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
