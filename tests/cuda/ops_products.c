@@ -93,11 +93,10 @@ void test_products(void **state)
 /* False: this card has none, and said so. */
 static bool check_fp8_products(void)
 {
-    static const shape coded[] = {{TI_BF16, 5, 64, 48},
-                                  {TI_Q8_0, 17, 160, 96},
-                                  {TI_Q4_K, 8, 256, 32},
-                                  {TI_F16, 3, 32, 16},
-                                  {TI_BF16, 4, 32, 160}}; /* wider than what goes in */
+    static const shape coded[] = {{TI_BF16, 5, 64, 48},   {TI_Q8_0, 17, 160, 96},
+                                  {TI_Q4_K, 8, 256, 32},  {TI_F16, 3, 32, 16},
+                                  {TI_BF16, 4, 32, 160},    /* wider than what goes in */
+                                  {TI_BF16, 40, 4352, 48}}; /* more than a thread's first eights */
     te_error err;
     ti_backend *be = NULL;
     te_status st = ti_backend_create(&be, "cuda-fp8", 1, &err);

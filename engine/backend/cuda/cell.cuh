@@ -5,6 +5,24 @@
 
 #include "backend/cuda/device.cuh"
 
+/* N numbers that lie together and move at once: their address is a multiple of their size, or of 16
+ * bytes. */
+template <typename T, int N> struct __align__(sizeof(T) * N < 16 ? sizeof(T) * N : 16) ti_pack
+{
+    T v[N];
+};
+
+template <int N, typename T> static __device__ __forceinline__ ti_pack<T, N> ti_load(const T *x)
+{
+    return *(const ti_pack<T, N> *)x;
+}
+
+template <int N, typename T>
+static __device__ __forceinline__ void ti_store(T *x, const ti_pack<T, N> &pack)
+{
+    *(ti_pack<T, N> *)x = pack;
+}
+
 static __device__ __forceinline__ float ti_get(const float *x, int64_t i)
 {
     return x[i];

@@ -4,34 +4,24 @@
 
 enum { THREADS = 256, EACH = 8 };
 
-template <typename T> struct __align__(16) eight
+static __device__ __forceinline__ float silu(float x)
 {
-    T v[EACH];
-};
+    return x / (1 + expf(-x));
+}
 
 /* Y holds the other half. */
 template <typename T, typename F> static __global__ void silu_times(T *y, const F *gate, int64_t n)
 {
-    int64_t first = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * EACH;
-    if (first >= n) return;
-    eight<T> u;
-    eight<F> g;
-    int here = n - first < EACH ? (int)(n - first) : EACH;
-    if (here == EACH) {
-        g = *(const eight<F> *)(gate + first);
-        u = *(const eight<T> *)(y + first);
-    } else {
-        for (int i = 0; i < here; i++) g.v[i] = gate[first + i], u.v[i] = y[first + i];
+    int64_t i = ((int64_t)blockIdx.x * THREADS + threadIdx.x) * EACH;
+    if (i + EACH <= n) {
+        ti_pack<F, EACH> g = ti_load<EACH>(gate + i);
+        ti_pack<T, EACH> u = ti_load<EACH>(y + i);
+#pragma unroll
+        for (int k = 0; k < EACH; k++) ti_put(u.v, k, silu(ti_get(g.v, k)) * ti_get(u.v, k));
+        ti_store<EACH>(y + i, u);
+        return;
     }
-    for (int i = 0; i < EACH; i++) {
-        if (i >= here) break;
-        float x = ti_get(g.v, i);
-        ti_put(u.v, i, x / (1 + expf(-x)) * ti_get(u.v, i));
-    }
-    if (here == EACH)
-        *(eight<T> *)(y + first) = u;
-    else
-        for (int i = 0; i < here; i++) y[first + i] = u.v[i];
+    for (; i < n; i++) ti_put(y, i, silu(ti_get(gate, i)) * ti_get(y, i));
 }
 
 void ti_cuda_gate(ti_backend *be, void *operand, const void *h, const ti_weight *w_gate,
