@@ -6,7 +6,7 @@
 
 #define TI_CUDA_MODULE    "libthinkedit-cuda.so"
 #define TI_CUDA_ENTRY     "ti_cuda_create"
-#define TI_MODULE_VERSION 4 /* grows with every change of ti_ops */
+#define TI_MODULE_VERSION 5 /* grows with every change of ti_ops */
 
 /* Added to a card's number: matrices of the backbone's blocks as FP8, see backend/cuda/cuda.h. */
 #define TI_CUDA_FP8 256

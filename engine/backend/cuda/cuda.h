@@ -12,8 +12,8 @@
  * float32. F16 matrices become bf16. With FP8 asked for (backend/module.h) the matrices of the
  * blocks are E4M3 with a scale a row, and so are the operands they meet: each number is then off by
  * up to 2^-4 of itself, a product by about 4 % of its root mean square (bf16: 0.3 %). On the golden
- * models of two layers the logits are 0.9 to 1.0 % off in bf16 and 15 % in FP8. The image tokenisers run
- * in float32 everywhere: a code is the sign of a sum.
+ * models of two layers the logits are 0.9 to 1.0 % off in bf16 and 15 % in FP8. The image
+ * tokenisers run in float32 everywhere: a code is the sign of a sum.
  *
  * Order. Everything a caller sees happens on one stream. Weights that are not kept in the form they
  * are multiplied in - quantised ones, and those that found no room on the card and wait in pinned
