@@ -23,6 +23,7 @@
 #include "base/error.h"
 #include "base/memory.h"
 #include "picture/picture.h"
+#include "start_gegl.h"
 #include "world/tone.h"
 
 typedef struct {
@@ -326,7 +327,7 @@ int main(int argc, char **argv)
     }
     if (asked) b.options.image_steps = 1; /* the picture is not looked at */
     if (b.ceiling) b.options.text_steps = b.options.image_steps = 1;
-    gegl_init(NULL, NULL);
+    test_gegl_init();
     te_status st = te_model_open(&b.model, argv[optind], NULL, &err);
     for (int i = optind + 1; !st && i < argc; i++)
         st = asked ? ask(&b, argv[i], asked, &understood, &all, &err)
