@@ -110,6 +110,7 @@ static void fit_all(ti_fitter *f, const float *edited, const float *original, fl
     ti_fit_find_error(f, original);
     ti_fit_take_colour(f, edited, original);
     ti_fit_curve(f);
+    ti_fit_find_followers(f);
     int finest = MAX(3, (int)(0.75 * f->patch));
     memcpy(f->broad, f->tone, 3 * f->n * sizeof *f->broad);
     for (int r = MAX(f->w, f->h) / 4; r >= finest; r /= 2) {
@@ -147,6 +148,7 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
     f.error = g_try_new(float, n);
     f.token = g_try_new(float, n);
     f.weight = g_try_new(float, n);
+    f.follows = g_try_new0(float, n);
     f.tone = g_try_new(float, 3 * n);
     f.broad = g_try_new(float, 3 * n);
     f.plane = g_try_new(float, n);
@@ -154,7 +156,8 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
     f.columns = g_try_new(double, (size_t)width);
     float *delta = g_try_new(float, 12 * n);
     gboolean ready = fit->local && fit->change && fit->fresh && fit->edited && f.error && f.token &&
-                     f.weight && f.tone && f.broad && f.plane && f.sums && f.columns && delta;
+                     f.weight && f.follows && f.tone && f.broad && f.plane && f.sums && f.columns &&
+                     delta;
     if (ready) {
         read_tokens(&f, change, grid_width, grid_height);
         if (f.coverage > 0) fit_all(&f, edited, original, delta);
@@ -162,6 +165,7 @@ te_status ti_fit_create(ti_fit **out, const float *input, const float *edited,
     g_free(f.error);
     g_free(f.token);
     g_free(f.weight);
+    g_free(f.follows);
     g_free(f.tone);
     g_free(f.broad);
     g_free(f.plane);

@@ -97,10 +97,12 @@ void ti_fit_find_fresh(ti_fitter *f)
     compare_values(f, f->in, f->out, MAX(1, (int)(f->patch / 6)), moved);
     for (size_t i = 0; i < f->n; i++) {
         float here = ti_smoothstep(2, 6, moved[i]);
-        fresh[i] = MAX(fresh[i], ti_smoothstep(1.5f * doubt, 4.5f * doubt, missed[i])) * here;
+        fresh[i] = MAX(fresh[i], ti_smoothstep(1.5f * doubt, 4.5f * doubt, missed[i])) * here *
+                   (f->token[i] < 0.5f ? 1 - f->follows[i] : 1);
         const float agrees = 1 - ti_smoothstep(2, 5, missed[i]);
+        const float goes = MAX(whole * agrees, f->follows[i]);
         float *change = &f->fit->change[i];
-        if (!f->grey) *change = MAX(*change * (agrees + here - agrees * here), whole * agrees);
+        if (!f->grey) *change = MAX(*change * (agrees + here - agrees * here), goes);
     }
     spread(f, fresh, MAX(1, (int)(f->patch / 4))); /* so that its outline is drawn, not toned */
     ti_fit_box_mean(f, fresh, 1);

@@ -21,6 +21,7 @@ typedef struct ti_fitter {
     gboolean no_colour; /* there is none before, and none after */
     float *token;       /* [n] 1 where the token changed */
     float *weight;      /* [n] of a pixel in the fits */
+    float *follows;     /* [n] how far tokens that stayed here go with the light */
     float *tone;        /* [n][3] the prediction so far */
     float *broad;       /* [n][3] the prediction of windows larger than things */
     float *plane;       /* [n] scratch */
@@ -51,6 +52,8 @@ void ti_fit_find_error(ti_fitter *f, const float *original);
 void ti_fit_take_colour(ti_fitter *f, const float *edited, const float *original);
 /* One curve for everything that changed. */
 void ti_fit_curve(ti_fitter *f);
+/* Who goes with a change of light though their tokens stayed the same. */
+void ti_fit_find_followers(ti_fitter *f);
 /* Adds the corrections of windows of radius R to the maps. DELTA is [12][n]. */
 void ti_fit_windows(ti_fitter *f, int r, float *delta);
 /* Of a grey picture that stays grey, one tone for all channels. */

@@ -323,6 +323,32 @@ void ti_fit_curve(ti_fitter *f)
     find_light(f);
 }
 
+/* Dark and even parts often have tokens that another light does not change, and are drawn in it all
+ * the same, because the tokens around them changed. There the drawn change is a good part of what
+ * the one tone asks for; it is next to none of it where something is meant to stay ("all grey but
+ * the red car"). Told over windows of a few tokens that stayed. Followers have no voice in the
+ * windows: half a change is not what was asked for. */
+void ti_fit_find_followers(ti_fitter *f)
+{
+    const float most = f->fit->light * ti_smoothstep(0.4f, 0.6f, (float)(f->coverage / f->chosen));
+    float *both = f->sums, *own = f->sums + f->n;
+    if (most <= 0) return;
+    for (size_t i = 0; i < f->n; i++) {
+        both[i] = own[i] = 0;
+        for (size_t c = 0; c < 3 && f->token[i] < 0.5f; c++) {
+            const float asked = f->tone[3 * i + c] - f->in[3 * i + c];
+            both[i] += asked * (f->out[3 * i + c] - f->in[3 * i + c]);
+            own[i] += asked * asked;
+        }
+    }
+    ti_fit_box_mean(f, both, (int)(1.5 * f->patch + 0.5));
+    ti_fit_box_mean(f, own, (int)(1.5 * f->patch + 0.5));
+    for (size_t i = 0; i < f->n; i++) {
+        f->follows[i] = most * ti_smoothstep(0.35f, 0.65f, both[i] / (own[i] + 1e-6f));
+        if (f->token[i] < 0.5f) f->weight[i] *= 1 - f->follows[i];
+    }
+}
+
 /* ---- windows ----------------------------------------------------------------------------- */
 
 static void window_sums(ti_fitter *f, int r)
@@ -368,6 +394,8 @@ static void solve_window(const ti_fitter *f, const double sums[TI_FIT_SUMS], flo
     double total = sums[0], in[3], left[3], c[3][3], inverse[3][3];
     double samples =
         fmax(1, total / (0.5 * f->patch * f->patch)); /* the noise of a patch is one draw */
+    memset(delta, 0, 12 * sizeof *delta);
+    if (total < 0.01 * f->patch * f->patch) return; /* followers alone */
     double mean = 0, explained = 0, a[3][3] = {{0}};
     for (int k = 0; k < 3; k++) {
         in[k] = sums[1 + k] / total;
