@@ -8,7 +8,8 @@
  * tokeniser (positive-part James-Stein). A change of light over the whole picture ends up as the
  * one curve; a repainted door as a correction at the door. In flat windows nothing can be learnt
  * about contrast, and the coarser one stays. (Windowed affine fits: He, Sun and Tang, Guided Image
- * Filtering, 2010.)
+ * Filtering, 2010.) What stayed the same keeps its pixels, but where another light is drawn on it
+ * (ti_fit_find_followers()).
  *
  * What no tone explains is told by structure: where prediction and edit do not vary together, the
  * edit shows something new. How much of a difference counts depends on the edit: a change of light
