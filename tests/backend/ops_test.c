@@ -14,8 +14,7 @@ typedef struct matrix {
     void *bytes;
 } matrix;
 
-/* A random weight of TYPE; COLS 0: a vector. */
-/* VALUES: [rows][cols]; COLS 0: a vector. */
+/* A weight of TYPE; VALUES: [rows][cols]; COLS 0: a vector. */
 static matrix bind_weight(ti_type type, int rows, int cols, const float *values)
 {
     matrix m = {
@@ -35,6 +34,7 @@ static matrix bind_weight(ti_type type, int rows, int cols, const float *values)
     return m;
 }
 
+/* A random one. */
 static matrix make_weight(ti_type type, int rows, int cols, uint64_t stream)
 {
     float *values = floats((size_t)rows * (size_t)(cols ? cols : 1), stream);

@@ -206,9 +206,9 @@ static te_status judge(const bench *b, const char *path, GeglBuffer *photo, cons
         const tones t = measure(lab, n, b->chroma), u = measure(edited, n, b->chroma);
         const double same = edge_correlation(lab, edited, width, height);
         const double far = distance(lab, edited, n);
-        /* A grey photograph is black and white already. */
+        /* A grey photograph is black and white already, and stays. */
         const bool stays = d->most_chroma > 0 && t.most_chroma <= d->most_chroma;
-        const bool holds = (far >= 3 || stays) && moved(u.lightness - t.lightness, d->lightness) &&
+        const bool holds = (far >= 3) != stays && moved(u.lightness - t.lightness, d->lightness) &&
                            moved(u.b - t.b, d->b) && same > 0.9 &&
                            moved(u.chroma - t.chroma, d->chroma) &&
                            (d->most_chroma == 0 || u.most_chroma <= d->most_chroma);

@@ -71,7 +71,7 @@ double ops_error_of(const float *got, const float *expected, size_t n)
 
 double ops_tolerance(ti_backend *be, bool coded)
 {
-    return ops_is_exact(be) ? 2e-6 : coded ? 6e-2 : 1e-2;
+    return coded ? 6e-2 : ops_is_exact(be) ? 2e-6 : 1e-2;
 }
 
 ops_matrix ops_make_weight(ti_backend *be, const char *name, ti_type type, int rows, int cols,

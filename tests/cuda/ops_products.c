@@ -110,6 +110,13 @@ static bool check_fp8_products(void)
             check_product(be, "blk.0.test", (kind)k, &coded[i]);
     check_product(be, "blk.0.odd", LINEAR, &(shape){TI_BF16, 5, 24, 40}); /* stays bf16 */
     ti_backend_free(be);
+    be = ops_open_device("cuda-fp8"); /* of a float32 model: values are float32 */
+    for (int k = 0; k < KINDS; k++) {
+        check_product(be, "blk.0.test", (kind)k, &(shape){TI_F32, 5, 64, 48});
+        check_product(be, "blk.0.test", (kind)k, &(shape){TI_F32, 40, 64, 48});
+    }
+    assert_true(ops_is_exact(be));
+    ti_backend_free(be);
     return true;
 }
 

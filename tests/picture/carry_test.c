@@ -97,12 +97,6 @@ static void tone_snow(const float in[3], float out[3])
     out[2] -= 0.015f;
 }
 
-static void share_of_colour(const float in[3], float share, float out[3])
-{
-    tone_grey(in, out);
-    for (int c = 0; c < 3; c++) out[c] += share * (in[c] - out[c]);
-}
-
 /* Pale colours; as little of them as black and white may leave; and muted ones. */
 static void tone_pale(const float in[3], float out[3])
 {
@@ -411,60 +405,6 @@ static void test_tone_in_a_selection(void **state)
     image_free(edit);
 }
 
-/* Six of sixteen columns keep their tokens while all else is toned, and are drawn SHARE of the way
- * to the tone. How near the result there is to the tone of the photo, and to the photo, in dB. */
-static void keep_tokens(tone_fn tone, float share, double *to_tone, double *to_photo)
-{
-    enum { SIZE = 5 * SMALL, KEPT = 6, WIDE = 5 * PATCH * KEPT };
-    uint8_t change[GRID * GRID];
-    GeglBuffer *photo = scene_buffer(SIZE, SIZE, "R'G'B' u8");
-    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, ERROR / 2, PATCH);
-    te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, ERROR / 2, PATCH);
-    uint8_t *to = edit->pixels;
-    const uint8_t *from = in->pixels;
-    for (int i = 0; i < GRID * GRID; i++) change[i] = i % GRID >= KEPT;
-    for (size_t i = 0; i < 3 * SMALL * SMALL; i++)
-        if (i / 3 % SMALL < KEPT * PATCH)
-            to[i] = (uint8_t)((float)from[i] + share * (float)(to[i] - from[i]) + 0.5f);
-    ti_carry job = {.original = photo, .input = in, .edited = edit, .change = change};
-    GeglBuffer *out = carry(&job, NULL);
-    float *before = g_new(float, 3 * WIDE * SIZE), *after = g_new(float, 3 * WIDE * SIZE);
-    const GeglRectangle kept = {0, 0, WIDE - 4 * PATCH, SIZE}; /* the border is soft */
-    const size_t n = 3 * (size_t)kept.width * (size_t)kept.height;
-    gegl_buffer_get(photo, &kept, 1, babl_format("R'G'B' float"), before, GEGL_AUTO_ROWSTRIDE,
-                    GEGL_ABYSS_NONE);
-    gegl_buffer_get(out, &kept, 1, babl_format("R'G'B' float"), after, GEGL_AUTO_ROWSTRIDE,
-                    GEGL_ABYSS_NONE);
-    *to_photo = psnr(after, before, n);
-    for (size_t i = 0; i < n; i += 3) {
-        float toned[3];
-        tone(before + i, toned);
-        memcpy(before + i, toned, sizeof toned);
-    }
-    *to_tone = psnr(after, before, n);
-    g_free(before);
-    g_free(after);
-    g_object_unref(photo);
-    g_object_unref(out);
-    image_free(in);
-    image_free(edit);
-}
-
-/* Tokens that another light does not change are in it if they are drawn so; what stays as it was
- * stays, but for what its neighbours shed on it. */
-static void test_tokens_that_stay_in_another_light(void **state)
-{
-    (void)state;
-    static const tone_fn tones[] = {tone_darker, tone_pale, tone_sepia};
-    for (size_t t = 0; t < TEST_LENGTH(tones); t++) {
-        double to_tone, to_photo;
-        keep_tokens(tones[t], 0.8f, &to_tone, &to_photo);
-        if (to_tone < 30) fail_msg("tone %zu: %.1f dB where it is to be followed", t, to_tone);
-        keep_tokens(tones[t], 0.15f, &to_tone, &to_photo);
-        if (to_photo < 50) fail_msg("tone %zu: %.1f dB where the photo is to stay", t, to_photo);
-    }
-}
-
 static void test_selection_and_area(void **state)
 {
     (void)state;
@@ -641,7 +581,6 @@ int main(void)
         cmocka_unit_test(test_no_ghosts),
         cmocka_unit_test(test_nothing_changed),
         cmocka_unit_test(test_tone_in_a_selection),
-        cmocka_unit_test(test_tokens_that_stay_in_another_light),
         cmocka_unit_test(test_selection_and_area),
         cmocka_unit_test(test_transparency),
         cmocka_unit_test(test_sizes),

@@ -145,6 +145,20 @@ static void test_beyond_white(void **state)
 
 enum { SIZE = 512, SMALL = 128, GRID = 16, CORNER = 6 /* tokens */ };
 
+static GeglBuffer *carry(GeglBuffer *photo, te_image *in, te_image *edit, const uint8_t *change)
+{
+    GeglBuffer *out;
+    te_error err;
+    const ti_carry job = {.original = photo,
+                          .input = in,
+                          .edited = edit,
+                          .change = change,
+                          .grid_width = GRID,
+                          .grid_height = GRID};
+    assert_ok(ti_picture_carry(&job, &out, NULL, &err), err);
+    return out;
+}
+
 static float photo_value(int x, int y)
 {
     const int corner = SIZE - CORNER * SIZE / GRID;
@@ -160,7 +174,7 @@ static void test_light_falls_on_the_dark_as_well(void **state)
     float *values = g_new(float, 3 * SIZE * SIZE);
     for (int i = 0; i < SIZE * SIZE; i++)
         for (int c = 0; c < 3; c++) values[3 * i + c] = photo_value(i % SIZE, i / SIZE);
-    GeglBuffer *photo = gegl_buffer_new(&all, babl_format("R'G'B' u8")), *out = NULL;
+    GeglBuffer *photo = gegl_buffer_new(&all, babl_format("R'G'B' u8"));
     gegl_buffer_set(photo, &all, 0, babl_format("R'G'B' float"), values, GEGL_AUTO_ROWSTRIDE);
     te_image *in = NULL, *edit = NULL;
     te_error err;
@@ -170,13 +184,7 @@ static void test_light_falls_on_the_dark_as_well(void **state)
     for (int i = 0; i < SMALL * SMALL * 3; i++) p[i] /= 4;
     for (int i = 0; i < GRID * GRID; i++)
         change[i] = i % GRID < GRID - CORNER || i / GRID < GRID - CORNER;
-    ti_carry job = {.original = photo,
-                    .input = in,
-                    .edited = edit,
-                    .change = change,
-                    .grid_width = GRID,
-                    .grid_height = GRID};
-    assert_ok(ti_picture_carry(&job, &out, NULL, &err), err);
+    GeglBuffer *out = carry(photo, in, edit, change);
     gegl_buffer_get(out, &all, 1, babl_format("R'G'B' float"), values, GEGL_AUTO_ROWSTRIDE,
                     GEGL_ABYSS_NONE);
     for (int y = SIZE - 60; y < SIZE; y++)
@@ -189,6 +197,65 @@ static void test_light_falls_on_the_dark_as_well(void **state)
     g_object_unref(out);
     ti_picture_image_free(in);
     ti_picture_image_free(edit);
+}
+
+static void tone_muted(const float in[3], float out[3])
+{
+    share_of_colour(in, 0.35f, out);
+}
+
+/* Six of sixteen columns keep their tokens, but for SOME, while all else is toned, and are drawn
+ * SHARE of the way to the tone. How near the result there is to the tone of the photo, and to the
+ * photo, in dB. */
+static void keep_tokens(tone_fn tone, float share, gboolean some, double *to_tone, double *to_photo)
+{
+    enum { PATCH = SMALL / GRID, KEPT = 6, WIDE = SIZE / GRID * KEPT };
+    uint8_t change[GRID * GRID];
+    GeglBuffer *photo = scene_buffer(SIZE, SIZE, "R'G'B' u8");
+    te_image *in = scene_decoded(SMALL, SMALL, tone_same, 1, 0.02, PATCH);
+    te_image *edit = scene_decoded(SMALL, SMALL, tone, 50, 0.02, PATCH);
+    uint8_t *to = edit->pixels;
+    const uint8_t *from = in->pixels;
+    for (int i = 0; i < GRID * GRID; i++) change[i] = i % GRID >= KEPT || (some && i % 5 == 0);
+    for (size_t i = 0; i < 3 * SMALL * SMALL; i++)
+        if (!change[i / 3 / SMALL / PATCH * GRID + i / 3 % SMALL / PATCH])
+            to[i] = (uint8_t)((float)from[i] + share * (float)(to[i] - from[i]) + 0.5f);
+    GeglBuffer *out = carry(photo, in, edit, change);
+    float *before = g_new(float, 3 * WIDE * SIZE), *after = g_new(float, 3 * WIDE * SIZE);
+    const GeglRectangle kept = {0, 0, WIDE - SIZE / GRID / 2, SIZE}; /* the border is soft */
+    const size_t n = 3 * (size_t)kept.width * (size_t)kept.height;
+    gegl_buffer_get(photo, &kept, 1, babl_format("R'G'B' float"), before, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    gegl_buffer_get(out, &kept, 1, babl_format("R'G'B' float"), after, GEGL_AUTO_ROWSTRIDE,
+                    GEGL_ABYSS_NONE);
+    *to_photo = psnr(after, before, n);
+    for (size_t i = 0; i < n; i += 3) {
+        float toned[3];
+        tone(before + i, toned);
+        memcpy(before + i, toned, sizeof toned);
+    }
+    *to_tone = psnr(after, before, n);
+    g_free(before);
+    g_free(after);
+    g_object_unref(photo);
+    g_object_unref(out);
+    image_free(in);
+    image_free(edit);
+}
+
+/* Tokens that another light does not change are in it if they are drawn so; what stays as it was
+ * stays, but for what its neighbours shed on it. */
+static void test_tokens_that_stay_in_another_light(void **state)
+{
+    (void)state;
+    static const tone_fn tones[] = {tone_darker, tone_muted, tone_sepia};
+    for (size_t t = 0; t < TEST_LENGTH(tones); t++) {
+        double to_tone, to_photo;
+        keep_tokens(tones[t], 0.8f, TRUE, &to_tone, &to_photo);
+        if (to_tone < 40) fail_msg("tone %zu: %.1f dB where it is to be followed", t, to_tone);
+        keep_tokens(tones[t], 0.15f, FALSE, &to_tone, &to_photo);
+        if (to_photo < 50) fail_msg("tone %zu: %.1f dB where the photo is to stay", t, to_photo);
+    }
 }
 
 static int set_up(void **state)
@@ -214,6 +281,7 @@ int main(void)
         cmocka_unit_test(test_what_stays_says_nothing_of_the_tone),
         cmocka_unit_test(test_beyond_white),
         cmocka_unit_test(test_light_falls_on_the_dark_as_well),
+        cmocka_unit_test(test_tokens_that_stay_in_another_light),
     };
     return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -73,6 +73,12 @@ void tone_grey(const float in[3], float out[3])
     out[0] = out[1] = out[2] = 0.299f * in[0] + 0.587f * in[1] + 0.114f * in[2];
 }
 
+void share_of_colour(const float in[3], float share, float out[3])
+{
+    tone_grey(in, out);
+    for (int c = 0; c < 3; c++) out[c] += share * (in[c] - out[c]);
+}
+
 void tone_night(const float in[3], float out[3])
 {
     float luma = 0.299f * in[0] + 0.587f * in[1] + 0.114f * in[2];

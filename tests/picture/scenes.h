@@ -15,6 +15,8 @@ void tone_gamma(const float in[3], float out[3]);
 void tone_warmer(const float in[3], float out[3]);
 void tone_grey(const float in[3], float out[3]);
 void tone_night(const float in[3], float out[3]);
+/* Grey, and SHARE of the colour. */
+void share_of_colour(const float in[3], float share, float out[3]);
 void tone_sepia(const float in[3], float out[3]);
 
 /* The scene, toned, at a model's size: blurred and with the error of a tokeniser of SEED, SIGMA per

@@ -154,7 +154,6 @@ static void test_templates(void **state)
     }
 }
 
-/* The tones on photograph-like pictures: strong, and the right way. */
 /* Whether PATTERN, a template, can say exactly TEXT. Those with a $ name things, and cannot. */
 static bool can_say(const char *pattern, const char *text)
 {
@@ -213,6 +212,7 @@ static void test_asked_is_not_trained(void **state)
     assert_int_equal(n, 80);
 }
 
+/* The tones on photograph-like pictures: strong, and the right way. */
 static void test_tones(void **state)
 {
     enum { SIZE = 64, N = SIZE * SIZE, PICTURES = 24 };

@@ -8,9 +8,9 @@
  * FP8 codes are multiplied with their rows' scales where cuBLASLt has that product: on compute
  * capability 9.0, and there not for every shape. Elsewhere it multiplies the codes alone, into
  * bf16, and the scales follow in a pass over the result: in its place, or, where it is added to
- * float32, from the scratch beside, which nobody uses then. Where it has neither,
- * or that scratch is too small, the codes of the weight are expanded in the slots, as other types
- * are, and meet the operand itself.
+ * float32, from the scratch beside, which nobody uses then. Where it has neither, or that scratch
+ * is too small or, values being float32, taken, the codes of the weight are expanded in the slots,
+ * as other types are, and meet the operand itself.
  */
 #include "backend/cuda/cuda.h"
 
@@ -96,8 +96,8 @@ static ti_matmul codes_alone(const ti_cuda *cuda, const ti_matmul *m)
 static bool has_codes(ti_cuda *cuda, const ti_matmul *m)
 {
     ti_matmul codes = codes_alone(cuda, m);
-    bool fits =
-        m->out_type != TI_SCALAR_F32 || (size_t)m->rows * (size_t)m->out * 2 <= cuda->beside_bytes;
+    bool fits = m->out_type != TI_SCALAR_F32 ||
+                (!cuda->exact && (size_t)m->rows * (size_t)m->out * 2 <= cuda->beside_bytes);
     return ti_matmuls_has(cuda->matmuls, m) || (fits && ti_matmuls_has(cuda->matmuls, &codes));
 }
 
